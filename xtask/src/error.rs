@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// The result of a stage.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error message with the problem's location in a document and advice on how to fix it.
+/// An error message with the location of the problem in a document and a hint on how to fix the
+/// problem.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -25,7 +26,7 @@ impl Error {
     ///
     /// # Errors
     ///
-    /// Returns an error that displays all of `errors`, unless the list is empty.
+    /// Returns an error unless the list is empty. The error displays all of `errors`.
     pub fn all(errors: Vec<Self>) -> Result<()> {
         let mut errors = errors.into_iter();
         match errors.next() {
@@ -71,14 +72,14 @@ impl Error {
         self
     }
 
-    /// Sets the advice.
+    /// Sets the help text.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
         self
     }
 
-    /// Sets the advice, unless it is already set.
+    /// Sets the help text, unless it is already set.
     #[must_use]
     pub fn or_help(mut self, help: impl Into<String>) -> Self {
         self.0.help.get_or_insert_with(|| help.into());

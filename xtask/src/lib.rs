@@ -7,8 +7,8 @@
 //! # Traps
 //!
 //! The following table lists problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with
-//! these documents. Each trap has a test named after it in this crate, in `flinks-core` or in a
-//! product crate.
+//! these documents. For each trap, this crate, `flinks-core` or a product crate contains a test
+//! that is named after the trap.
 //!
 //! | id | trap |
 //! | --- | --- |
@@ -21,7 +21,7 @@
 //! | T7 | If a response is not JSON, its status is lost. |
 //! | T8 | reqwest can resend a POST request on its own. |
 //! | T9 | A path argument or a base URL can change the target of the request. |
-//! | T10 | If the lifetime is missing, a float, a string or very large, the token is lost or the code panics. |
+//! | T10 | If the lifetime is missing, very large, a float or a string, the token is lost or the code panics. |
 //! | T11 | reqwest features and proxy settings from other crates affect this client. |
 //! | T12 | Several success bodies cause an assertion failure, and a documented redirect is lost. |
 //! | T13 | Response types are closed: enums, formats and bounds reject new values. |

@@ -305,8 +305,8 @@ fn the_code_for_the_unusual_document_is_fresh() {
     assert!(std::fs::read_to_string(path).unwrap() == code, "the code is stale: run this test with UPDATE=1");
 }
 
-/// Damages every part of the real documents. Each damaged document must produce an error or valid
-/// code.
+/// Damages each part of the real documents in turn. Each damaged document must produce an error or
+/// valid code.
 #[test]
 fn no_damaged_document_causes_a_panic() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
-/// The functions whose literals become part of a message, named by the last parts of their paths.
+/// The functions whose literal arguments become part of a message, identified by the last parts of
+/// their paths.
 const CONSTRUCTORS: &[&str] = &[
     "Err",
     "Error::configuration",

@@ -1,4 +1,4 @@
-//! Tests the list of a handwritten crate's public items.
+//! Tests the list of public items of a hand-written crate.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 

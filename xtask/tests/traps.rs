@@ -1,6 +1,6 @@
 //! Checks the code generated from the real documents for the traps T1 to T16, which
-//! `xtask/src/lib.rs` lists. The product crates test the traps that are visible over the wire. Each
-//! stage of the generator tests the traps that it prevents.
+//! `xtask/src/lib.rs` lists. The tests of the product crates cover the traps that are visible over
+//! the wire. The tests of each generator stage cover the traps that the stage prevents.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 

@@ -47,7 +47,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let seconds = began.elapsed().as_secs_f64();
         cargo(&["build", "--quiet", "--release"])?;
         let size = fs::metadata(folder.path().join("target/release/dependant"))?.len() as f64 / 1024.0;
-        bench.report.add("a dependant", "crates in the dependency tree, including itself", name, "crates", vec![unique.len() as f64]);
+        bench.report.add("a dependant", "crates in the dependency tree, including the crate itself", name, "crates", vec![unique.len() as f64]);
         bench.report.add("a dependant", "clean debug build", name, "s", vec![seconds]);
         bench.report.add("a dependant", "size of a release build", name, "KiB", vec![size]);
     }

@@ -1,4 +1,4 @@
-//! Measures the client's cost of requesting a token over loopback, excluding the network and the
+//! Measures the client-side cost of requesting a token over loopback, excluding the network and the
 //! server.
 
 use std::future::Future;
@@ -134,7 +134,7 @@ pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Re
 }
 
 /// Counts the instructions per call. The result is the difference between two runs, so it does not
-/// include starting the process.
+/// include the startup of the process.
 fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
     let count = |number: u32| -> anyhow::Result<f64> {
         let output = Command::new("valgrind")

@@ -34,8 +34,8 @@ impl Report {
         self.figures.push(Figure { bench, case, contender, unit, median, low, high, rounds });
     }
 
-    /// Merges a benchmark's figures that have the same case and contender, and groups the results
-    /// by case.
+    /// For one benchmark, merges the figures with the same case and contender, and groups the
+    /// results by case.
     pub fn merge(&mut self, bench: &str) {
         let (these, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.figures).into_iter().partition(|figure| figure.bench == bench);

@@ -10,8 +10,8 @@ use tokio::runtime::Builder;
 
 use crate::{Bench, server};
 
-/// A refresh token as long as a JWT. It differs from the server's access token, because the client
-/// rejects a response that repeats the refresh token as the access token (C4).
+/// A refresh token as long as a JWT. It differs from the access token that the server sends,
+/// because the client rejects a response in which the two tokens are the same (C4).
 const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -70,7 +70,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns the bytes that are still allocated for each consent, excluding its refresh token.
+/// Returns the number of bytes that are still allocated per consent, excluding its refresh token.
 fn each(counted: &allocation_counter::AllocationInfo, number: i32) -> f64 {
     counted.bytes_current as f64 / f64::from(number) - SECRET.len() as f64
 }

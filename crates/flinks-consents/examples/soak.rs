@@ -1,4 +1,4 @@
-//! A load test against a local Flinks emulator that fails at random.
+//! A load test against a local Flinks emulator that injects random faults.
 //!
 //! ```console
 //! $ cargo run --release --example soak -- 300    # the duration in seconds
@@ -143,7 +143,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert!(!seen.is_empty(), "no single-use token was sent");
     assert!(failures.load(Ordering::Relaxed) < calls.load(Ordering::Relaxed), "every call failed");
     println!(
-        "{} calls, of which {} failed; {} single-use tokens arrived once each; {CONSENTS} refresh tokens are valid",
+        "{} calls, of which {} failed; {} single-use tokens were each received once; {CONSENTS} refresh tokens are valid",
         calls.load(Ordering::Relaxed),
         failures.load(Ordering::Relaxed),
         seen.len()
@@ -176,8 +176,8 @@ async fn authorize(connect: &flinks::connect::Client) -> bool {
     }
 }
 
-/// Injects a random fault. No fault loses the response to a rotation, because nobody would then
-/// receive the new refresh token.
+/// Injects a random fault. No fault drops the response to a rotation, because the new refresh token
+/// would then be lost.
 fn inject_fault(emulator: &Emulator) {
     let faults = [
         Fault::status(500),
@@ -217,7 +217,7 @@ fn check_single_use(emulator: &Emulator, seen: &mut HashSet<u64>, last: u64) -> 
         if let Some(token) = request.header(header).next() {
             assert!(
                 seen.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(token)),
-                "a single-use token arrived twice"
+                "a single-use token was received twice"
             );
         }
     }

@@ -26,7 +26,8 @@ pub(crate) struct CachedToken {
     pub(crate) must_fetch: bool,
 }
 
-/// How long a token must remain valid to be returned while its refresh is in flight.
+/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. The
+/// minimum is lower for a token with a short lifetime.
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl CachedToken {
@@ -55,7 +56,7 @@ impl CachedToken {
     }
 }
 
-/// Returns how long before its expiry a token is refreshed: between a tenth and a fifth of its
+/// Returns how long before expiry a token is refreshed: between a tenth and a fifth of its
 /// lifetime, but never more than 5 minutes. The duration is random so that processes started
 /// together do not refresh at the same time.
 fn slack(lifetime: Duration) -> Duration {

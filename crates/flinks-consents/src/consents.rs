@@ -22,8 +22,8 @@ use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 /// The consents of your end users, each stored under an id that you choose. Cloning is cheap, and
 /// clones share all state.
 ///
-/// The consents' records are kept in a [`TokenStore`]. There is no background task: work starts
-/// only when you call a method.
+/// The records of the consents are kept in a [`TokenStore`]. There is no background task: work
+/// starts only when you call a method.
 ///
 /// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
 /// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime is no
@@ -121,7 +121,7 @@ impl Consents {
     /// - If it is unknown whether the code was spent, the [`advice`](ConsentError::advice) is to
     ///   start over.
     /// - If this client has already sent the code, this method rejects it in the same way as
-    ///   [`Client::exchange_code`]. Check whether the consent already exists.
+    ///   [`Client::exchange_code`]. In that case, check whether the consent already exists.
     ///
     /// # Cancel safety
     ///
@@ -191,9 +191,9 @@ impl Consents {
     /// Tries to reactivate an ended consent by refreshing it once. Use this if the refusal that
     /// ended the consent did not come from Flinks, but from a gateway, for example.
     ///
-    /// Only one refresh is sent, even if callers in several processes call this method at the same
-    /// time. If the consent has not ended, or if another process has already reactivated it, this
-    /// method returns the consent and sends nothing.
+    /// Only one refresh is sent, even if several processes call this method at the same time. If
+    /// the consent has not ended, or if another process has already reactivated it, this method
+    /// returns the consent and sends nothing.
     ///
     /// A consent that was revoked, forgotten or replaced cannot be reactivated, because its refresh
     /// token has been erased.
@@ -227,7 +227,7 @@ impl Consents {
 
     /// Stores all pending writes: changes that could not be stored earlier. An [`Event::NotStored`]
     /// reports such a change. Before the process exits, call [`shutdown`](Self::shutdown) instead,
-    /// because it also waits for refreshes in flight.
+    /// because it also waits for in-flight refreshes.
     ///
     /// # Errors
     ///
@@ -255,7 +255,7 @@ impl Consents {
         states.into_iter().map(|state| Consent { shared: Arc::clone(&self.0), state }).collect()
     }
 
-    /// Waits for all refreshes in flight and then stores all pending writes. Call this method
+    /// Waits for all in-flight refreshes and then stores all pending writes. Call this method
     /// before the process exits: after the last request, but before the runtime shuts down. If a
     /// refresh is cancelled because its runtime shuts down, a refresh token that Flinks has just
     /// issued can be lost.
@@ -264,8 +264,8 @@ impl Consents {
     /// two calls to the store. With the default timeouts, 45 seconds is enough. New calls are still
     /// accepted during the shutdown, and this method waits for them as well.
     ///
-    /// Do not await this method in an event callback, because it would wait for the task that runs
-    /// the callback.
+    /// Do not await this method in an event callback, because the callback would then wait for its
+    /// own task.
     ///
     /// ```
     /// # use flinks_consents::{Consents, ShutdownError};
@@ -308,11 +308,11 @@ impl Consents {
         ShutdownError::new(self.0.tasks.len(), unstored, error)
     }
 
-    /// Lists at most `limit` consents whose refresh tokens idle out within `within`, ordered by
-    /// idle deadline.
+    /// Lists up to `limit` consents whose refresh tokens idle out within `within`, ordered by idle
+    /// deadline.
     ///
-    /// - Consents whose last refresh appears to be in the future come first. The wall clock was
-    ///   wrong when that time was recorded, so the age of the refresh token is unknown.
+    /// - Consents whose recorded last refresh is in the future come first. The wall clock was wrong
+    ///   when that time was recorded, so the age of the refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

@@ -10,9 +10,9 @@ use crate::store::{InvalidId, StoreError};
 
 /// An error from an operation on a consent or on the application's own token.
 ///
-/// An operation fails, for example, if the store fails, if no consent is stored under the id, if
-/// the consent has ended, or if a call to Flinks fails. [`advice`](Self::advice) returns what to do
-/// about the error. The predicates of [`flinks::Error`] are available here, too.
+/// For example, the store fails, no consent is stored under the id, the consent has ended, or a
+/// call to Flinks fails. [`advice`](Self::advice) returns what to do about the error. The
+/// predicates of [`flinks::Error`] are available here, too.
 ///
 /// The error contains no secrets, and its message contains no text from a server. Cloning is cheap.
 /// ([A3, A6](flinks::rules))
@@ -22,7 +22,7 @@ pub struct ConsentError(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
-    /// How certain a refusal is, if more is known than the response shows.
+    /// How certain a refusal is. Set only if more is known than the response shows.
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
     /// Whether a request was sent before the failure.
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
     },
     /// The operation's task panicked, or the task's runtime shut down.
     Abandoned,
-    /// The refresh in flight did not complete within the longest time that a refresh can take.
+    /// The in-flight refresh did not complete within the maximum duration of a refresh.
     TimedOut,
     /// There is no tokio runtime with an enabled time driver.
     NoRuntime,
@@ -97,7 +97,7 @@ impl ConsentError {
         Self::new(Kind::NoRefreshToken)
     }
 
-    /// Adds what is known about a refusal beyond the server's response.
+    /// Adds information about a refusal that the server's response does not contain.
     pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
         self.change(|inner| inner.refusal = Some(refusal))
     }
@@ -113,7 +113,7 @@ impl ConsentError {
         self.change(|inner| inner.follows_request = true)
     }
 
-    /// Marks the error to show that it is unknown whether a code was spent.
+    /// Marks an error after which it is unknown whether a code was spent.
     pub(crate) fn with_unknown_outcome(self) -> Self {
         match self.call().cloned() {
             Some(call) => Self::from(Error::from(SpendError::<()>::Unknown(call))),
@@ -180,7 +180,7 @@ impl ConsentError {
         matches!(self.0.kind, Kind::NotFound)
     }
 
-    /// Returns whether nothing was sent because the record shows that the consent has ended.
+    /// Returns `true` if nothing was sent, because the record shows that the consent has ended.
     pub(crate) fn is_recorded_end(&self) -> bool {
         matches!(self.0.kind, Kind::Ended)
     }
@@ -210,8 +210,8 @@ impl ConsentError {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// Returns whether the same operation may succeed later. It may if the network, the server, the
-    /// bank or the store failed temporarily, or if a rate limit was reached.
+    /// Returns whether the same operation may succeed later. This is the case if the network, the
+    /// server, the bank or the store failed temporarily, or if a rate limit was reached.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             Kind::Store(error) => matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_)),
@@ -362,9 +362,9 @@ impl fmt::Display for ConsentError {
                 "the last refresh was refused with status {status}, perhaps by a gateway; the next one must wait, so nothing was sent"
             ),
             Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; it may have sent a request"),
-            Kind::TimedOut => f.write_str("timed out while waiting for the refresh in flight"),
+            Kind::TimedOut => f.write_str("timed out while waiting for the in-flight refresh"),
             Kind::NoRuntime => f.write_str("not running in a Tokio runtime with time and I/O drivers"),
-            Kind::Expired => f.write_str("the access token had expired when it arrived"),
+            Kind::Expired => f.write_str("the access token had already expired when it was received"),
             Kind::NoRefreshToken => f.write_str("malformed response to the code exchange: refresh_token is missing"),
             Kind::Call(error) => {
                 write!(f, "{error}")?;

@@ -26,7 +26,7 @@ pub enum Event {
         /// The error that the refresh returned.
         error: ConsentError,
         /// When the cached token expires. Callers receive that token until then. `None` if there is
-        /// no valid token, so callers receive the error.
+        /// no valid token; callers then receive the error.
         valid_until: Option<SystemTime>,
     },
     /// A refresh token is about to idle out or has already done so. A refresh follows this event.
@@ -52,8 +52,8 @@ pub enum Event {
         error: ConsentError,
     },
     /// A write to the store failed after a refresh, a code exchange or a revocation. The change is
-    /// now a pending write in memory. The next call after the client has backed off stores the
-    /// change, and so do [`Consents::flush`](crate::Consents::flush) and
+    /// now a pending write in memory. The first call after the back-off stores the change, as do
+    /// [`Consents::flush`](crate::Consents::flush) and
     /// [`Consents::shutdown`](crate::Consents::shutdown).
     #[non_exhaustive]
     NotStored {
@@ -64,7 +64,7 @@ pub enum Event {
 
 impl Event {
     /// Logs the event and then calls `callback`. If the callback panics, the panic is caught and
-    /// logged. `consent` is the consent's name in the log.
+    /// logged. `consent` is the name of the consent in the log.
     pub(crate) fn emit(&self, consent: Option<&str>, callback: impl FnOnce(&Self)) {
         match self {
             Self::Refreshed { .. } => tracing::debug!(consent, "received a new access token"),

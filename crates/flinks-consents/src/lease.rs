@@ -1,4 +1,5 @@
-//! Waits for other processes' leases and writes. `Consent::lease` in `refresh.rs` acquires a lease.
+//! Waits for the leases and writes of other processes. `Consent::lease` in `refresh.rs` acquires a
+//! lease.
 //!
 //! A process acquires the right to refresh a consent with one compare-and-swap that writes a
 //! [`Lease`] into the record. The process releases the lease by writing the result of the refresh.
@@ -12,22 +13,23 @@ use crate::error::ConsentError;
 use crate::jitter::jittered;
 use crate::store::{Lease, MAX_SKEW, Record, StoreError};
 
-/// A waiter for other processes' leases and writes.
+/// Waits for the leases and writes of other processes.
 pub(crate) struct LeaseWaiter<'a> {
     clock: &'a dyn Clock,
     /// The duration of the leases that this process acquires.
     duration: Duration,
     give_up_at: Duration,
-    /// The record's generation and the time when this process first saw it, on the monotonic clock.
+    /// The generation of the record and the time when this process first saw that generation, on
+    /// the monotonic clock.
     first_seen: Option<(u64, Duration)>,
     conflicts: u32,
     waits: u32,
 }
 
-/// The longest time that a lease is treated as valid, regardless of its holder's timeout.
+/// The longest time for which a lease is treated as valid, regardless of the holder's timeout.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
-/// The maximum number of lease durations that a process waits. It may have to wait for a crashed
-/// holder's lease and then for processes that acquire the next leases first.
+/// The longest wait of a process, as a number of lease durations. The process may have to wait for
+/// the lease of a crashed holder and then for other processes that acquire the lease first.
 pub(crate) const MAX_LEASES: u32 = 3;
 
 impl<'a> LeaseWaiter<'a> {
@@ -36,7 +38,7 @@ impl<'a> LeaseWaiter<'a> {
         Self { clock, duration, give_up_at, first_seen: None, conflicts: 0, waits: 0 }
     }
 
-    /// Returns another process's lease on the record if the lease has not expired.
+    /// If another process holds an unexpired lease on the record, returns that lease.
     ///
     /// The other process's clock may be wrong. A lease is therefore treated as expired only if this
     /// process has seen it unchanged for its whole duration, or if this process's wall clock is
@@ -74,7 +76,7 @@ impl<'a> LeaseWaiter<'a> {
         Ok(())
     }
 
-    /// Waits for a short random time after another process has changed the record first.
+    /// Waits for a short, random time because another process changed the record first.
     pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
         // Each conflict means that another process's write succeeded. So many conflicts mean that
         // the store is faulty.

@@ -1,5 +1,5 @@
 //! Writes every error message to `snapshots/*messages.snap`, so that all messages can be reviewed
-//! in one sitting. The reasons that stores give are in the snapshot of `xtask/tests/messages.rs`.
+//! together. The reasons in store errors are in the snapshot of `xtask/tests/messages.rs`.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Metrics of consents, the store and keep-alive. Without the feature `metrics`, these functions do
+//! Metrics of consents, the store and keep-alive. Without the `metrics` feature, these functions do
 //! nothing.
 //!
-//! `OBSERVABILITY.md` documents the metrics. Each label has a fixed set of values: no text from a
-//! server and no id is ever a label. A read of a cached token records nothing.
+//! `OBSERVABILITY.md` documents the metrics. Each label has a fixed set of values, which never
+//! include an id or text from a server. When a cached token is read, nothing is recorded.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +18,8 @@ const KEEP_ALIVE_CONSENTS: &str = "flinks_keep_alive_consents_total";
 const KEEP_ALIVE_DUE: &str = "flinks_keep_alive_due";
 const KEEP_ALIVE_LAST_RUN: &str = "flinks_keep_alive_last_run_timestamp_seconds";
 
-/// Describes the metrics to the recorder that is installed. Each `Consents` and each
-/// `AppTokenSource` does this when it is built, because the recorder may be installed after another
-/// one was built.
+/// Describes the metrics to the installed recorder. This happens each time a `Consents` or an
+/// `AppTokenSource` is built, because the recorder may not have been installed the last time.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
@@ -141,7 +140,7 @@ impl StoreValue for bool {
     }
 }
 
-/// Measures a duration in real time, because the clock of a client may not advance in a test.
+/// Measures a duration in real time, because the clock of a client might not advance during a test.
 #[derive(Clone, Copy)]
 pub(crate) struct Timer {
     #[cfg(feature = "metrics")]

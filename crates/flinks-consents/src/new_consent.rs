@@ -37,7 +37,7 @@ pub struct NewConsent {
     on_replaced: OnReplaced,
 }
 
-/// Whether to revoke the replaced consent's connection.
+/// Whether to revoke the connection of the replaced consent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnReplaced {
     Keep,
@@ -51,11 +51,11 @@ enum OnReplaced {
 pub struct StoredConsent {
     /// The new consent.
     pub consent: Consent,
-    /// The outcome for the replaced consent's connection.
+    /// The outcome for the connection of the replaced consent.
     pub replaced: Replaced,
 }
 
-/// The outcome for a replaced consent's connection.
+/// The outcome for the connection of a replaced consent.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {
@@ -67,9 +67,9 @@ pub enum Replaced {
     Revoked,
     /// The connection had already ended.
     AlreadyEnded,
-    /// The new consent, or another of the owner's consents, has the same subject as the old
-    /// consent. Revoking the old token would also end that consent's connection, so nothing was
-    /// revoked. ([O10](flinks::rules))
+    /// The new consent, or another consent of the same owner, has the same subject as the old
+    /// consent. Revoking the old token would also end the connection of the consent that shares the
+    /// subject, so nothing was revoked. ([O10](flinks::rules))
     SameSubject,
     /// Nothing was revoked, because the tokens do not show whether both consents belong to the same
     /// end user at the same provider.
@@ -83,30 +83,30 @@ impl NewConsent {
         Self { consent, owner: None, label: None, on_replaced: OnReplaced::Keep }
     }
 
-    /// Sets the consent's owner. Use [`Consents::list`](crate::Consents::list) to list an owner's
-    /// consents. Default: the replaced consent's owner.
+    /// Sets the consent's owner. Use [`Consents::list`](crate::Consents::list) to list the consents
+    /// of an owner. Default: the owner of the replaced consent.
     pub fn owner(mut self, owner: OwnerId) -> Self {
         self.owner = Some(owner);
         self
     }
 
     /// Sets a label for the consent, such as the bank's name. A store that encrypts its records
-    /// also encrypts the label. Default: the replaced consent's label.
+    /// also encrypts the label. Default: the label of the replaced consent.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into().into_boxed_str());
         self
     }
 
-    /// Revokes the replaced consent's connection once the new consent is stored.
+    /// Revokes the connection of the replaced consent once the new consent is stored.
     ///
-    /// Revoking ends the end user's whole connection to a provider. Therefore, nothing is revoked
-    /// in the following cases, and [`StoredConsent::replaced`] reports which case applies:
+    /// A revocation ends the end user's entire connection to a provider. Therefore, nothing is
+    /// revoked in the following cases, and [`StoredConsent::replaced`] reports which case applies:
     ///
     /// - The old access token has the same `sub` as the new access token, or as the token of
-    ///   another of the owner's consents.
+    ///   another consent of the same owner.
     /// - The `sub` of the old or the new access token is unknown.
     ///
-    /// Nothing is revoked either if the new consent cannot be stored immediately.
+    /// Also, nothing is revoked if the new consent cannot be stored immediately.
     /// ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
@@ -118,8 +118,8 @@ impl NewConsent {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Consents::exchange_code`](crate::Consents::exchange_code). A
-    /// failure to revoke the old connection is not returned as an error: see [`Replaced::Failed`].
+    /// Returns the same errors as [`Consents::exchange_code`](crate::Consents::exchange_code). If
+    /// the old connection cannot be revoked, no error is returned: see [`Replaced::Failed`].
     ///
     /// # Cancel safety
     ///
@@ -215,7 +215,8 @@ impl NewConsent {
         }
     }
 
-    /// Revokes the old consent's connection, unless a stored consent may use the same connection.
+    /// Revokes the connection of the old consent, unless a stored consent may use the same
+    /// connection.
     async fn revoke(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
         let client = &self.consent.shared.client;
         let Some(old_subject) = self.subject_of_record(old).await else { return Replaced::UnknownSubject };
@@ -249,7 +250,7 @@ impl NewConsent {
     }
 
     /// Returns whether another stored consent has this subject. Checks the consent that is now
-    /// stored under this id and its owner's other consents.
+    /// stored under this id and the other consents of its owner.
     async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
         let shared = &self.consent.shared;
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };
@@ -287,7 +288,7 @@ impl NewConsent {
     }
 }
 
-/// The owner's consents that are compared before a connection is revoked.
+/// The page of the owner's consents whose subjects are compared before a connection is revoked.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 
 fn subject(token: &AccessToken) -> Option<String> {

@@ -1,5 +1,5 @@
-//! A change to a record that may not be stored yet, and the decision on whether the change still
-//! applies to the stored record.
+//! A record change that might not have been stored yet, and the decision on whether the change
+//! still applies to the stored record.
 //!
 //! All functions here are pure. `save.rs` performs the writes.
 
@@ -16,8 +16,8 @@ pub(crate) enum PendingWrite {
     /// The end user has authorized a consent, perhaps not for the first time.
     NewConsent {
         record: Record,
-        /// The last refresh token that was used, if Flinks already replaced the new consent's
-        /// refresh token before the consent could be stored.
+        /// The last refresh token that was used, if Flinks replaced the refresh token of the new
+        /// consent before the consent could be stored.
         used: Option<RefreshToken>,
     },
     /// A refresh succeeded.
@@ -45,7 +45,7 @@ pub(crate) enum IfMissing {
     Drop,
 }
 
-/// Whether a write is attempted for the first time or again as a pending write.
+/// Whether a write is attempted for the first time or retried as a pending write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
     First,
@@ -198,7 +198,8 @@ mod tests {
         RefreshToken::new(text).unwrap()
     }
 
-    /// Returns a record of the consent `grant`, which was authorized at second `grant`.
+    /// Returns a record whose grant id is `grant` and whose consent was authorized at second
+    /// `grant`.
     fn record(grant: u64, refresh_token: &str, refreshed_at: u64) -> Record {
         let id = "user-7".parse().unwrap();
         Record { grant, ..Record::new(id, token(refresh_token), at(grant), at(refreshed_at)) }

@@ -145,8 +145,8 @@ impl Consent {
         Ok(found)
     }
 
-    /// Returns the newest record: the pending write's record, or the stored record if there is no
-    /// pending write.
+    /// Returns the newest record: the record of the pending write, or the stored record if there is
+    /// no pending write.
     pub(crate) async fn current_record(&self) -> Result<Option<Record>, ConsentError> {
         {
             let local = self.lock().await?;
@@ -157,7 +157,8 @@ impl Consent {
         self.load().await
     }
 
-    /// Returns a record's access token if the token is still valid and was not invalidated.
+    /// Returns the access token of a record if the token is still valid and has not been
+    /// invalidated.
     pub(crate) fn usable_token_in(&self, record: &Record) -> Option<Arc<CachedToken>> {
         let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
         let cache = &self.state.cache;
@@ -309,8 +310,8 @@ impl Consent {
         }
     }
 
-    /// Returns the record after a failed refresh, and the error with the refusal that applies to
-    /// the consent. (O6)
+    /// Returns the record after a failed refresh, and the error, which contains the refusal that
+    /// applies to the consent. (O6)
     fn record_after_failure(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
         let released = Record { lease: None, ..leased };
         let Some(refusal) = error.refusal() else {

@@ -1,4 +1,4 @@
-//! Revokes a consent's connection at Flinks. (O10)
+//! Revokes the connection of a consent at Flinks. (O10)
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Consent {
     }
 }
 
-/// Returns whether a refresh was refused because its grant is no longer valid.
+/// Returns whether a refresh was refused because the grant is no longer valid.
 fn is_invalid_grant(error: &ConsentError) -> bool {
     error.refusal() == Some(Refusal::Final) && error.oauth_error() == Some(&OAuthError::INVALID_GRANT)
 }

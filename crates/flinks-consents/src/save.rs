@@ -32,7 +32,7 @@ pub(crate) enum WriteOutcome {
 
 impl Consent {
     /// Takes the record lock. Gives up after one lease duration, because the task that holds the
-    /// lock may be on a runtime that is no longer polled.
+    /// lock may belong to a runtime that is no longer polled.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
             biased;
@@ -196,7 +196,7 @@ impl Consent {
         self.shared.call_store(StoreCall::Remove, |store| store.remove(&self.state.id, record.generation)).await
     }
 
-    /// Writes a record and replaces the stored record if the verdict allows it. A removal has no
+    /// Writes a record if the verdict allows it to replace the stored record. A removal has no
     /// record, so this method does not handle removals.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<WriteOutcome, ConsentError> {
         self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
@@ -262,8 +262,8 @@ impl Consent {
         Some(Event::NotStored { error: error.clone() })
     }
 
-    /// Makes `write` the pending write as soon as the record lock is free. The spawned task queues
-    /// for the lock now, before later calls do.
+    /// Makes `write` the pending write as soon as the record lock is free. The spawned task joins
+    /// the queue for the lock now, ahead of later calls.
     fn defer_when_unlocked(&self, write: PendingWrite, error: ConsentError) {
         // The caller runs in a task, so there is always a runtime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -283,8 +283,9 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record. A fetch stores a pending write first, so if the local record is a
-    /// pending write, the next caller must start a fetch. The local record is not set anywhere else.
+    /// Sets the local record, which is set nowhere else. If the new local record is a pending
+    /// write, this method makes the next caller start a fetch, because a fetch stores the pending
+    /// write first.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         let had_write = local.pending_write().is_some();
         let has_write = new.pending_write().is_some();
@@ -299,8 +300,8 @@ impl Consent {
     }
 
     /// Remembers the stored record for refreshes without the store. Does nothing if the policy does
-    /// not need the record, if the consent was replaced, revoked or forgotten since `epoch`, or if
-    /// there is a pending write.
+    /// not need the record, if the consent has been replaced, revoked or forgotten since `epoch`,
+    /// or if there is a pending write.
     pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
         let is_wanted = self.shared.outage_policy == OutagePolicy::RefreshWithoutStore;
         if !is_wanted || local.pending_write().is_some() || self.state.cache.epoch() != epoch {
@@ -345,8 +346,8 @@ impl Consent {
     }
 }
 
-/// Returns the stored record with the new record's owner and label. `None` if they do not change
-/// the stored record.
+/// Returns the stored record with the owner and label of the new record. `None` if these do not
+/// change the stored record.
 fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
     let owner = record.owner.clone().or_else(|| found.owner.clone());
     let label = record.label.clone().or_else(|| found.label.clone());

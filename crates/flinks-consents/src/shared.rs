@@ -1,5 +1,5 @@
 //! The state that all consents of one [`Consents`](crate::Consents) share: the client, the store,
-//! and the tasks in flight.
+//! and the in-flight tasks.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
@@ -51,7 +51,7 @@ pub(crate) enum LogNames {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutagePolicy {
-    /// Refreshes nothing. Once the cached token has expired, calls fail, and
+    /// Refreshes nothing. Once the cached token has expired, calls fail with an error for which
     /// [`ConsentError::is_store`] returns `true`.
     #[default]
     FailClosed,
@@ -59,7 +59,7 @@ pub enum OutagePolicy {
     /// During the outage, each process refreshes independently. To make this possible, the records
     /// of all consents in use stay in memory.
     ///
-    /// A process that has ever seen Flinks replace a refresh token does not refresh without the
+    /// Once a process has seen Flinks replace a refresh token, it does not refresh without the
     /// store, because two processes that use the same refresh token could end the consent. If
     /// Flinks replaces a refresh token for the first time during the outage, only this process has
     /// the new refresh token until the store is available again (see [`Event::NotStored`]). The

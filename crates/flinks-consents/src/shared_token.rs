@@ -1,5 +1,5 @@
-//! Runs one fetch for all callers of a shared token and emits the fetch's event. Also decides which
-//! caller starts the fetch and which callers wait for it. (O4)
+//! Runs one fetch for all callers of a shared token and emits the resulting event. Also decides
+//! which caller starts the fetch and which callers wait for it. (O4)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToke
     }
 }
 
-/// Refreshes now or waits for a refresh in flight.
+/// Refreshes now or waits for an in-flight refresh.
 pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, ConsentError> {
     loop {
         let waiter = match start(source, Need::Refresh) {
@@ -91,14 +91,14 @@ pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, Co
             Start::Waiting(waiter, _) => waiter,
         };
         let fetched = outcome(source, waiter).await?;
-        // Otherwise the fetch in flight found a token in the store, so this caller tries again.
+        // Otherwise the in-flight fetch found a token in the store, so this caller tries again.
         if fetched.was_refreshed {
             return Ok(fetched.token.token.clone());
         }
     }
 }
 
-/// Returns a consent's token and reactivates the consent if a refusal has ended it. (O6)
+/// Returns the token of a consent, and reactivates the consent if a refusal has ended it. (O6)
 pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     loop {
         let (waiter, role) = match start(source, Need::Reactivation) {
@@ -107,7 +107,7 @@ pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>
         };
         match outcome(source, waiter).await {
             Ok(fetched) => return Ok(fetched.token),
-            // Another caller started the fetch in flight, and that fetch stops if the consent has
+            // Another caller started the in-flight fetch, and that fetch stops if the consent has
             // ended. The next fetch is a reactivation.
             Err(error) if role == Role::Follower && error.attempts() == 0 => {}
             Err(error) => return Err(error),
@@ -130,7 +130,7 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
     }
 }
 
-/// Waits for the fetch in flight. The fetch runs on the runtime of the caller that started it. If
+/// Waits for the in-flight fetch. The fetch runs on the runtime of the caller that started it. If
 /// that runtime stops, this function gives up after the longest time that a fetch can take, and the
 /// next caller starts over.
 async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
@@ -298,8 +298,8 @@ mod tests {
     }
 
     proptest! {
-        /// No matter how the calls are spread, there is at most one refresh in four fifths of a
-        /// lifetime.
+        /// No matter how the calls are distributed over time, there is at most one refresh in four
+        /// fifths of a lifetime.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

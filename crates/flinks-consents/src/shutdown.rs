@@ -6,8 +6,8 @@ use crate::error::ConsentError;
 use crate::store::ConsentId;
 
 /// The error that [`Consents::shutdown`](crate::Consents::shutdown) returns if tasks were still
-/// running at the limit or if changes could not be stored. Changes that are not stored are lost
-/// when the process exits.
+/// running when the time limit was reached or if changes could not be stored. Changes that are not
+/// stored are lost when the process exits.
 #[derive(Clone, Debug)]
 pub struct ShutdownError {
     in_flight: usize,
@@ -42,7 +42,7 @@ impl ShutdownError {
     }
 }
 
-/// Prints only the numbers. [`unstored`](Self::unstored) returns the ids of the consents.
+/// Prints only the counts. [`unstored`](Self::unstored) returns the ids of the consents.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_flight, unstored, error } = self;

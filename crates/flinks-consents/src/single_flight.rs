@@ -1,7 +1,7 @@
 //! Runs one task at a time and passes its outcome to all waiting callers.
 //!
-//! This module does not depend on tokens or time. The module's lock comes from `super::sync`, so
-//! that the model check in `tests/single_flight.rs` can replace the lock.
+//! This module does not depend on tokens or time. Its lock comes from `super::sync`, so that the
+//! model check in `tests/single_flight.rs` can replace the lock.
 
 use std::sync::PoisonError;
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::sync::{Mutex, MutexGuard};
 
-/// A state `S` and at most one task in flight, which completes with a `T`.
+/// A state `S` and at most one in-flight task, whose outcome is a `T`.
 pub(crate) struct SingleFlight<S, T>(Mutex<Inner<S, T>>);
 
 struct Inner<S, T> {
@@ -33,7 +33,7 @@ pub(crate) enum Entry<R, T> {
 /// outcome.
 pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
 
-/// One caller's subscription to the outcome of the task in flight.
+/// One caller's subscription to the outcome of the in-flight task.
 pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 impl<S, T: Clone> SingleFlight<S, T> {
@@ -41,8 +41,8 @@ impl<S, T: Clone> SingleFlight<S, T> {
         Self(Mutex::new(Inner { state, in_flight: None }))
     }
 
-    /// Returns a result from the state, joins the task in flight, or makes the caller the leader.
-    /// `from_state` receives the state and whether a task is in flight.
+    /// Returns a result from the state, joins the in-flight task, or makes the caller the leader.
+    /// `from_state` receives the state and a flag that is `true` if a task is in flight.
     pub(crate) fn enter<R>(&self, from_state: impl FnOnce(&mut S, bool) -> Option<R>) -> Entry<R, T> {
         let mut inner = self.lock();
         let in_flight = inner.in_flight.take().filter(|receiver| receiver.has_changed().is_ok());
@@ -71,7 +71,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         leader.0.send_replace(Some(outcome));
     }
 
-    /// Gives up the task that a waiter waits for, so that the next caller becomes the leader.
+    /// Gives up the task that a waiter is waiting for, so that the next caller becomes the leader.
     pub(crate) fn give_up(&self, waiter: &Waiter<T>) {
         self.lock().in_flight.take_if(|in_flight| in_flight.same_channel(&waiter.0));
     }

@@ -10,7 +10,7 @@ use crate::pending_write::PendingWrite;
 use crate::store::{ConsentId, Record};
 use crate::token_cache::TokenCache;
 
-/// The state of one consent in this process. All handles of the consent share it.
+/// The state of one consent in this process. All handles to the consent share this state.
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
@@ -20,7 +20,7 @@ pub(crate) struct ConsentState {
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
-/// The part of a record's state that exists only in this process.
+/// The part of the state of a record that exists only in this process.
 #[derive(Default)]
 pub(crate) enum LocalRecord {
     /// Nothing. The store has the newest record.
@@ -65,7 +65,7 @@ impl ConsentState {
     }
 }
 
-/// A pending write that is still in memory is lost.
+/// When a state is dropped, its pending write, if any, is lost.
 impl Drop for ConsentState {
     fn drop(&mut self) {
         if self.record.get_mut().pending_write().is_some() {
@@ -75,7 +75,7 @@ impl Drop for ConsentState {
 }
 
 /// The states of the consents in use. All callers that use a consent share its state, so they also
-/// share one refresh and its failure.
+/// share one refresh and its outcome.
 pub(crate) struct Registry(Mutex<States>);
 
 struct States {

@@ -18,7 +18,7 @@ use crate::token_id::first_bytes;
 
 /// The shortest time between two refreshes of a suspected consent.
 pub(crate) const SUSPECTED_INTERVAL: Duration = Duration::from_secs(60);
-/// How long after the first refusal another refusal confirms it without a witness.
+/// Without a witness, another refusal confirms the first one only after this time.
 const CONFIRM_ALONE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Suspicion {

@@ -1,8 +1,8 @@
 //! The state of one shared access token in this process: the token, its invalidations, and the
 //! back-off after a failure. (O3, O4)
 //!
-//! Readers load the token without a lock. The single flight's lock protects everything that changes
-//! together with the token.
+//! Readers load the token without a lock. The lock of the single flight protects everything that
+//! changes together with the token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::error::ConsentError;
 use crate::single_flight::{Entry, Leader, SingleFlight, Waiter};
 use crate::token_id::TokenId;
 
-/// A caller's requirement.
+/// The requirement of a caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// A valid token from the cache, from the store or from a refresh.
@@ -55,13 +55,14 @@ struct Control {
     /// The tokens that were invalidated since the last refresh. These tokens must not be loaded
     /// from the store again.
     invalidated: Vec<TokenId>,
-    /// When the store can no longer contain an invalidated token, on the monotonic clock.
+    /// The time on the monotonic clock after which the store can no longer contain an invalidated
+    /// token.
     invalidated_until: Duration,
     /// The earliest start time of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
-    /// The last token that was rejected although the token before it had just been rejected too,
-    /// and until when it is kept nevertheless, on the monotonic clock.
+    /// The last token that was rejected right after the previous token had been rejected. This
+    /// token is nevertheless kept until the given time on the monotonic clock.
     rejected_replay: Option<(TokenId, Duration)>,
 }
 
@@ -74,8 +75,8 @@ struct Failure {
 /// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
 /// no lifetime can cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a token is kept after it was rejected right after the token before it. A server that
-/// rejects every token then causes at most one refresh a minute.
+/// How long a token is kept if it is rejected right after the previous token was rejected. A server
+/// that rejects every token therefore causes at most one refresh per minute.
 const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
@@ -95,8 +96,8 @@ pub(crate) enum NextStep {
 ///
 /// [`TokenCache::replace`] increments the counter when this process stores or imports a new
 /// consent, and when a consent is forgotten or revoked. The counter is also incremented when a
-/// revocation finds that another process has stored a newer consent. A fetch remembers the epoch
-/// that it started in. If the epoch has changed when the fetch completes, the result belongs to an
+/// revocation finds that another process has stored a newer consent. A fetch remembers the epoch in
+/// which it started. If the epoch has changed when the fetch completes, the result belongs to an
 /// earlier consent and is not cached.
 ///
 /// An epoch is never stored. Across processes, [`Record::grant`](crate::store::Record) identifies
@@ -139,8 +140,8 @@ impl TokenCache {
         });
     }
 
-    /// Invalidates a token that a server has refused. If another token has already replaced it,
-    /// that token stays in the cache.
+    /// Invalidates a token that a server has refused. If a new token has already replaced it, the
+    /// new token stays in the cache.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
         // This is more than the number of tokens that this process can have returned since the last
         // refresh.
@@ -173,8 +174,8 @@ impl TokenCache {
         !is_kept
     }
 
-    /// Records that a server has rejected a token right after it had rejected the one before, so the
-    /// rejection does not depend on the token.
+    /// Records that a server has rejected a token right after it rejected the previous one, which
+    /// shows that the rejection does not depend on the token.
     pub(crate) fn reject_replay(&self, token: &AccessToken, clock: &dyn Clock) {
         let until = clock.monotonic().saturating_add(KEEP_REJECTED);
         self.flight.with_state(|control| control.rejected_replay = Some((TokenId::from_token(token), until)));
@@ -184,8 +185,8 @@ impl TokenCache {
         self.flight.with_state(|control| control.invalidated.contains(&id))
     }
 
-    /// Starts the next epoch, with or without a token. The result of a fetch that is in flight will
-    /// not be cached.
+    /// Starts the next epoch, with or without a token. The result of an in-flight fetch will not be
+    /// cached.
     pub(crate) fn replace(&self, token: Option<Arc<CachedToken>>) {
         self.flight.with_state(|control| {
             *control =
@@ -247,12 +248,12 @@ impl TokenCache {
         }
     }
 
-    /// Gives up the fetch in flight, so that the next caller starts another one.
+    /// Gives up the in-flight fetch, so that the next caller starts another one.
     pub(crate) fn give_up(&self, waiter: &Waiter<Outcome>) {
         self.flight.give_up(waiter);
     }
 
-    /// Caches a fetch's outcome and passes the outcome to all waiting callers.
+    /// Caches the outcome of a fetch and passes the outcome to all waiting callers.
     pub(crate) fn finish(&self, leader: Leader<Outcome>, outcome: &Outcome, epoch: Epoch, clock: &dyn Clock) {
         self.flight.finish(leader, outcome.clone(), |control| {
             // The consent has been replaced, revoked or forgotten since the fetch started.

@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::whole_milliseconds;
 
-/// An access token's id. It is the same in all processes and does not contain the token. The id
-/// also depends on the time of issue, so two tokens with the same text have different ids if they
-/// were issued at different times.
+/// The id of an access token. It is the same in all processes and does not contain the token. The
+/// id also depends on the time of issue, so two tokens with the same text have different ids if
+/// they were issued at different times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 

@@ -1,4 +1,4 @@
-//! Tests keep-alive on a store without leases, in memory.
+//! Tests keep-alive with an in-memory store that has no leases.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -1,5 +1,5 @@
-//! Tests `single_flight.rs` under the schedules of a model checker. Includes the file's source and
-//! replaces its lock with shuttle's lock.
+//! Tests `single_flight.rs` under the schedules of a model checker. This program includes the
+//! source of the file and replaces its lock with the lock of `shuttle`.
 //!
 //! Tokio's channel is not modelled. The code uses the channel only while it holds a modelled lock
 //! or right after it has released one.
@@ -23,14 +23,13 @@ use std::task::{Context, Poll, Waker};
 use shuttle::future::{block_on, spawn, yield_now};
 use single_flight::{Entry, Leader, SingleFlight};
 
-/// The outcome of a refresh. The number of the refresh is both its token and its error.
+/// The outcome of a refresh. A refresh returns its number, either as the token or as the error.
 type Outcome = Result<u32, u32>;
 
-/// A model of the cache. The state contains the token, and each completed refresh changes the
-/// token.
+/// A model of the cache. The state contains the token, which each successful refresh replaces.
 struct Cache {
     flight: SingleFlight<Option<u32>, Outcome>,
-    /// The number of refreshes in flight. `refreshes` is the total number.
+    /// The number of in-flight refreshes. `refreshes` is the total number.
     in_flight: AtomicU32,
     refreshes: AtomicU32,
 }
@@ -63,7 +62,7 @@ impl Cache {
         }
     }
 
-    /// Returns a refresh's outcome, or `None` if the leader was dropped.
+    /// Returns the outcome of a refresh, or `None` if the leader was dropped.
     async fn get(self: Arc<Self>, server: Server) -> Option<Outcome> {
         match self.flight.enter(|token, _| *token) {
             Entry::Ready(token) => Some(Ok(token)),
@@ -86,8 +85,8 @@ impl Cache {
     }
 }
 
-/// Runs random schedules as well as schedules with few preemptions, because the two kinds find
-/// different errors.
+/// Runs random schedules as well as schedules with few preemptions, because the two kinds of
+/// schedules reveal different errors.
 fn check(test: impl Fn() + Send + Sync + Clone + 'static) {
     shuttle::check_random(test.clone(), 3000);
     shuttle::check_pct(test, 3000, 3);

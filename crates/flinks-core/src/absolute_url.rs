@@ -6,7 +6,7 @@ use crate::plain_http;
 
 /// An absolute URL that uses `https`, or `http` to a loopback address.
 ///
-/// The URL means the same to every URL parser. Some parsers drop line breaks, map look-alike
+/// Every URL parser reads the URL in the same way. Some parsers drop line breaks, map look-alike
 /// letters to ASCII, replace `\` with `/` or read `0x7f.1` as an IPv4 address, while others do not.
 /// Text that parsers interpret differently is rejected.
 #[doc(hidden)]

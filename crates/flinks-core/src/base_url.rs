@@ -184,9 +184,9 @@ impl BaseUrlOptions {
 /// has one of these forms:
 ///
 /// - It ends with an API version (`/api/v1`).
-/// - An API version is followed by a resource id (`/v3/<GUID>/…`).
-/// - After an API version, it ends with an operation (`/api/v1/token`). The operation is `initiate`
-///   or an endpoint defined by RFC 6749 or RFC 7009.
+/// - It contains an API version followed by a resource id (`/v3/<GUID>/…`).
+/// - It contains an API version and ends with an operation (`/api/v1/token`). The operation is
+///   `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
 ///
 /// A gateway's prefix, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
 fn includes_endpoint(path: &str) -> bool {

@@ -22,7 +22,7 @@ pub trait Clock: Send + Sync + 'static {
     ///
     /// The client sleeps for up to 30 seconds between attempts. It also uses a sleep as the
     /// deadline for a call or for a token store operation. A test clock must not complete such a
-    /// deadline by itself. Otherwise, every call times out before it starts.
+    /// sleep on its own. Otherwise, every call times out before it starts.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
@@ -32,8 +32,8 @@ pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// This machine's clocks and the current Tokio runtime's timer.
 ///
 /// On Linux, this type reads the coarse clocks, which the kernel updates every 1 to 10
-/// milliseconds. They are precise enough for tokens that are valid for seconds. They are also fast
-/// to read, which matters because every token check reads both clocks.
+/// milliseconds. They are precise enough for token lifetimes, which are measured in seconds. They
+/// are also fast to read, which matters because every token check reads both clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -66,7 +66,7 @@ impl Clock for SystemClock {
 }
 
 /// Reads one of the kernel's clocks. Returns zero for a time before the epoch. A wall clock that
-/// was never set may have such a time.
+/// was never set may show such a time.
 #[cfg(target_os = "linux")]
 fn read_coarse(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()

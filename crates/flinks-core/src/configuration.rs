@@ -27,7 +27,7 @@ impl fmt::Display for InvalidSetting {
     }
 }
 
-/// The values of the settings that the user has set, as text.
+/// The text values of the settings that the user has set.
 pub struct Values {
     texts: BTreeMap<&'static str, Secret>,
     fields: &'static [Field],
@@ -78,7 +78,8 @@ impl Values {
         self.optional(key)?.ok_or_else(|| self.error(key, "is not set"))
     }
 
-    /// Returns the error for an invalid setting. The error contains the name that the user has set.
+    /// Returns the error for an invalid setting. The error contains the name under which the user
+    /// sets the value.
     pub fn error(&self, key: &'static str, reason: &'static str) -> InvalidSetting {
         InvalidSetting { name: self.name(key), reason }
     }
@@ -103,7 +104,8 @@ impl Values {
         }
     }
 
-    /// Returns the name that the user sets: the environment variable or the key in the map.
+    /// Returns the name under which the user sets the value: the environment variable or the key in
+    /// the map.
     pub fn name(&self, key: &'static str) -> &'static str {
         match self.fields.iter().find(|field| field.key == key) {
             Some(field) if self.origin == Origin::Variables => field.variable,
@@ -167,13 +169,13 @@ impl<'de> Visitor<'de> for MapVisitor {
 }
 
 /// Returns whether a setting's value is a number. For any other setting, a number is rejected,
-/// because the number's original text may have been different, such as `007`.
+/// because the original text of the number may have been different, for example `007`.
 fn is_numeric(key: &str) -> bool {
     key.ends_with("_seconds") || key == "max_attempts"
 }
 
-/// Reads a string, or a whole number if the setting is numeric. For any other type, serde's default
-/// message would show the value.
+/// Reads a string, or a whole number if the setting is numeric. Rejects every other type
+/// explicitly, because the default message of serde would show the value.
 struct ValueSeed(&'static str);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {

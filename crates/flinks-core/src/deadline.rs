@@ -24,10 +24,10 @@ impl Timestamps {
     }
 }
 
-/// The lifetime of a token, and the clock that measures it.
+/// The lifetime of a token, and the clock that measures this lifetime.
 #[derive(Clone)]
 pub struct Deadline {
-    /// The earliest moment when the time on both clocks is known.
+    /// The earliest moment for which the time on both clocks is known.
     from: Timestamps,
     /// The remaining lifetime of the token at that moment.
     left: Duration,

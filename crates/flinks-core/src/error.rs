@@ -10,9 +10,9 @@ use crate::transport_error::TransportError;
 
 /// The error that an operation returns. `E` is the type of the operation's documented error body.
 ///
-/// It contains the operation's name, and the response's status and request ids. The output of
-/// `Debug` and `Display` never contains a URL, a header, a body or a secret. The error has no
-/// source. Only [`Error::body`] and [`Error::head`] return text from the server.
+/// It contains the name of the operation, and the status and request ids of the response. The
+/// output of `Debug` and `Display` never contains a URL, a header, a body or a secret. The error
+/// has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -44,7 +44,7 @@ pub enum ErrorKind<E> {
 }
 
 impl<E> Error<E> {
-    /// Returns the kind of the error.
+    /// Returns the kind of error.
     pub fn kind(&self) -> &ErrorKind<E> {
         &self.0.kind
     }
@@ -188,7 +188,7 @@ impl<E> fmt::Debug for ErrorKind<E> {
     }
 }
 
-/// The error has no source, because errors from other crates print URLs and values.
+/// The error has no source, because the errors of other crates may print URLs and values.
 impl<E> std::error::Error for Error<E> {}
 
 impl<E> From<InvalidRequest> for Error<E> {
@@ -249,8 +249,8 @@ impl InvalidResponse {
         Self { reason, field: None, line: 0, column: 0, length, is_json: false }
     }
 
-    /// Returns whether the body of an error response is JSON other than the documented error body.
-    /// Gateways send such responses.
+    /// Returns whether the body of an error response is valid JSON, but not the documented error
+    /// body. Gateways send such responses.
     pub fn is_json(&self) -> bool {
         self.is_json
     }

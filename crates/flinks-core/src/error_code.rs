@@ -1,4 +1,4 @@
-//! Finds error codes in success response bodies.
+//! Finds error codes in the bodies of success responses.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::body::without_bom;
 
-/// Returns the name of a field in `names` that contains an error code. Returns `None` if there is
-/// no such field, or if the body is not a JSON object.
+/// Returns the name of a field that is listed in `names` and contains an error code. Returns `None`
+/// if there is no such field, or if the body is not a JSON object.
 pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
     if names.is_empty() {
         return None;

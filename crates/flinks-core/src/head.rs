@@ -1,4 +1,4 @@
-//! The parts of a response head that response values and errors contain.
+//! The parts of a response head that are kept in response values and errors.
 
 use std::fmt;
 
@@ -34,12 +34,12 @@ impl ResponseHead {
         header_str(self.trace_id.as_ref())
     }
 
-    /// Returns the unparsed header `Retry-After`: a number of seconds or an HTTP date.
+    /// Returns the unparsed `Retry-After` header: a number of seconds or an HTTP date.
     pub fn retry_after(&self) -> Option<&str> {
         header_str(self.retry_after.as_ref())
     }
 
-    /// Returns the unparsed header `Content-Type`.
+    /// Returns the unparsed `Content-Type` header.
     pub fn content_type(&self) -> Option<&str> {
         header_str(self.content_type.as_ref())
     }

@@ -58,7 +58,7 @@ impl HeaderArgument for Authorization {
 }
 
 /// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if it is
-/// valid. A valid text is visible ASCII and not empty.
+/// valid. A valid value consists of visible ASCII characters and is not empty.
 ///
 /// The `http` crate would also accept tabs, leading and trailing spaces, and bytes above 127. A key
 /// with such a character would lead to a 401 response that is hard to diagnose.

@@ -1,4 +1,4 @@
-//! Builds the HTTP client, with the settings that apply to every request and the TLS library.
+//! Builds the HTTP client with its TLS library and the settings that apply to every request.
 //!
 //! Each setting is explicit, because other crates in the build may enable `reqwest` features that
 //! change the defaults (T11).

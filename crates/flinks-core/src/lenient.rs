@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// Reads an optional field that is not essential. An unreadable value is treated as absent, so the
 /// token or the error code in the same body can still be used. A number may also be written as a
-/// string, and a whole number may have a zero fraction, such as `401.0`.
+/// string, and a whole number may be written with a decimal point, as in `401.0`.
 ///
 /// The JSON text of the value is borrowed rather than copied, because it may contain a secret.
 #[doc(hidden)]

@@ -19,10 +19,10 @@ use crate::deadline::Timestamps;
 /// - [`running`](Self::running): time passes as usual. A sleep completes after its duration, or
 ///   once the clock has been advanced far enough.
 ///
-/// Use a clock that stands still to test a single call. A whole application would hang with such a
+/// To test a single call, use a clock that stands still. A whole application would hang with such a
 /// clock, because every wait lasts until the test advances the clock. Examples are the wait before
-/// a retry, between two refreshes of a consent, or for a refresh by another process. For an
-/// application, use a running clock and advance it:
+/// a retry, the wait between two refreshes of a consent, and the wait for a refresh by another
+/// process. For an application, use a running clock and advance it:
 ///
 /// ```
 /// use std::time::Duration;
@@ -83,7 +83,7 @@ impl ManualClock {
     ///
     /// The deadlines of calls and of token store operations are sleeps too. Make such deadlines
     /// longer than `longest`. Otherwise, they expire as soon as the call waits for the network. The
-    /// client waits at most 30 seconds between attempts.
+    /// client waits up to 30 seconds between attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }
@@ -113,7 +113,7 @@ impl ManualClock {
         self.base.send_modify(|base| base.wall = wall.checked_sub(elapsed).unwrap_or(wall));
     }
 
-    /// Returns the requested durations of the sleeps that have started since the previous call of
+    /// Returns the requested durations of the sleeps that have started since the previous call to
     /// this method, oldest first. A sleep is included as soon as it starts, so a test can detect
     /// that the client is waiting.
     pub fn take_sleeps(&self) -> Vec<Duration> {

@@ -13,11 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower_service::Service as _;
 use url::{Host, Url};
 
-/// Flinks' domains. Plain HTTP is never allowed to these domains or their subdomains.
+/// Flinks' domains. Plain HTTP to these domains and their subdomains is never allowed.
 const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksapp.com"];
 
 /// Returns the reason why plain HTTP to the host of `url` is rejected, or `None` if it is accepted.
-/// The program allows plain HTTP only to the host `allowed`.
+/// `allowed` is the only host to which the program allows plain HTTP.
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     let allowed = normalized(allowed);
     if is_host_of_flinks(&allowed) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::error::InvalidRequest;
 
-/// The operation that a request belongs to.
+/// The operation to which a request belongs.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {

@@ -100,14 +100,14 @@ async fn json_or_else<T: ReplyBody, E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a success response that is documented without a body. A response with a body is treated as
-/// malformed, because a captive portal or a firewall may have sent it.
+/// Reads a success response that is documented to have no body. A response with a body is treated
+/// as malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
 pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
     empty_or_else(response, |_| None).await
 }
 
-/// Reads a success response that is documented without a body. Also recognizes an error body,
+/// Reads a success response that is documented to have no body. Also recognizes an error body,
 /// because some servers send it with a 2xx status.
 #[doc(hidden)]
 pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
@@ -157,7 +157,7 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
     Error::new(Some(head), kind)
 }
 
-/// Returns the error for an operation whose errors are documented without a body.
+/// Returns the error for an operation whose error responses are documented to have no body.
 #[doc(hidden)]
 pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();
@@ -167,8 +167,8 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
     undocumented_status(response)
 }
 
-/// Returns the error for an operation that documents several error bodies, but none for this
-/// status.
+/// Returns the error for an operation with several documented error bodies, none of which is
+/// documented for this status.
 #[doc(hidden)]
 pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
     Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))

@@ -1,4 +1,4 @@
-//! Checks whether the Tokio runtime meets the needs of a call.
+//! Checks whether a call has the Tokio runtime and the drivers that it needs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::clock::Clock;
 
 /// Returns whether the current thread is in a Tokio runtime where `clock` can sleep.
 ///
-/// Tokio panics if the runtime's time driver is disabled and offers no other way to check.
+/// If the runtime's time driver is disabled, Tokio panics. It offers no other way to check.
 pub fn can_sleep(clock: &dyn Clock) -> bool {
     Handle::try_current().is_ok() && catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_ok()
 }

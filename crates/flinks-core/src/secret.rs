@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 /// Text that is redacted in `Debug` output and wiped from memory when dropped.
 ///
 /// It does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the clear text,
-/// because request bodies need it. Serialize a value that contains a secret only to send it to
-/// Flinks.
+/// because request bodies need it. Do not serialize a value that contains a secret, except to send
+/// the value to Flinks.
 ///
 /// Wiping is best effort: the copies that the HTTP client and the TLS library make are not wiped.
 #[derive(Clone)]

@@ -33,7 +33,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
 /// - Requests to a loopback address never use a proxy.
 ///
-/// `reqwest` features that other crates in the build enable do not change this behaviour.
+/// This behaviour does not depend on the `reqwest` features that other crates in the build enable.
 ///
 /// Cloning is cheap, and clones share their connections.
 #[derive(Clone)]
@@ -198,8 +198,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Adds certificate authorities to those that the platform trusts. For example, a company's
-    /// proxy may use its own authority.
+    /// Adds certificate authorities to those that the platform trusts. This is necessary, for
+    /// example, if a company's proxy uses its own authority.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
         self.tls.roots = Some(roots);

@@ -19,12 +19,12 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// Returns the same error, marked as the error of a request that never left this machine.
+    /// Returns the same error, marked to show that the request never left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }
 
-    /// Returns the kind of the error.
+    /// Returns the kind of error.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
@@ -84,7 +84,7 @@ pub enum TransportErrorKind {
     Tls,
     /// The server requires a client certificate or rejected the certificate that it received.
     ClientCertificate,
-    /// Plain HTTP is allowed to this host, but the host has a public address.
+    /// Plain HTTP to this host is allowed, but the host has a public address.
     PublicAddress,
     /// The call did not complete before its timeout.
     Timeout,

@@ -8,7 +8,7 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::service::Clients;
 
-/// An emulator in this process. Its time can be advanced, and with it the time of the clients.
+/// An in-process emulator. Its time and the time of the clients can be advanced together.
 #[derive(Debug)]
 pub struct Emulated {
     /// The emulator.

@@ -28,8 +28,8 @@ pub use crate::service::{App, Clients, serve};
 use crate::service::Failure;
 use crate::visitor::Visitor;
 
-/// Returns all routes: those of the service, and the pages around them. `emulated` adds the pages
-/// that show the emulator's tokens and advance its time. `metrics` renders the metrics.
+/// Returns all routes: those of the service, and those of the other pages. `emulated` adds the
+/// pages that show the emulator's tokens and advance its time. `metrics` renders the metrics.
 pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>, metrics: PrometheusHandle) -> Router {
     let sessions = SessionManagerLayer::new(MemoryStore::default())
         .with_name("session")
@@ -80,7 +80,7 @@ async fn advance_time(
     Ok(Redirect::to("/"))
 }
 
-/// Installs the recorder of the metrics. Call this before the first client is built.
+/// Installs the metrics recorder. Call this before the first client is built.
 ///
 /// # Errors
 ///

@@ -49,7 +49,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns a variable, or its default.
+/// Returns the value of an environment variable, or its default.
 fn variable(name: &str, default: &str) -> Result<String, String> {
     match env::var(name) {
         Ok(text) => Ok(text),
@@ -58,7 +58,7 @@ fn variable(name: &str, default: &str) -> Result<String, String> {
     }
 }
 
-/// Waits for Ctrl-C or for SIGTERM, which stops a container.
+/// Waits for Ctrl-C or for SIGTERM, the signal that stops a container.
 async fn stopped() {
     #[cfg(unix)]
     let terminated = async {

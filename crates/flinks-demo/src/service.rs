@@ -1,5 +1,5 @@
-//! The part that every application writes around the SDK: clients, routes, errors and shutdown. The
-//! pages that it shows are in `pages`, and its users are in `visitor`.
+//! The part that every application writes around the SDK: clients, routes, errors and shutdown. Its
+//! pages are in `pages`, and its users are in `visitor`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct App {
     keep_alive: KeepAlive,
     http: reqwest::Client,
     pub(crate) public_url: String,
-    /// The confirmed bank logins. An application stores them, encrypted, in its database.
+    /// The confirmed bank logins. A real application encrypts them and stores them in its database.
     pub(crate) logins: Mutex<Vec<(String, LoginId)>>,
 }
 
@@ -41,7 +41,7 @@ type Shared = State<Arc<App>>;
 type Reply<T> = Result<T, Failure>;
 
 impl App {
-    /// Creates the state. `public_url` is the URL that browsers reach the application at.
+    /// Creates the state. `public_url` is the URL at which browsers reach the application.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ async fn show_widget(State(app): Shared, visitor: Visitor) -> Reply<Markup> {
     Ok(pages::widget(&started.url))
 }
 
-/// Connects the login with which the user returns. The session's pending landing rejects a landing
-/// that this session did not start, and `/Authorize` confirms the login id.
+/// Connects the login with which the user returns. The pending landing in the session rejects a
+/// landing that this session did not start, and `/Authorize` confirms the login id.
 async fn finish_widget(State(app): Shared, visitor: Visitor, RawQuery(query): RawQuery) -> Reply<Redirect> {
     let pending = visitor.take("landing").await?;
     let landing = app.connect.verify_landing(pending, &query.unwrap_or_default())?;
@@ -148,7 +148,7 @@ async fn revoke_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<S
     Ok(Redirect::to("/"))
 }
 
-/// A page with an error and what the user can do about it.
+/// A page that shows an error and what the user can do about it.
 pub(crate) struct Failure {
     status: StatusCode,
     text: &'static str,
@@ -161,7 +161,7 @@ impl Failure {
     }
 }
 
-/// The advice of an error decides the response.
+/// The response depends on the advice that the error contains.
 impl<E: Into<ConsentError>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
@@ -179,8 +179,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Serves until `stop` completes and every request in flight has its response. Then waits for
-/// refreshes in flight and stores pending writes.
+/// Serves requests until `stop` completes and every in-flight request has received its response.
+/// Then waits for in-flight refreshes and stores pending writes.
 ///
 /// # Errors
 ///

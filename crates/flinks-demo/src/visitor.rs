@@ -1,4 +1,4 @@
-//! The user of a request, and what their browser session keeps.
+//! The user who sent a request, and the contents of their browser session.
 
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::service::Failure;
 
-/// The user of a request. An application has accounts and a login; here, each new browser session
-/// is a new user.
+/// The user who sent a request. A real application has accounts and a login; here, each new browser
+/// session is a new user.
 pub(crate) struct Visitor {
     pub(crate) user: String,
     session: Session,
@@ -25,7 +25,7 @@ impl Visitor {
         self.session.insert(name, pending).await.map_err(|_| UNAVAILABLE)
     }
 
-    /// Takes a pending authorization out of the session, so that it is used once.
+    /// Takes a pending authorization out of the session, so that it can be used only once.
     pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;
         pending.ok_or(Failure::new(StatusCode::CONFLICT, "Please start again."))

@@ -1,5 +1,5 @@
-//! Tests the service against the emulator, as a browser would use it. Also tests the service's
-//! shutdown with requests in flight.
+//! Tests the service against the emulator, with the requests that a browser would send. Also tests
+//! the shutdown of the service with in-flight requests.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 

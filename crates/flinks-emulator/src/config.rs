@@ -40,7 +40,7 @@ impl Config {
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;
         if !pay.has_token_header() {
-            Some("pay.token_header must be a header name other than those that HTTP itself uses")
+            Some("pay.token_header must be a header name that HTTP itself does not use")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("connect.customer_id must be a GUID")
         } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
@@ -94,7 +94,8 @@ impl PayConfig {
         HeaderName::from_str(&self.token_header).is_ok_and(|name| !HTTP_HEADERS.contains(&name))
     }
 
-    /// Returns whether session tokens are sent in `Authorization`, where a scheme is required.
+    /// Returns whether session tokens are sent in the `Authorization` header, which requires a
+    /// scheme.
     pub(crate) fn uses_authorization(&self) -> bool {
         self.token_header.eq_ignore_ascii_case(header::AUTHORIZATION.as_str())
     }
@@ -159,14 +160,14 @@ pub struct OutboundConfig {
     /// The lifetime of a code, in seconds. Default: 600, the maximum that RFC 6749, section 4.1.2,
     /// recommends. Flinks does not document the lifetime.
     pub code_seconds: u64,
-    /// Whether each use of a refresh token replaces it with a new one. Default: `false`, as
+    /// Whether each use of a refresh token replaces the token with a new one. Default: `false`, as
     /// documented.
     pub rotate_refresh_tokens: bool,
     /// Whether the response to a refresh repeats an unchanged refresh token. Default: `false`, as
     /// documented.
     pub repeat_refresh_token: bool,
-    /// The HTTP status of the error `invalid_client`, either 400 or 401. Default: 400, as
-    /// documented by Flinks. RFC 6749, section 5.2, also allows 401.
+    /// The HTTP status of an `invalid_client` error, either 400 or 401. Default: 400, as documented
+    /// by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
     /// Whether an attempt to exchange a code with the wrong `redirect_uri` spends the code.
     /// Default: `false`. Flinks does not document this.
@@ -195,12 +196,13 @@ pub struct Limits {
     /// MiB).
     pub request_bytes: usize,
     /// The maximum number of tokens of each [`Kind`](crate::Kind), and of sessions, payment
-    /// requests, logins and MFA questions. Default: 100,000 each. A removed token is refused.
+    /// requests, logins and MFA questions. Default: 100,000 each. The emulator refuses a token that
+    /// it has removed.
     pub tokens: usize,
     /// The maximum number of stored visits to each kind of page. Default: 1000.
     ///
-    /// A visit remains stored after the end user has left, so that Back and Reload can show its
-    /// result.
+    /// A visit remains stored after the end user has left, so that the browser's Back and Reload
+    /// buttons can show its result.
     pub pages: usize,
 }
 
@@ -212,14 +214,14 @@ pub enum EndUser {
     /// The end user decides on a page.
     #[default]
     Asked,
-    /// The end user agrees immediately, without a page. Use it for tests without a browser.
+    /// The end user agrees immediately, without a page. Use this setting in tests without a
+    /// browser.
     Agrees,
     /// The end user refuses immediately, without a page.
     Refuses,
 }
 
-/// The part of a `redirectUrl` that the iframe page keeps. The page adds its parameters to this
-/// part.
+/// The part of a `redirectUrl` that the iframe page keeps and adds its parameters to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -238,11 +240,11 @@ pub enum RedirectUrlPart {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// `client_id` and `client_secret` are sent either as fields of the body or with HTTP Basic,
-    /// but not both.
+    /// `client_id` and `client_secret` are sent either as body fields or with HTTP Basic, but not
+    /// both.
     #[default]
     FieldsOrBasic,
-    /// `client_id` and `client_secret` are fields of the body.
+    /// `client_id` and `client_secret` are sent as body fields.
     Fields,
     /// `client_id` and `client_secret` are sent with HTTP Basic.
     Basic,

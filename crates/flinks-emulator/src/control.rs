@@ -1,8 +1,8 @@
-//! The control API under `/__emulator/`. It provides the library's functions as JSON to tests in
-//! other languages.
+//! The control API under `/__emulator/`. It makes the library's functions available as a JSON API
+//! for tests in other languages.
 //!
-//! Because its responses contain secrets, it accepts requests only from this machine, and none from
-//! web pages with another origin.
+//! Its responses contain secrets. The API therefore accepts only requests from this machine and
+//! rejects requests from web pages with another origin.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -106,11 +106,11 @@ pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
     peer.ip().to_canonical().is_loopback() && is_own_host(head)
 }
 
-/// Returns whether a request's host is a loopback name and matches the origin, if the request has
-/// one.
+/// Returns whether the `Host` header of a request contains a loopback name or address. If the
+/// request has an `Origin` header, the two must also match.
 ///
-/// This check is needed because a browser on this machine may show a foreign page whose host name
-/// resolves to a loopback address (DNS rebinding).
+/// This check is needed because a browser on this machine may show a page from another site whose
+/// host name resolves to a loopback address (DNS rebinding).
 fn is_own_host(head: &Parts) -> bool {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let is_own = |authority: &str| {

@@ -33,8 +33,8 @@ pub enum Fault {
     /// Sends this response without processing the request.
     ///
     /// The headers and the body are sent as they are, even if they are not valid HTTP. The emulator
-    /// adds `Connection: close`. Unless `headers` already contains them, it also adds
-    /// `Content-Length` and, if there is a body, `Content-Type: application/json`.
+    /// adds `Connection: close`. It also adds `Content-Length` and, if there is a body,
+    /// `Content-Type: application/json`, unless `headers` already contains these headers.
     Reply {
         /// The status.
         status: u16,
@@ -84,7 +84,7 @@ pub enum Fault {
         #[serde(rename = "base64", serialize_with = "to_base64", deserialize_with = "from_base64")]
         bytes: Vec<u8>,
     },
-    /// Sends a 200 response whose body never ends, without processing the request.
+    /// Sends a 200 response with an endless body, without processing the request.
     EndlessBody,
     /// Processes the request and sends the response one byte at a time.
     SlowBytes {
@@ -104,8 +104,8 @@ pub enum When {
     /// Before the request is processed. At this point, the request has not spent a token, and the
     /// emulator has not issued one.
     Before,
-    /// After the request is processed but before the response is sent. At this point, the request's
-    /// token has been spent, and new tokens have been issued.
+    /// After the request is processed but before the response is sent. At this point, the token in
+    /// the request has been spent, and new tokens have been issued.
     After,
 }
 
@@ -122,7 +122,7 @@ impl Fault {
         Self::Reply { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// Returns the value of `kind` in the control API, such as `half_body`.
+    /// Returns the value that the `kind` field has in the control API, such as `half_body`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Reply { .. } => "reply",
@@ -141,7 +141,7 @@ impl Fault {
 
     /// Applies the part of the fault that takes effect before the request is processed.
     ///
-    /// `Break` means that the connection must be closed, and contains the status that was sent, if
+    /// `Break` means that the connection must be closed. It contains the status that was sent, if
     /// any.
     pub(crate) async fn before(&self, wire: &TcpStream, release: &mut Release) -> ControlFlow<Option<u16>> {
         match self {
@@ -284,7 +284,8 @@ fn status_line(status: u16) -> String {
     format!("HTTP/1.1 {status} {reason}\r\n")
 }
 
-/// Writes a response body until the client disconnects or the emulator closes the connection.
+/// Keeps writing a response body until the client disconnects or the emulator closes the
+/// connection.
 async fn write_endless_body(wire: &TcpStream) {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"access_token\": \"";
     let mut outcome = write(wire, head).await;

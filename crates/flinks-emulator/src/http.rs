@@ -1,4 +1,4 @@
-//! The requests and responses that the rules use, and strict parsers for request fields.
+//! The request and response types of the rules, and strict parsers for request fields.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,8 +25,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Returns the value of a header that appears exactly once and consists of visible ASCII
-    /// characters, spaces and tabs.
+    /// Returns the value of a header if the header appears exactly once and its value consists of
+    /// visible ASCII characters, spaces and tabs.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
@@ -49,7 +49,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// Returns an error if the media type is not `application/json` or the body is not a JSON
+    /// Returns an error if the media type is not `application/json`, if the body is not a JSON
     /// object, or if a field appears twice.
     pub(crate) fn json(&self) -> Result<Fields<Value>, UnreadableFields> {
         if self.media_type() != "application/json" {
@@ -90,8 +90,8 @@ impl Call {
     }
 }
 
-/// The error that is returned if a request's fields cannot be read. The message never contains a
-/// field's value.
+/// The error for a request whose fields cannot be read. The message never contains the value of a
+/// field.
 pub(crate) struct UnreadableFields {
     pub(crate) message: String,
     /// The field that caused the error, if it is one of [`KNOWN_FIELDS`].
@@ -158,8 +158,8 @@ const KNOWN_FIELDS: [&str; 39] = [
     "username",
 ];
 
-/// Returns the credentials after the scheme `expected`, or `None` if the scheme is a different one.
-/// One or more spaces separate the scheme from the credentials (RFC 9110, section 11.4).
+/// Returns the credentials without their scheme, or `None` if the scheme is not `expected`. One or
+/// more spaces separate the scheme from the credentials (RFC 9110, section 11.4).
 pub(crate) fn strip_scheme<'a>(credentials: &'a str, expected: &str) -> Option<&'a str> {
     let (scheme, token) = credentials.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case(expected) {
@@ -265,7 +265,7 @@ impl Reply {
     }
 
     /// Creates a response with a page. The page's address may contain a token, so the browser must
-    /// not send it in the `Referer` header of another request.
+    /// not send that address in the `Referer` header of another request.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
         reply
@@ -280,13 +280,13 @@ impl Reply {
         Self::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, "no-store")
     }
 
-    /// Redirects a browser from a form to a page. Back and Reload then show the page without
-    /// submitting the form again.
+    /// Redirects a browser from a form to a page. The Back and Reload buttons then show the page
+    /// without submitting the form again.
     pub(crate) fn see_other(location: &str) -> Self {
         Self { status: StatusCode::SEE_OTHER, ..Self::redirect(location) }
     }
 
-    /// Adds a header, unless the value is not a valid header value.
+    /// Adds a header if `value` is a valid header value, and does nothing otherwise.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));

@@ -18,7 +18,7 @@ use crate::operation::Operation;
 
 /// A request as it was received.
 ///
-/// The path, the headers and the body may contain secrets, so `Debug` shows none of them.
+/// The path, the headers and the body may contain secrets, so `Debug` does not show them.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Request {
@@ -150,7 +150,7 @@ pub enum Kind {
     AuthorizeToken,
     /// An Outbound authorization code.
     Code,
-    /// An Outbound access token. It is reusable, so it is never marked as spent.
+    /// An Outbound access token. It can be used repeatedly, so it is never marked as spent.
     AccessToken,
     /// An Outbound refresh token. It is marked as spent only if refresh tokens rotate; see
     /// [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
@@ -168,25 +168,26 @@ pub struct Issued {
     /// When the code or token was issued, by the emulator's clock, as a duration since the Unix
     /// epoch.
     pub issued_at: Duration,
-    /// The [`Request::number`] of the request that the code or token was issued for. This is `None`
-    /// if the emulator issued it at startup, through
+    /// The [`Request::number`] of the request that caused the emulator to issue the code or token.
+    /// This is `None` if the emulator issued the code or token at startup, through
     /// [`Emulator::issue_code`](crate::Emulator::issue_code) or through the control API.
     pub issued_by: Option<u64>,
     /// When the code or token expires, by the emulator's clock, as a duration since the Unix epoch.
     /// Each use of a refresh token postpones its expiry.
     pub expires_at: Duration,
-    /// When and by which request the code or token was spent, or `None` if it is unspent.
+    /// When the code or token was spent, and by which request. This is `None` if it is unspent.
     pub spent: Option<Usage>,
-    /// When and by which request the code or token was revoked, or `None` if it is not revoked.
+    /// When the code or token was revoked, and by which request. This is `None` if it is not
+    /// revoked.
     pub revoked: Option<Usage>,
-    /// The id of the end user that the code or token belongs to, or `None` if there is no such end
-    /// user. In an access token, this id is the `sub` claim.
+    /// The id of the end user that the code or token belongs to, or `None` if it does not belong to
+    /// an end user. In an access token, this id is the `sub` claim.
     pub subject: Option<String>,
     /// The redirect URI that a code is bound to, or `None` for a token (O9).
     pub(crate) redirect_uri: Option<String>,
 }
 
-/// When a code or token was spent or revoked, and the request that did so.
+/// When a code or token was spent or revoked, and by which request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -201,7 +202,7 @@ impl Issued {
         now >= self.expires_at
     }
 
-    /// Returns whether the token is neither spent, revoked nor expired.
+    /// Returns whether the token is valid: not spent, not revoked and not expired.
     pub(crate) fn is_valid(&self, now: Duration) -> bool {
         self.spent.is_none() && self.revoked.is_none() && !self.is_expired(now)
     }
@@ -221,7 +222,7 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// An emulator's requests and tokens. [`Limits`] bounds how many of each are stored.
+/// An emulator's requests and tokens. [`Limits`] sets the maximum number of each.
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,
@@ -231,7 +232,7 @@ pub(crate) struct Ledger {
     bytes: usize,
     per_operation: BTreeMap<Operation, u64>,
     issued: BTreeMap<Kind, BoundedMap<Issued>>,
-    /// The newest token of each kind. The fault `duplicate_token` returns this token again.
+    /// The newest token of each kind, which the `duplicate_token` fault returns again.
     newest: BTreeMap<Kind, String>,
 }
 
@@ -273,7 +274,7 @@ impl Ledger {
         self.newest_number
     }
 
-    /// Continues the numbering of requests after the number `newest`.
+    /// Gives the next request the number after `newest`.
     pub(crate) fn continue_numbering(&mut self, newest: u64) {
         self.newest_number = newest;
     }

@@ -85,7 +85,8 @@ impl Emulator {
         Self::dangerously_listen_anywhere(address, config).await
     }
 
-    /// Starts an emulator on any address of this machine. Port 0 selects a free port.
+    /// Starts an emulator on an address of this machine, even if it is not a loopback address. Port
+    /// 0 selects a free port.
     ///
     /// This is dangerous if other machines can reach the address: the emulator's credentials are
     /// public, traffic is not encrypted, and the emulator stores every request. The control API
@@ -113,7 +114,7 @@ impl Emulator {
         Ok(Self { shared, listener, base_url: format!("http://{address}"), server })
     }
 
-    /// Returns the base URL of all three products, such as `http://127.0.0.1:41739`.
+    /// Returns the base URL that all three products share, such as `http://127.0.0.1:41739`.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -132,8 +133,8 @@ impl Emulator {
         self.shared.state().config.clone()
     }
 
-    /// Changes the configuration. The change takes effect with the next request, and the new
-    /// settings are not validated.
+    /// Changes the configuration. The change takes effect with the next request. The new settings
+    /// are not validated.
     ///
     /// Tokens that were issued before the change keep their lifetime.
     ///
@@ -153,26 +154,26 @@ impl Emulator {
         self.shared.state().clock.advance(by);
     }
 
-    /// Schedules a fault for the next request of an operation.
+    /// Schedules a fault for an operation's next request.
     ///
     /// Faults for the same operation are applied in the order they were scheduled, one per request.
     pub fn fail_next(&self, operation: Operation, fault: Fault) {
         self.fail_times(operation, fault, 1);
     }
 
-    /// Schedules a fault for the next `times` requests of an operation.
+    /// Schedules a fault for an operation's next `times` requests.
     pub fn fail_times(&self, operation: Operation, fault: Fault, times: u64) {
         self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: Some(times) });
     }
 
-    /// Schedules a fault for every request of an operation until [`clear_faults`](Self::clear_faults)
-    /// is called.
+    /// Schedules a fault for all of an operation's requests until
+    /// [`clear_faults`](Self::clear_faults) is called.
     pub fn fail_always(&self, operation: Operation, fault: Fault) {
         self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: None });
     }
 
-    /// Removes all scheduled faults. A fault that already applies to a request in progress stays in
-    /// effect.
+    /// Removes all scheduled faults. A fault that already affects a request in progress stays in
+    /// effect for that request.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear();
     }
@@ -183,7 +184,8 @@ impl Emulator {
         self.shared.release();
     }
 
-    /// Waits until `count` requests of an operation have arrived since the start or the last reset.
+    /// Waits until `count` requests for an operation have arrived since the start or the last
+    /// reset.
     ///
     /// A request has arrived once the emulator has received all of it or the client has
     /// disconnected. From then on, [`release`](Self::release) can release it from [`Fault::Hold`].
@@ -200,12 +202,12 @@ impl Emulator {
         self.shared.state().ledger.requests().cloned().collect()
     }
 
-    /// Returns an operation's requests in the ledger, from oldest to newest.
+    /// Returns the ledger's requests for an operation, from oldest to newest.
     pub fn requests_of(&self, operation: Operation) -> Vec<Request> {
         self.shared.state().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
     }
 
-    /// Returns how many requests of an operation have arrived since the start or the last reset.
+    /// Returns how many requests for an operation have arrived since the start or the last reset.
     /// The count includes requests that are no longer in the ledger.
     pub fn count(&self, operation: Operation) -> u64 {
         self.shared.state().ledger.count(operation)
@@ -252,8 +254,8 @@ impl Emulator {
     ///
     /// # Cancel safety
     ///
-    /// This method is not cancel safe. If its future is dropped, the emulator may stay stopped. To
-    /// start it, call `restart` again.
+    /// This method is not cancel safe. If its future is dropped, the emulator may remain stopped.
+    /// To start it, call `restart` again.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.server.stop().await;
         self.server = Server::start(&self.listener, &self.shared)?;

@@ -1,4 +1,4 @@
-//! The program `flinks-emulator`. The first line of its output is the emulator's base URL.
+//! The `flinks-emulator` program. The first line of its output is the emulator's base URL.
 
 #![allow(clippy::print_stderr)] // This is a command-line program.
 
@@ -13,11 +13,11 @@ use tracing_subscriber::EnvFilter;
 
 /// A local emulator of Flinks Pay, Connect and Outbound for development and tests
 ///
-/// The first line of the output is the base URL. After it, the program prints the credentials and a
-/// curl command for each endpoint.
+/// The first line of the output is the base URL. The program then prints the credentials and a curl
+/// command for each endpoint.
 ///
 /// The program logs each request's operation and status to standard error, but never any values
-/// from the request. RUST_LOG sets the log filter, and RUST_LOG=off disables the log.
+/// from the request. RUST_LOG sets the log filter, and RUST_LOG=off disables logging.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

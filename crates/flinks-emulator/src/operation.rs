@@ -1,7 +1,7 @@
 //! The table of operations, with the name, routes, handler and purpose of each.
 //!
 //! [`operations!`] contains the rows and passes them to another macro. This file uses `operations!`
-//! to define the enum [`Operation`], and `rules/mod.rs` uses it to dispatch requests. This file
+//! to define the [`Operation`] enum, and `rules/mod.rs` uses it to dispatch requests. This file
 //! therefore does not import the rules.
 
 use std::fmt;
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 /// Calls a macro with all rows. A row contains the operation's purpose, variant, name in the
 /// control API, routes and handler.
 ///
-/// Lists show the operations in the same order as the rows. Each operation's first route is the
+/// Every list of operations has the same order as the rows. Each operation's first route is the
 /// documented one.
 macro_rules! operations {
     ($apply:ident) => {
         $apply! {
-            /// Issues a session token for a user name and a password.
+            /// Issues a session token in exchange for a user name and a password.
             PayAuthorize = "pay.authorize", ["POST /api/v1/authorize"], pay::authorize;
             /// Starts a session and spends the session token.
             PayInitiateSession = "pay.initiate_session", ["POST /api/v1/sessions/initiate"], pay::initiate_session;
@@ -26,7 +26,7 @@ macro_rules! operations {
             /// Returns the status of a payment request.
             PayGetPaymentRequest = "pay.get_payment_request", ["GET /api/v1/paymentrequests/{id}"],
                 pay::get_payment_request;
-            /// Issues an authorize token for the secret key.
+            /// Issues an authorize token in exchange for the secret key.
             ConnectGenerateAuthorizeToken = "connect.generate_authorize_token",
                 ["POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken"], connect::generate_authorize_token;
             /// Logs an end user in to the bank and spends the authorize token.
@@ -47,7 +47,7 @@ macro_rules! operations {
             /// Shows the consent page again or accepts its form.
             OutboundAuthorizeStep = "outbound.authorize_step",
                 ["GET /__pages/consent/{id}", "POST /__pages/consent/{id}"], outbound::authorize_step;
-            /// Issues an access token for client credentials, a code or a refresh token.
+            /// Exchanges client credentials, a code or a refresh token for an access token.
             OutboundToken = "outbound.token", ["POST /api/v1/token"], outbound::token;
             /// Revokes an end user's connection.
             OutboundRevoke = "outbound.revoke", ["DELETE /api/v1/revoke"], outbound::revoke;
@@ -99,7 +99,7 @@ macro_rules! define_operation {
 }
 operations!(define_operation);
 
-/// Writes the operation's name in the control API, such as `pay.authorize`.
+/// Writes the name that the operation has in the control API, such as `pay.authorize`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

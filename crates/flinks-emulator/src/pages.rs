@@ -8,7 +8,7 @@ use url::Url;
 use crate::bank::Question;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
 
-/// A policy that allows only scripts and styles from the emulator.
+/// A policy that allows scripts and styles only from the emulator.
 pub(crate) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'";
 
@@ -18,8 +18,8 @@ pub(crate) const ASSETS: [(&str, &str, &str); 2] = [
     ("/__pages/page.js", "text/javascript; charset=utf-8", include_str!("pages/page.js")),
 ];
 
-/// The events that a page sends to its parent page. The parent receives the events only if its
-/// origin is that of `redirectUrl`.
+/// The events that a page sends to its parent page. The parent page receives the events only if it
+/// has the same origin as `redirectUrl`.
 pub(crate) struct Events {
     origin: String,
     events: Vec<Value>,
@@ -48,8 +48,8 @@ impl Events {
     }
 }
 
-/// The form of one step. The form contains the name of the step, so that an outdated form can be
-/// recognized.
+/// The form of one step. The form contains the name of the step, so that the emulator can recognize
+/// an outdated form.
 pub(crate) struct Form<'a> {
     pub(crate) action: &'a str,
     pub(crate) step: &'a str,
@@ -70,8 +70,8 @@ impl Form<'_> {
 struct Document<'a> {
     title: &'a str,
     /// The address of the visit, if the page was opened at another address. The browser switches to
-    /// this address, so that Back and Reload show the visit without repeating the request that
-    /// started it.
+    /// this address, so that the Back and Reload buttons show the visit without repeating the
+    /// request that started it.
     address: Option<&'a str>,
     events: Option<&'a Events>,
     /// The URL that the browser navigates to immediately.

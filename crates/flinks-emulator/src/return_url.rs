@@ -45,7 +45,7 @@ pub(crate) fn keep(mut url: Url, part: RedirectUrlPart) -> Url {
     url
 }
 
-/// Adds the parameters that have a value to a URL's query.
+/// Adds parameters to the query of a URL. Parameters without a value are skipped.
 ///
 /// A parameter must not appear more than once (RFC 6749, section 3.1), so a new parameter replaces
 /// an existing one with the same name. The URL already contains such a parameter if the application

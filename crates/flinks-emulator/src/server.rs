@@ -118,7 +118,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
 }
 
-/// The error that makes hyper close the connection without writing anything more.
+/// An error that makes hyper close the connection without writing anything else.
 #[derive(Debug)]
 struct ConnectionClosed;
 
@@ -248,7 +248,7 @@ enum BodyEnd {
     Broken,
 }
 
-/// Reads a body of at most [`MAX_BODY`] bytes. Returns the part that was read.
+/// Reads at most [`MAX_BODY`] bytes of a body. Returns the part that was read.
 async fn read_body(mut body: Incoming) -> (Bytes, BodyEnd) {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -274,10 +274,10 @@ fn body_too_large() -> Reply {
 /// A request that is in the ledger but has not been processed yet.
 struct Arrival {
     number: u64,
-    /// The number of resets before this request arrived.
+    /// The number of resets that happened before this request arrived.
     resets: u64,
     fault: Option<Fault>,
-    /// Receives every release since the request arrived.
+    /// Receives every release that follows the arrival of the request.
     release: Release,
 }
 
@@ -383,7 +383,7 @@ impl AsyncWrite for Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Does nothing, because dropping the socket's last owner closes it.
+    /// Does nothing, because the socket closes when its last owner is dropped.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

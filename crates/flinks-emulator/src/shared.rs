@@ -15,11 +15,11 @@ use crate::state::EmulatorState;
 
 pub(crate) struct Shared {
     state: Mutex<EmulatorState>,
-    /// A signal that blocked requests may continue.
+    /// The signal that lets blocked requests continue.
     release: watch::Sender<()>,
-    /// A signal that a request has arrived.
+    /// The signal that is sent when a request has arrived.
     arrival: watch::Sender<()>,
-    /// A signal that the state has been reset.
+    /// The signal that is sent when the state has been reset.
     reset: watch::Sender<()>,
 }
 

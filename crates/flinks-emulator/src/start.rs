@@ -26,8 +26,8 @@ pub(crate) fn is_iframe_query(query: &str) -> bool {
 
 /// The sender of a request for the start page or its form.
 pub(crate) enum Viewer {
-    /// A viewer that may use the control API, because it is on this machine and is not a web page
-    /// with another origin.
+    /// A viewer that is allowed to use the control API, because it is on this machine and is not a
+    /// web page with another origin.
     Trusted {
         base_url: String,
     },
@@ -134,11 +134,11 @@ const CONTROL: [(&str, &str); 5] = [
     ("/__emulator/config", "The configuration"),
 ];
 
-/// The products, each with the prefix that its operation names share.
+/// The products, each with the prefix of its operation names.
 const PRODUCTS: [(&str, &str); 3] = [("Pay", "pay."), ("Connect", "connect."), ("Outbound", "outbound.")];
 
-/// Returns a product's endpoints and their purposes, without the addresses that exist only in the
-/// emulator.
+/// Returns the endpoints of a product and their purposes. Endpoints that exist only in the emulator
+/// are excluded.
 fn endpoints(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     Operation::ALL
         .into_iter()

@@ -1,8 +1,8 @@
 //! Fuzz targets: one function for each parser of untrusted input.
 //!
 //! A target must not panic or hang on any input. It also asserts the parser's guarantees about the
-//! result. `tests/replay.rs` runs all targets in every test run, with the corpus and with inputs
-//! from proptest. `fuzz/` runs one target with libFuzzer:
+//! result. In every test run, `tests/replay.rs` runs all targets on the corpus and on inputs from
+//! proptest. `fuzz/` runs one target with libFuzzer:
 //!
 //! ```console
 //! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120
@@ -53,7 +53,8 @@ fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
     builder.body(reqwest::Body::from(bytes.to_vec())).unwrap().into()
 }
 
-/// Decodes the input as each operation's 200 response. The response may also contain an error.
+/// Decodes the input as a 200 response of each operation. Such a response may also contain an
+/// error.
 pub fn token_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -78,7 +79,7 @@ pub fn token_reply(data: &[u8]) {
     });
 }
 
-/// Decodes the input as each operation's error response.
+/// Decodes the input as an error response of each operation.
 pub fn error_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -201,12 +202,12 @@ fn check_address(text: &str) {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => panic!("the URL has no host"),
     };
-    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "accepted plain HTTP to another host");
+    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "accepted plain HTTP to a remote host");
 }
 
-/// Applies an overlay to a document and generates code. The input is an overlay, optionally
-/// followed by a `---` line and a document. If the input contains no document, the target uses the
-/// Outbound document.
+/// Applies an overlay to an OpenAPI document and generates code. The input is an overlay,
+/// optionally followed by a `---` line and a document. If the input contains no document, the
+/// target uses the Outbound document.
 pub fn generator(data: &[u8]) {
     thread_local! {
         static DOCUMENT: serde_json::Value = {

@@ -1,4 +1,5 @@
-//! Refreshes the consents in Redis that are about to idle out, with a progress bar and a summary.
+//! Refreshes the consents in Redis that are about to idle out, and shows a progress bar and a
+//! summary.
 //!
 //! Run this program once an hour, on any number of machines. It reads the environment variables
 //! `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`,

@@ -68,7 +68,7 @@ async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
 }
 
 /// Measures a call, prints the results and returns the number of calls per second. `baseline` is
-/// the number of calls per second for the plain command that the call is compared with.
+/// the rate of the plain command that the call is compared with, in calls per second.
 async fn measure<F: Future<Output = bool>>(
     name: &str,
     concurrency: usize,

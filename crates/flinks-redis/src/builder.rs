@@ -1,4 +1,4 @@
-//! The builder for a store and its configuration from environment variables.
+//! The builder for a store, which can read its configuration from environment variables.
 
 use std::fmt;
 use std::time::Duration;
@@ -113,7 +113,7 @@ impl RedisStoreBuilder {
     fn with_certificates_of(self, values: &Values) -> Result<Self, InvalidConfiguration> {
         for key in ["root_certificates", "client_certificate", "client_key"] {
             if values.optional(key)?.is_some() {
-                return Err(values.error(key, "requires the feature `rustls` of flinks-redis").into());
+                return Err(values.error(key, "requires the `rustls` feature of flinks-redis").into());
             }
         }
         Ok(self)
@@ -143,8 +143,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the trusted certificate authorities for the server's certificate, in PEM format.
-    /// Default: the platform's certificate authorities.
+    /// Sets the certificate authorities that are trusted to issue the server's certificate. The
+    /// value is in PEM format. Default: the platform's certificate authorities.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {

@@ -1,8 +1,8 @@
-//! The connection that all of a store's calls share.
+//! The connection that all calls to a store share.
 //!
-//! The first call opens the connection. Only one task at a time opens it. Every other call waits
-//! for that task until the call's own timeout. If Redis does not respond in time, the connection
-//! may be broken, so the store drops it and the next call opens a new one.
+//! The first call opens the connection. Only one task at a time opens it. All other calls wait for
+//! that task, each until its own timeout. If Redis does not respond in time, the connection may be
+//! broken, so the store drops it and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;

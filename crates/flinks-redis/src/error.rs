@@ -1,5 +1,5 @@
-//! Converts Redis errors to errors with fixed texts. Text from Redis is never used, because it may
-//! contain a key or a value (A3).
+//! Converts Redis errors to errors with fixed messages. Text from Redis is never used, because it
+//! may contain a key or a value (A3).
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
         Some("LOADING") => return unavailable("is still loading its data"),
         Some("READONLY") => return unavailable("is a read-only replica, possibly after a failover"),
         Some("OOM") => return unavailable("is out of memory"),
-        Some("MISCONF") => return unavailable("failed to write to its disk"),
+        Some("MISCONF") => return unavailable("failed to write to disk"),
         Some("CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" | "BUSY") => {
             return unavailable("is busy, or is reconfiguring its cluster");
         }
@@ -103,7 +103,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     }
 }
 
-/// Returns whether the Redis user has no permission for the command, or for a command that a script
+/// Returns whether the Redis user lacks permission for the command or for a command that a script
 /// calls.
 pub(crate) fn is_permission_denied(error: &RedisError) -> bool {
     // An error inside a script has no `NOPERM` code.

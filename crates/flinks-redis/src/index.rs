@@ -80,7 +80,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Loads the record with this key, which may belong to any consent. Logs the key of a record
+    /// Loads the record with this key, whichever consent it belongs to. Logs the key of a record
     /// that cannot be read.
     pub(crate) async fn record_at(&self, key: &str) -> Result<Lookup, StoreError> {
         let keys = self.keys();

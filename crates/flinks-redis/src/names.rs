@@ -11,7 +11,7 @@ use flinks_consents::envelope::{EncryptionKeys, HiddenName};
 /// The number of shards. [`HiddenName::shard`] returns a number below this limit.
 pub(crate) const SHARDS: u16 = 256;
 
-/// The prefix of all of a store's keys. Stores with different namespaces do not share keys.
+/// The prefix of all keys that a store uses. Stores with different namespaces do not share keys.
 #[derive(Clone)]
 pub(crate) struct Namespace(String);
 
@@ -28,7 +28,7 @@ pub(crate) struct RedisKeys {
     pub(crate) member: String,
 }
 
-/// One of a shard's two sorted sets. Each consent is in one of them until its end has been
+/// One of the two sorted sets of a shard. Each consent is in one of the two until its end has been
 /// reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Index {
@@ -72,7 +72,7 @@ impl Namespace {
         format!("{}:{name}", self.hash_tag(shard))
     }
 
-    /// Returns the Redis key for one of a shard's sorted sets.
+    /// Returns the Redis key for one of the sorted sets of a shard.
     pub(crate) fn index_key(&self, shard: u16, index: Index) -> String {
         let name = match index {
             Index::Due => "due",
@@ -98,7 +98,7 @@ impl Namespace {
         format!("{}:worker", self.hash_tag(shard))
     }
 
-    /// Returns the Redis key for the name key's fingerprint.
+    /// Returns the Redis key for the fingerprint of the name key.
     pub(crate) fn fingerprint_key(&self) -> String {
         format!("{}:names", self.hash_tag(0))
     }

@@ -20,7 +20,7 @@ use futures_util::future::try_join_all;
 use crate::scripts::milliseconds;
 use crate::store::RedisStore;
 
-/// The minimum age of a stale entry before it is removed.
+/// The minimum age at which a stale entry is removed.
 const MIN_STALE_AGE: Duration = Duration::from_secs(60 * 60);
 /// The number of records that are loaded concurrently.
 const CHUNK: usize = 100;

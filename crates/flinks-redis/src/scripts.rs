@@ -84,7 +84,7 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set if the member's deadline has not changed since it was listed.
+/// Removes a member from a sorted set if its deadline has not changed since the member was listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.
@@ -125,7 +125,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// Releases a lease if the given holder has it.
+/// Releases a lease if it belongs to the given holder.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder.

@@ -18,7 +18,7 @@ use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
 #[cfg(feature = "rustls")]
 use crate::tls::{self, Certificates};
 
-/// A standalone server or a cluster's known nodes.
+/// A standalone server, or the known nodes of a cluster.
 pub(crate) struct Servers {
     addresses: Vec<ConnectionInfo>,
     is_cluster: bool,
@@ -145,7 +145,7 @@ fn is_loopback_host(host: &str) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The host on another machine that the store may connect to without TLS, if any.
+/// The remote host, if any, to which the store may connect without TLS.
 #[derive(Clone, Default)]
 pub(crate) struct PlainHost(pub(crate) Option<String>);
 

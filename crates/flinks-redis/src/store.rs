@@ -17,7 +17,7 @@ use crate::servers::Connection;
 use crate::warning::Warning;
 use flinks_consents::envelope::EncryptionKeys;
 
-/// A store for consents in Redis or Valkey. Build one with [`RedisStore::builder`] or
+/// A store that keeps consents in Redis or Valkey. Build one with [`RedisStore::builder`] or
 /// [`RedisStoreBuilder::from_env`](crate::RedisStoreBuilder::from_env).
 ///
 /// Cloning is cheap: clones share one connection.
@@ -60,8 +60,9 @@ impl RedisStore {
         self.0.connection.is_cluster()
     }
 
-    /// Replaces the encryption keys. The new keys apply from the next call on. The name key stays
-    /// the same, because the store could not find existing records with a different name key.
+    /// Replaces the encryption keys. The new keys take effect with the next call. The name key
+    /// stays the same, because a store with a different name key could not find the existing
+    /// records.
     pub fn set_keys(&self, keys: EncryptionKeys) {
         self.0.keys.store(Arc::new(keys.with_name_key_of(&self.0.keys.load())));
     }
@@ -123,8 +124,8 @@ impl RedisStore {
     ///
     /// With a different name key, the store would find no records and would store every consent a
     /// second time. If the fingerprint cannot be read, this call continues and the next call checks
-    /// again. In a cluster, the node with the fingerprint must not block calls to other nodes when
-    /// it is unavailable.
+    /// again. In a cluster, an outage of the node that stores the fingerprint must not block calls
+    /// to other nodes.
     async fn check_name_key(&self, connection: &mut Connection) -> Result<(), StoreError> {
         if self.0.is_name_key_checked.load(Ordering::Relaxed) {
             return Ok(());
@@ -185,7 +186,7 @@ impl RedisStore {
     }
 }
 
-/// Returns the texts in a response. A response from a cluster contains one text for each node.
+/// Returns the strings in a response. A response from a cluster contains one string for each node.
 fn texts(response: Value) -> Vec<String> {
     match response {
         Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],

@@ -56,8 +56,8 @@ enum Step {
     StoreResult,
 }
 
-/// The faults that the tests inject into a command. For `None`, the test kills Redis and starts it
-/// again with the data on its disk.
+/// The faults that the tests inject into a command. For `None`, the test kills Redis and restarts
+/// it with the data on disk.
 const FAULTS: [(&str, Option<Fault>); 10] = [
     ("cut_off_before", Some(Fault::CutBefore)),
     ("cut_off_after", Some(Fault::CutAfter)),

@@ -1,6 +1,6 @@
 //! Tests consents that several processes share. Each process represents a machine.
 //!
-//! This program starts itself again for each process.
+//! This program starts another instance of itself for each process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -96,7 +96,7 @@ async fn run_role(role: &str, redis: &str, flinks: &str) {
     }
 }
 
-/// Requests the access token in fifty concurrent tasks for each consent named on standard input.
+/// For each consent named on standard input, requests the access token in fifty concurrent tasks.
 /// Prints the distinct results.
 async fn print_tokens(consents: Consents) {
     println!("ready");
@@ -250,9 +250,9 @@ impl TokenStore for Stopping {
 /// Kills a lease holder fifty times at each of its four steps. Refresh tokens rotate in half of the
 /// rounds.
 ///
-/// On its own clock, the next process waits at most for the lease duration and then receives a
-/// token. There is one exception: if only the killed process had the new refresh token, the consent
-/// has ended. The next process learns this from one request.
+/// The next process waits no longer than the lease duration, measured on its own clock, and then
+/// receives a token. There is one exception: if only the killed process had the new refresh token,
+/// the consent has ended. The next process detects this with a single request.
 async fn killed_lease_holder() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -1,5 +1,5 @@
-//! Requests one token for each product, from a local Flinks emulator that this program starts or
-//! from the real Flinks API.
+//! Requests one token for each product, either from a local Flinks emulator that this program
+//! starts or from the real Flinks API.
 //!
 //! To use the real Flinks API, set the environment variables of at least one product:
 //!

@@ -69,8 +69,8 @@ impl CsrfState {
         Ok(())
     }
 
-    /// Rejects a callback that arrives too late. The start may be slightly in the future if another
-    /// machine started the authorization.
+    /// Rejects a callback that arrives too late. The start time may be slightly in the future if
+    /// another machine started the authorization.
     pub(crate) fn check_age(&self, form: &CallbackForm, clock: &dyn Clock) -> Result<(), Error> {
         let is_recent = match clock.wall().duration_since(self.created_at) {
             Ok(age) => age <= form.max_age,
@@ -80,7 +80,7 @@ impl CsrfState {
     }
 }
 
-/// The form of a kind of callback, and the messages for rejecting one.
+/// The format of one kind of callback, and the messages for rejected callbacks.
 pub(crate) struct CallbackForm {
     pub(crate) operation: Operation,
     /// The parameter with the result, such as `code`. A callback contains either this parameter or
@@ -92,13 +92,13 @@ pub(crate) struct CallbackForm {
     pub(crate) max_age: Duration,
     /// The message for a callback that arrives after `max_age`.
     pub(crate) too_late: &'static str,
-    /// The message for a callback with another `state`.
+    /// The message for a callback whose `state` does not match.
     pub(crate) mismatch: &'static str,
 }
 
 impl CallbackForm {
-    /// Rejects a redirect URL that contains a parameter that the callback adds, because every
-    /// callback would then contain that parameter twice.
+    /// Rejects a redirect URL that already contains one of the parameters that the callback adds.
+    /// Every callback would then contain that parameter twice.
     pub(crate) fn check_redirect_url(&self, redirect_url: &RedirectUrl) -> Result<(), Error> {
         let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
         if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| self.adds(&name)) {
@@ -107,7 +107,8 @@ impl CallbackForm {
         Ok(())
     }
 
-    /// Parses the query of a callback. Rejects a callback that contains a parameter twice.
+    /// Parses the query of a callback. Rejects a callback in which an added parameter appears
+    /// twice.
     pub(crate) fn parse(&self, callback: &str) -> Result<Parameters, Error> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {
@@ -151,8 +152,8 @@ impl Parameters {
 
 /// Returns the query of `callback`, which is a URL, a path with a query, or a query alone.
 ///
-/// A query alone may contain a `?` in a value, so the text before the first `?` determines which
-/// form it is.
+/// A query alone may contain a `?` in a value, so the text before the first `?` determines which of
+/// these forms `callback` has.
 fn query(callback: &str) -> &str {
     let query = match callback.split_once('?') {
         Some((before, after)) if is_url_or_path(before) => after,
@@ -161,8 +162,8 @@ fn query(callback: &str) -> &str {
     query.split('#').next().unwrap_or_default()
 }
 
-/// Returns the last path segment of `callback`, which is a URL or a path, or `None` if the path is
-/// empty or ends with a slash.
+/// Returns the last path segment of the URL or path in `callback`, or `None` if the path is empty
+/// or ends with a slash.
 pub(crate) fn last_path_segment(callback: &str) -> Option<&str> {
     let path = callback.split(['?', '#']).next()?;
     let (_, segment) = path.rsplit_once('/')?;

@@ -63,8 +63,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A `FlinksCode`, which distinguishes Connect's errors. Do not distinguish these errors by
-    /// their HTTP status. [C6](crate::rules)
+    /// A `FlinksCode`, the code that identifies a Connect error. Do not use the HTTP status to
+    /// identify the error. [C6](crate::rules)
     ///
     /// The codes and their meanings come from several pages of the Flinks documentation.
     FlinksCode {
@@ -113,8 +113,8 @@ codes! {
         SESSION_NONEXISTENT = "SESSION_NONEXISTENT",
         /// `TOO_MANY_REQUESTS`: a rate limit was exceeded.
         TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS",
-        /// `UNAUTHORIZED`: from `/GenerateAuthorizeToken`, the secret key was refused; from
-        /// `/Authorize`, the bank refused the login.
+        /// `UNAUTHORIZED`: if `/GenerateAuthorizeToken` returns this code, the secret key was
+        /// refused; if `/Authorize` returns it, the bank refused the login.
         UNAUTHORIZED = "UNAUTHORIZED",
         /// `UNKNOWN_CHALLENGE_KEY`: an answer belongs to an unknown prompt.
         UNKNOWN_CHALLENGE_KEY = "UNKNOWN_CHALLENGE_KEY",

@@ -1,5 +1,5 @@
-//! Programs that must not compile. Each program is preceded by a variant that does not have the
-//! mistake and compiles.
+//! Programs that must not compile. Each program is preceded by a correct variant, which must
+//! compile.
 //!
 //! A Pay session token can be used only once:
 //!

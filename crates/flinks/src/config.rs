@@ -41,7 +41,7 @@ pub(crate) fn parse<T: FromStr<Err = Error>>(values: &Values, text: &str) -> Res
     text.parse().map_err(|error| with_setting_name(values, error))
 }
 
-/// Replaces the invalid value's name, such as `secret key`, with the name of its variable or
+/// Replaces the name of the invalid value, such as `secret key`, with the name of its variable or
 /// configuration field.
 pub(crate) fn with_setting_name(values: &Values, error: Error) -> Error {
     let key = error.field().map(|name| name.replace(' ', "_"));

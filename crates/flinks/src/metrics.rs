@@ -1,7 +1,7 @@
-//! Metrics of calls and of the pool. Without the feature `metrics`, these functions do nothing.
+//! Metrics of calls and of the pool. Without the `metrics` feature, these functions do nothing.
 //!
-//! `OBSERVABILITY.md` in the crate `flinks-consents` documents the metrics. Each label has a fixed
-//! set of values: no text from a server and no id is ever a label.
+//! `OBSERVABILITY.md` in the `flinks-consents` crate documents the metrics. Each label has a fixed
+//! set of values, which never include ids or text from a server.
 
 use crate::operation::{Operation, Product};
 
@@ -10,8 +10,8 @@ const RETRIES: &str = "flinks_retries_total";
 #[cfg(feature = "pool")]
 const POOL_TOKENS: &str = "flinks_pool_tokens_total";
 
-/// Describes the metrics to the recorder that is installed. Each client does this when it is built,
-/// because the recorder may be installed after another client was built.
+/// Describes the metrics to the installed recorder. Each client calls this function when it is
+/// built, because the recorder may have been installed after earlier clients were built.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_histogram};
@@ -24,7 +24,7 @@ pub(crate) fn describe() {
 #[cfg(not(feature = "metrics"))]
 pub(crate) fn describe() {}
 
-/// Measures a duration in real time, because the clock of a client may not advance in a test.
+/// Measures a duration in real time, because the clock of a client may stand still during a test.
 #[derive(Clone, Copy)]
 pub(crate) struct Timer {
     #[cfg(feature = "metrics")]
@@ -39,7 +39,7 @@ impl Timer {
         }
     }
 
-    /// Records a call that has ended with one of the outcomes of
+    /// Records a call that has ended. For the possible outcomes, see
     /// [`RunningCall`](crate::running_call::RunningCall).
     pub(crate) fn record_call(self, operation: Operation, outcome: &'static str) {
         let labels =
@@ -58,7 +58,7 @@ pub(crate) fn count_retry(operation: Operation) {
 pub(crate) enum PoolSource {
     /// The token was requested in advance.
     Pool,
-    /// The pool was empty, so the caller waited for a request.
+    /// The pool was empty, so the caller waited until a new token had been requested.
     Request,
 }
 

@@ -45,7 +45,7 @@ impl Operation {
         self.describe().2
     }
 
-    /// Returns the HTTP method of the request. `None` for a local step.
+    /// Returns the HTTP method of the request, or `None` for a local step.
     pub(crate) fn http_method(self) -> Option<&'static str> {
         match self {
             Self::PayAuthorize

@@ -24,7 +24,8 @@ use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
-/// The sandbox's base URL, taken from other pages of the Flinks documentation. [P7](crate::rules)
+/// The base URL of the sandbox, taken from other pages of the Flinks documentation.
+/// [P7](crate::rules)
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
 /// The production base URL, taken from other pages of the Flinks documentation. [P7](crate::rules)
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
@@ -49,7 +50,7 @@ impl Client {
         ClientBuilder::new((base_url, credentials))
     }
 
-    /// Creates a client from the environment variables `FLINKS_PAY_…`; see [`ClientBuilder`].
+    /// Creates a client from the `FLINKS_PAY_…` environment variables; see [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses at most one unused token.
+    /// If the future is dropped, at most one unused token is lost.
     pub async fn authorize(&self) -> Result<SessionToken, Error> {
         let Credentials { username, password } = &*self.credentials;
         let grant_type = types::GrantType::ClientCredentials;
@@ -249,16 +250,17 @@ impl Credentials {
 
 /// A token that starts one payment session.
 ///
-/// It is spent by value and cannot be copied, compared, printed or stored. For a second session,
-/// call [`authorize`](Client::authorize) again. [P3](crate::rules)
+/// Spending the token consumes it. It cannot be copied, compared, printed or stored. For a second
+/// session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an unused session token expires after 299 seconds"]
 pub struct SessionToken(pub(crate) Bearer);
 
 impl SessionToken {
-    /// Returns the wall-clock time when the token expires, counted from just before the request, or
-    /// `None` if the response did not include a lifetime. [A4](crate::rules)
+    /// Returns the wall-clock time when the token expires, or `None` if the response did not
+    /// include a lifetime. The lifetime is counted from just before the request is sent.
+    /// [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at()
     }
@@ -301,7 +303,7 @@ impl BearerToken {
 
 /// A request to start a payment session.
 #[derive(Clone, Debug)]
-#[must_use = "no session starts until this is sent with `initiate_session`"]
+#[must_use = "no session starts until `initiate_session` sends this request"]
 pub struct NewSession(types::SessionRequest);
 
 impl NewSession {

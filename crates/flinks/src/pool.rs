@@ -1,5 +1,5 @@
-//! A pool of single-use tokens that are requested in advance, so that opening a session or an
-//! iframe does not wait for a round trip.
+//! A pool of single-use tokens that are requested in advance, so that a caller can open a session
+//! or an iframe without waiting for a round trip.
 //!
 //! ```no_run
 //! # async fn example(client: flinks::pay::Client, session: &flinks::pay::NewSession) -> Result<(), flinks::Error> {
@@ -38,9 +38,9 @@ use crate::retry::backoff;
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
-///   requests, and a pool that is used less keeps fewer tokens.
+///   requests, and a pool that is used less often holds fewer tokens.
 /// - The pool requests tokens in the caller's runtime, at most four at a time. When the last clone
-///   of the pool is dropped, requests in flight are cancelled.
+///   of the pool is dropped, in-flight requests are cancelled.
 /// - After a failure, the pool requests no tokens in advance for about one second. The pause
 ///   doubles with each further failure, up to one minute. If the server requests a longer pause,
 ///   the pool waits that long, up to five minutes.
@@ -72,8 +72,8 @@ struct PoolState<T> {
     is_shut_down: bool,
 }
 
-/// The maximum number of simultaneous requests, so that filling a pool does not overload the
-/// server.
+/// The maximum number of simultaneous requests. This limit prevents a pool that is being filled
+/// from overloading the server.
 const MAX_WORKERS: usize = 4;
 /// The pause after the server returns a token that the pool cannot keep.
 const UNUSABLE_TOKEN_PAUSE: Duration = Duration::from_secs(60);
@@ -107,8 +107,8 @@ impl<C: SingleUse> TokenPool<C> {
         }))
     }
 
-    /// Starts filling the pool, for example at the start of the program or before a peak. Does
-    /// nothing if no Tokio runtime is running.
+    /// Starts filling the pool. Call this method at the start of the program or before a peak, for
+    /// example. Does nothing if no Tokio runtime is running.
     pub fn fill(&self) {
         let mut state = lock(&self.0.state);
         drop_old_tokens::<C>(&mut state);
@@ -128,7 +128,7 @@ impl<C: SingleUse> TokenPool<C> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses at most one unused token.
+    /// If the future is dropped, at most one unused token is lost.
     pub async fn token(&self) -> Result<C::Token, Error> {
         match self.take() {
             Some(token) => {
@@ -143,8 +143,8 @@ impl<C: SingleUse> TokenPool<C> {
         }
     }
 
-    /// Shuts down the pool: drops its tokens, stops requesting tokens in advance, and waits at most
-    /// `limit` for the requests in flight.
+    /// Shuts down the pool: drops its tokens, stops requesting tokens in advance, and waits up to
+    /// `limit` for in-flight requests to complete.
     ///
     /// Returns the number of requests that have not completed. These requests are cancelled when
     /// the runtime shuts down, and each costs one unused token.
@@ -268,7 +268,7 @@ impl<C: SingleUse> Worker<C> {
     }
 }
 
-/// Decrements the number of workers if this worker was cancelled with its pool or runtime.
+/// Decrements the number of workers if this worker was cancelled along with its pool or runtime.
 impl<C: SingleUse> Drop for Worker<C> {
     fn drop(&mut self) {
         if !self.has_finished {
@@ -297,7 +297,8 @@ fn drop_old_tokens<C: SingleUse>(state: &mut PoolState<C::Token>) {
 pub struct PoolSize(usize);
 
 impl PoolSize {
-    /// The largest size. A pool of this size can be filled within half of its tokens' lifetime.
+    /// The largest size. A pool of this size can be filled within half of the lifetime of its
+    /// tokens.
     pub const MAX: usize = 1000;
 
     /// Creates a size from 1 to [`MAX`](Self::MAX).
@@ -317,8 +318,8 @@ impl PoolSize {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the variable if its value is not a number from 1 to
-    /// [`MAX`](Self::MAX).
+    /// Returns an error if the value of the variable is not a number from 1 to [`MAX`](Self::MAX).
+    /// The error names the variable.
     pub fn from_env<C: SingleUse>() -> Result<Self, Error> {
         let values = Values::from_env(C::FIELDS)?;
         let Some(text) = values.optional("pool_size")? else { return Ok(Self::default()) };

@@ -10,20 +10,20 @@ use hashlink::LinkedHashMap;
 
 /// A set of recent secrets. It stores keyed hashes, never the secrets themselves.
 ///
-/// A secret is forgotten once it is older than the lifetime on the monotonic clock, or once [`MAX`]
-/// later secrets have been added.
+/// A secret is forgotten once the lifetime has passed on the monotonic clock, or once [`MAX`] later
+/// secrets have been added.
 pub(crate) struct RecentSecrets {
     lifetime: Duration,
     key: RandomState,
-    /// The time when each hash was added, oldest first.
+    /// The hashes and the times when they were added, oldest first.
     added: Mutex<LinkedHashMap<SecretHash, Duration>>,
 }
 
-/// A secret's hash, computed with the key of its [`RecentSecrets`].
+/// The hash of a secret, computed with the key of its [`RecentSecrets`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
 
-/// The maximum number of hashes. This many hashes take about a megabyte.
+/// The maximum number of hashes. This number of hashes takes up about one megabyte.
 const MAX: usize = 16 * 1024;
 
 impl RecentSecrets {

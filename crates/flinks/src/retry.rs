@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
 use crate::running_call::{RunningCall, Server, Success};
 
-/// The policy that determines which failures of an operation are retried.
+/// The policy that determines after which failures an operation is retried.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
     /// The operation requests a new token. A lost response costs one unused token.
@@ -32,7 +32,8 @@ pub(crate) enum RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Returns the maximum number of attempts for a failure of this class, including the first.
+    /// Returns the maximum number of attempts for a failure of this class, including the first
+    /// attempt.
     fn max_attempts(self, class: RetryClass) -> u32 {
         match (self, class) {
             (Self::Never, _) | (_, RetryClass::Final) => 1,
@@ -51,7 +52,7 @@ impl RetryPolicy {
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The timeout of a whole call, including waits. If it is not set, each operation has its own
+    /// The timeout of a whole call, including waits. If it is not set, each operation uses its own
     /// default.
     pub(crate) timeout: Option<Duration>,
     /// The timeout for establishing a connection.
@@ -62,9 +63,10 @@ pub(crate) struct CallExecutor {
 /// The longest `Retry-After` that a call waits for. A longer `Retry-After` is returned to the
 /// caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// The maximum of the first wait. The maximum doubles with each further wait, up to `LONGEST_WAIT`.
+/// The maximum duration of the first wait. The maximum doubles with each further wait, up to
+/// `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// The maximum of any wait.
+/// The maximum duration of any wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 impl CallExecutor {
@@ -74,8 +76,8 @@ impl CallExecutor {
         Self { timeout: Some(timeout), connect_timeout, ..self.clone() }
     }
 
-    /// Calls `attempt` until it succeeds, its failure must not be retried, or the timeout is
-    /// reached.
+    /// Calls `attempt` until it succeeds, it fails in a way that must not be retried, or the
+    /// timeout is reached.
     pub(crate) async fn call<T, F>(
         &self,
         operation: Operation,
@@ -168,7 +170,7 @@ impl CallExecutor {
 /// Returns how long to pause after this number of consecutive failures.
 ///
 /// The pause is one second after the first failure and doubles with each further failure, up to one
-/// minute. A random part of the pause, at most half, is subtracted so that processes that failed
+/// minute. A random amount, up to half of the pause, is subtracted so that processes that failed
 /// together do not retry together. If the server requested a longer pause with `retry_after`, that
 /// pause is returned, up to five minutes.
 pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {

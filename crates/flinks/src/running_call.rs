@@ -28,14 +28,14 @@ impl Server {
     }
 }
 
-/// The value of a call, and the status of the response that contained it.
+/// The value that a call returns, and the status of the response that contained it.
 pub(crate) struct Success<T> {
     pub(crate) status: StatusCode,
     pub(crate) value: T,
 }
 
-/// A call in progress. It is recorded when this value is dropped. If it is dropped before
-/// [`finish`](Self::finish), the call was cancelled.
+/// A call in progress. The call is recorded when this value is dropped. If the value is dropped
+/// before [`finish`](Self::finish), the call was cancelled.
 pub(crate) struct RunningCall {
     operation: Operation,
     span: Span,

@@ -81,7 +81,7 @@ impl Settings {
 
     /// Sets the timeout for establishing a connection. Default: 10 seconds. The effective timeout
     /// is at most half of the [`timeout`](Self::timeout) and at most half of the
-    /// [`bank_timeout`](Self::bank_timeout), if they are set.
+    /// [`bank_timeout`](Self::bank_timeout), if these are set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -102,8 +102,8 @@ impl Settings {
         self
     }
 
-    /// Trusts these certificate authorities, such as a corporate proxy's, in addition to the
-    /// platform's.
+    /// Trusts these certificate authorities, such as the authority of a corporate proxy, in
+    /// addition to those of the platform.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -136,15 +136,15 @@ impl Settings {
         self
     }
 
-    /// Adjusts the HTTP client, such as its proxy, resolver or local address.
+    /// Adjusts settings of the HTTP client, such as its proxy, resolver or local address.
     ///
     /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
     /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
     /// are ignored; use [`root_certificates`](Self::root_certificates) and
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
-    /// This method is the only public use of `reqwest`, and the feature's name contains the
-    /// `reqwest` version.
+    /// This method is the only part of the public API that uses `reqwest`. The name of its feature
+    /// contains the `reqwest` version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -160,7 +160,7 @@ impl Settings {
     /// client and Flinks has repeated a response. The token may already be spent. A client and its
     /// clones remember the newest 16,384 tokens as keyed hashes.
     ///
-    /// Use this setting if your Flinks environment lets one Pay token serve several calls and
+    /// Use this setting if your Flinks environment accepts one Pay token for several calls and
     /// returns it more than once. [P5, C3](crate::rules)
     pub fn accept_repeated_tokens(mut self) -> Self {
         self.repeated_tokens = Some(RepeatedTokens::Accepted);
@@ -243,7 +243,7 @@ impl Settings {
     fn read_tls(&mut self, values: &Values) -> Result<(), Error> {
         for key in ["root_certificates", "client_certificate", "client_key", "crypto_provider"] {
             if values.optional(key)?.is_some() {
-                return Err(values.error(key, "requires the feature `rustls` or `native-tls`").into());
+                return Err(values.error(key, "requires the `rustls` or `native-tls` feature").into());
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Checks of values in requests and responses, and the encoding of URL queries.
+//! Checks values in requests and responses, and encodes URL queries.
 
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 use subtle::{Choice, ConstantTimeEq as _};
@@ -14,15 +14,15 @@ pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str
     sent.into_iter().fold(Choice::from(0), |found, sent| found | is_equal(sent)).into()
 }
 
-/// Returns the requirement for tokens, keys and ids that `text` does not meet, or `None` if `text`
-/// meets every requirement.
+/// Checks a token, a key or an id. Returns the requirement that `text` does not meet, or `None` if
+/// `text` meets every requirement.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
     token_problem(text)?;
     if text.trim().is_empty() {
         return Some(MUST_NOT_BE_EMPTY);
     }
-    Some("must contain only visible ASCII characters, so no spaces or line breaks")
+    Some("must contain only visible ASCII characters (no spaces or line breaks)")
 }
 
 /// The reason for rejecting an empty argument of a call.

@@ -64,8 +64,8 @@ fn from_env(product: &str) -> String {
     outcome.unwrap_or_else(|error| text_of(&error))
 }
 
-/// Returns a configuration error's message after checking that the message does not contain the
-/// canary.
+/// Returns the message of a configuration error after checking that the message does not contain
+/// the canary.
 fn text_of(error: &Error) -> String {
     assert!(error.field().is_some());
     assert!(!error.may_have_been_sent());

@@ -132,8 +132,8 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(authority_parameters(), KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Creates an authority that the platform does not trust. Its name differs from the trusted
-/// authority's name, because OpenSSL looks up issuers by name.
+/// Creates an authority that the platform does not trust. Its name must differ from the name of the
+/// trusted authority, because OpenSSL looks up issuers by name.
 fn unknown_authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = authority_parameters();
     parameters.distinguished_name.push(DnType::OrganizationName, "another");

@@ -1,4 +1,4 @@
-//! Converts a generator panic into an error.
+//! Converts a panic in the generator into an error.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,7 +6,7 @@ use std::sync::Once;
 
 use crate::{Error, Result};
 
-/// The advice for a document that makes progenitor fail or panic.
+/// The help text for a document that makes progenitor fail or panic.
 pub(super) const GAP: &str =
     "the lint does not detect this problem: simplify the schema with an overlay action, and extend the lint";
 

@@ -64,8 +64,8 @@ impl<'a> Code<'a> {
     }
 }
 
-/// Returns an operation's name and the types `T` and `E` from the return type of its `send` method,
-/// `Result<ResponseValue<T>, Error<E>>`.
+/// Returns the name of an operation, and the types `T` and `E` from the return type of its `send`
+/// method, `Result<ResponseValue<T>, Error<E>>`.
 fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
     let Type::Path(of) = &*block.self_ty else { return None };
     let send = block.items.iter().find_map(|item| match item {
@@ -88,8 +88,8 @@ fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
 struct Comparison<'a> {
     document: &'a Value,
     code: &'a Code<'a>,
-    /// The pairs of a schema and a type whose comparison has already started. They prevent endless
-    /// recursion, because a schema can contain itself.
+    /// The pairs of a schema and a type whose comparison has already started. The set prevents
+    /// endless recursion if a schema contains itself.
     seen: BTreeSet<(String, String)>,
 }
 
@@ -141,7 +141,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// Returns a union's variant types, or the type itself if it is not a union.
+    /// Returns the variant types of a union. For any other type, returns the type itself.
     fn variants(&self, ty: &Type) -> Vec<Type> {
         match self
             .code
@@ -230,7 +230,7 @@ impl Comparison<'_> {
         properties
     }
 
-    /// Returns the type of the field that has the name `property` in JSON.
+    /// Returns the type of the field whose JSON name is `property`.
     fn field(&self, of: &str, property: &str) -> Option<Type> {
         let item = self.code.structs.get(of)?;
         item.fields.iter().find_map(|field| {

@@ -26,8 +26,8 @@
 //! - No document can make a stage panic: a failing stage returns an [`Error`] with the location of
 //!   the problem.
 //! - The same input always produces the same bytes.
-//! - No module here imports [`maintain`](crate::maintain), the module that imports and compares
-//!   documents and releases crates.
+//! - No module here imports [`maintain`](crate::maintain), which imports documents, compares them
+//!   and releases crates.
 
 mod catch_panic;
 pub mod completeness;
@@ -73,14 +73,14 @@ pub enum SecretNames {
 ///
 /// # Errors
 ///
-/// Returns the first failing stage's error, with the location of the problem.
+/// Returns the error of the first stage that fails, with the location of the problem.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
     corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
 }
 
-/// A product's document, whether or not its hash is accepted, and the result of generating its
-/// code.
+/// A product's document, even if its hash is not accepted, and the result of generating code from
+/// it.
 #[derive(Debug)]
 pub struct Inspected {
     /// The document as published, before the overlay.
@@ -123,7 +123,7 @@ fn corrected(
 ///
 /// # Errors
 ///
-/// Returns the first failing stage's error, with the location of the problem.
+/// Returns the error of the first stage that fails, with the location of the problem.
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
     lint::check_outline(&document)?;
     let normalized = normalize::normalize(document.clone())?;
@@ -160,9 +160,9 @@ pub enum Mode {
     Check,
 }
 
-/// Compares the generated files of `products` with newly generated text and writes the files that
-/// differ if `mode` is [`Mode::Write`]. Nothing is written if code cannot be generated from one of
-/// the documents.
+/// Compares the generated files of `products` with newly generated text. If `mode` is
+/// [`Mode::Write`], writes the files that differ. Nothing is written if code cannot be generated
+/// from one of the documents.
 ///
 /// # Errors
 ///
@@ -187,8 +187,8 @@ pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product
 /// The hand-written crates whose public items are listed, in dependency order.
 pub const LISTED_CRATES: [&str; 5] = ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator"];
 
-/// Compares the lists of public items of [`LISTED_CRATES`] with the crates' code and writes the
-/// lists that differ if `mode` is [`Mode::Write`]. A crate that is not below `root` is skipped.
+/// Compares the public item lists of [`LISTED_CRATES`] with the code of these crates. If `mode` is
+/// [`Mode::Write`], writes the lists that differ. A crate that is not below `root` is skipped.
 ///
 /// # Errors
 ///

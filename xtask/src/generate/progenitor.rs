@@ -2,9 +2,9 @@
 //! of its operations.
 //!
 //! Only the `types` module of progenitor's output is used. progenitor does not receive the
-//! document's paths, so an operation's shape cannot make it fail. An operation's arguments become
-//! the fields of an additional struct. The type that typify gives a field is the argument's type.
-//! [`harden`](super::harden) removes these structs.
+//! document's paths, so the shape of an operation cannot make progenitor fail. An operation's
+//! arguments become the fields of an additional struct. The type that typify generates for a field
+//! is used as the type of the argument. [`harden`](super::harden) removes these structs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,7 +122,7 @@ fn run(
         Item::Mod(module) if module.ident == "types" => Some(module),
         _ => None,
     });
-    let module = module.ok_or_else(|| Error::new("progenitor's code has no module `types`").help(GAP))?;
+    let module = module.ok_or_else(|| Error::new("progenitor's code has no `types` module").help(GAP))?;
     Ok(holders.read(module, operations))
 }
 
@@ -259,7 +259,7 @@ mod tests {
     }
 
     /// Skips the lint, because the lint would reject the enum's values. progenitor panics because
-    /// these values have the same name in Rust.
+    /// these values have the same Rust name.
     #[test]
     fn a_panic_of_progenitor_names_the_operation() {
         let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});

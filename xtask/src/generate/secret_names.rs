@@ -24,8 +24,8 @@ const SHORT: [&str; 12] =
 const COMPOUNDS: [&str; 9] =
     ["secretkey", "privatekey", "apikey", "accesskey", "authkey", "accesscode", "authcode", "securitycode", "pincode"];
 
-/// Formats that indicate a secret. The format `password` is not in the list because it marks a
-/// secret.
+/// Formats that indicate a secret. The `password` format is not in the list because it is the
+/// secret mark itself.
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
 
 /// Checks each parameter and each property of a corrected document.

@@ -1,4 +1,4 @@
-//! The base of each published crate: its version, its last release, and the release proposed next.
+//! The base of each published crate: its version, its last release, and the next proposed release.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,8 @@ use crate::product::Product;
 use crate::{Error, Result};
 
 /// The crate that depends on all product crates. Its public API contains no product crate types, so
-/// a change to a product crate is a patch for the facade, unless the facade's own code changes.
+/// a change to a product crate requires only a patch release of the facade, unless the facade's own
+/// code changes.
 pub(super) const FACADE: &str = "flinks";
 
 /// All published crates in publishing order: each crate comes after its dependencies, including
@@ -40,7 +41,7 @@ pub(super) struct Base {
     /// The commit that released that version, or `None` if the crate was never released.
     pub(super) release: Option<String>,
     pub(super) changelog: (PathBuf, String),
-    /// For a product crate, the product and the older side for comparing its document.
+    /// For a product crate, the product and the older side of the document comparison.
     pub(super) side: Option<(Product, Side)>,
 }
 

@@ -98,7 +98,7 @@ struct Sections<'a> {
 
 fn split_sections(text: &str) -> Result<Sections<'_>> {
     let missing = || {
-        Error::new(format!("the changelog has no line `{UNRELEASED}`"))
+        Error::new(format!("the changelog has no `{UNRELEASED}` line"))
             .help("add it above the newest version: see Keep a Changelog")
     };
     // Headings are whole lines: the preamble may mention `## [Unreleased]` in a sentence.
@@ -117,8 +117,8 @@ fn split_sections(text: &str) -> Result<Sections<'_>> {
     Ok(Sections { before: part(0..start)?, unreleased: part(begin..end)?, after: part(end..text.len())? })
 }
 
-/// Splits the unreleased section into the proposal, with the comments that enclose it, and the
-/// rest.
+/// Splits the unreleased section into two parts: the proposal, including the comments that enclose
+/// it, and the rest.
 fn split_proposal(unreleased: &str) -> Result<(Option<&str>, String)> {
     let begin = unreleased.find(BEGIN);
     let end = unreleased.find(END).and_then(|end| end.checked_add(END.len()));

@@ -1,5 +1,5 @@
-//! Maintenance: the work that is necessary after Flinks changes a document, from the changed page
-//! to a released crate.
+//! Maintenance: everything that must be done after Flinks changes a document, from importing the
+//! changed page to releasing the crates.
 //!
 //! | module | command | purpose |
 //! | --- | --- | --- |

@@ -43,7 +43,7 @@ pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
         }
         let (path, mut manifest) = versions::manifest(root, base.name)?;
         let package = manifest.get_mut("package").and_then(|package| package.as_table_like_mut());
-        let package = package.ok_or_else(|| Error::new("the manifest has no table [package]").in_file(&path))?;
+        let package = package.ok_or_else(|| Error::new("the manifest has no [package] table").in_file(&path))?;
         package.insert("version", value(version.to_string()));
         texts.push((path, manifest.to_string()));
         let dependency =

@@ -16,8 +16,8 @@ use crate::spec::sources;
 pub struct Summary {
     /// The text for a pull request, in Markdown.
     pub markdown: String,
-    /// Whether code generation failed for a document. If it failed, no code and no changelog was
-    /// written.
+    /// Whether code generation failed for a document. If it failed, neither code nor changelogs
+    /// were written.
     pub is_refused: bool,
 }
 

@@ -4,7 +4,7 @@
 //! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
 //! ```
 //!
-//! `text` cuts a file into paragraphs, so a phrase is found even if it spans two lines.
+//! `text` splits a file into paragraphs, so a phrase is found even if it spans two lines.
 //! `xtask/prose.toml` lists the patterns, each with an example and a better wording. It also lists
 //! the allowed texts, each with the reason.
 
@@ -57,7 +57,7 @@ pub struct Pattern {
 struct Allowed {
     path: String,
     text: String,
-    /// The reason why the text is allowed. The code does not use it.
+    /// The reason why the text is allowed. The code does not use this field.
     #[serde(rename = "reason")]
     _reason: String,
 }

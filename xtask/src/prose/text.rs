@@ -1,4 +1,4 @@
-//! Cuts a file into the paragraphs that a person reads.
+//! Splits a file into the paragraphs that a person reads.
 
 use std::ops::Range;
 use std::path::Path;

@@ -10,7 +10,7 @@
 //!
 //! Invariants:
 //!
-//! - A published document is never edited. An import replaces the document, or an overlay corrects
+//! - A published document is never edited. Instead, an import replaces it or an overlay corrects
 //!   it.
 //! - An overlay action that matches nothing or changes nothing is an error. A correction must
 //!   therefore be removed once Flinks has corrected the document.

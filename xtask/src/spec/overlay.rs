@@ -46,7 +46,8 @@ struct Action {
 /// # Errors
 ///
 /// Returns an error if the overlay is not valid, if its version is not 1.0, or if an action is
-/// invalid or stale. An action is stale if its target matches nothing or if it changes nothing.
+/// invalid or stale. An action is stale if its target matches nothing or if the action changes
+/// nothing.
 pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
     let overlay: Overlay = serde_path_to_error::deserialize(overlay).map_err(|error| {
         Error::new(format!("invalid OpenAPI Overlay 1.0 document: {}", error.inner())).at(pointer_of(error.path()))

@@ -89,8 +89,8 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
-/// Returns whether a schema is marked as a secret. The mark is the `string` type with the format
-/// `password`.
+/// Returns whether a schema is marked as a secret. The mark is the combination of type `string` and
+/// format `password`.
 pub(crate) fn is_secret(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("string")
         && schema.get("format").and_then(Value::as_str) == Some("password")
@@ -226,7 +226,7 @@ pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
 /// The JSON media type.
 pub(crate) const JSON: &str = "application/json";
 
-/// Returns the key in `content` whose media type is JSON, or `None` if there is no such key.
+/// Returns the JSON media type among the keys of `content`, or `None` if there is no such key.
 pub(crate) fn json_key(content: &Map<String, Value>) -> Option<&str> {
     let is_json = |media_type: &&str| {
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

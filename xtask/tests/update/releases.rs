@@ -1,5 +1,5 @@
 //! Tests which proposals `update` makes, which releases `release` makes, and what each command
-//! refuses.
+//! refuses to do.
 
 use std::fs;
 use std::path::Path;

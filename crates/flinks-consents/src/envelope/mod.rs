@@ -112,7 +112,7 @@ fn authenticated_data(header: &str, location: &str) -> Vec<u8> {
     [header.as_bytes(), location.as_bytes()].concat()
 }
 
-/// Returns whether a header that does not start with [`PREFIX`] has a different version number.
+/// Returns whether a header has another version number. The header must not start with [`PREFIX`].
 fn has_other_version(header: &str) -> bool {
     let version = header.strip_prefix("flinks").and_then(|rest| rest.split(':').next());
     version.is_some_and(|version| version.parse::<u32>().is_ok())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::store::testing::FaultyStore;
 use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreError, StoreFuture, TokenStore};
 
-/// A store with consents that [`KeepAlive`](super::KeepAlive) workers can refresh.
+/// A store whose consents can be refreshed by [`KeepAlive`](super::KeepAlive) workers.
 ///
 /// The consents are divided into shards. A worker leases one shard at a time, so that workers in
 /// different processes do not refresh the same consents.
@@ -29,30 +29,30 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// impl WorkLeases for MyStore {}
 /// ```
 ///
-/// Losing the lease of a shard only wastes some work, because the lease in each record prevents
-/// concurrent refreshes of the same consent. Shard leases therefore do not have to survive a store
-/// failover.
+/// If a worker loses its lease on a shard, only some work is wasted, because the lease in each
+/// record prevents concurrent refreshes of the same consent. Shard leases therefore do not have to
+/// survive a store failover.
 pub trait WorkLeases: TokenStore {
     /// Returns the number of shards, which must be the same in all processes.
     fn shards(&self) -> u16 {
         1
     }
 
-    /// Acquires a shard's lease for `duration`, or extends the lease if `holder` already holds it.
-    /// Returns `false` if the lease belongs to another holder.
+    /// Acquires the lease of a shard for `duration`, or extends the lease if `holder` already holds
+    /// it. Returns `false` if another holder has the lease.
     fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
         let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Releases a shard's lease if `holder` holds it.
+    /// Releases the lease of a shard if `holder` holds it.
     fn release<'a>(&'a self, shard: u16, holder: &'a str) -> StoreFuture<'a, ()> {
         let _ = (shard, holder);
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Lists at most `limit` due consents of a shard, in ascending order of their ranks. A consent
-    /// is due if [`DueWindow::rank`] returns a rank for its record.
+    /// Lists up to `limit` due consents of a shard, in ascending order of rank. A consent is due if
+    /// [`DueWindow::rank`] returns a rank for its record.
     ///
     /// Suspected consents may be anywhere in the list, because the worker skips them at first and
     /// lists the shard again to refresh them.
@@ -66,9 +66,9 @@ pub trait WorkLeases: TokenStore {
 
     /// Loads the record of a listed consent.
     ///
-    /// If a record is damaged or encrypted with an unknown key, the store must log which record it
-    /// is and return [`Lookup::Unreadable`]. Returning an error would stop the worker before it
-    /// refreshes other consents.
+    /// If a record is damaged or encrypted with an unknown key, the store must log which record is
+    /// affected and return [`Lookup::Unreadable`]. An error would stop the worker before it has
+    /// refreshed the other consents.
     fn look_up<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
             let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Missing) };
@@ -84,25 +84,25 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Lists at most `limit` ended consents of a shard that have not been reported yet.
+    /// Lists up to `limit` consents of a shard that have ended but have not been reported yet.
     ///
     /// Returns `None` if the store does not record which ended consents were reported. Each worker
-    /// then reports only the consents that it has itself found to have ended. The worker's list of
-    /// these consents is lost when the process exits.
+    /// then reports only the consents whose end it has detected itself. The worker's list of these
+    /// consents is lost when the process exits.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Returns whether an item that [`ended_in`](Self::ended_in) listed is still unreported.
+    /// Returns whether an item from [`ended_in`](Self::ended_in) is still unreported.
     fn is_unreported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, bool> {
         let _ = item;
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Removes an item from the list of [`ended_in`](Self::ended_in), unless the item was replaced.
-    /// Since the listing, the end user may have consented again, and the new consent may have
-    /// ended, too.
+    /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
+    /// been replaced. After the item was listed, the end user may have consented again, and the new
+    /// consent may have ended as well.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))

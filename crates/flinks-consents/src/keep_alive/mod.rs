@@ -55,11 +55,11 @@ pub struct KeepAlive {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// The default of [`KeepAlive::within`]. The default leaves enough time to survive an outage of
-/// almost a week.
+/// The default for [`KeepAlive::within`]. This leaves enough time to survive an outage of almost a
+/// week.
 const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The maximum of [`KeepAlive::within`]. With 30 days, a consent would be due again immediately
-/// after its refresh.
+/// The maximum for [`KeepAlive::within`]. If the value were 30 days, a consent would be due again
+/// immediately after its refresh.
 const LONGEST_WITHIN: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 impl KeepAlive {
@@ -82,7 +82,7 @@ impl KeepAlive {
         Self { worker, plan: Arc::default() }
     }
 
-    /// Sets how long before its idle deadline a consent is refreshed. Default: 7 days. The maximum
+    /// Sets how long before the idle deadline a consent is refreshed. Default: 7 days. The maximum
     /// is 29 days, so that a consent is not due again immediately after a refresh.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
@@ -106,9 +106,10 @@ impl KeepAlive {
         self
     }
 
-    /// Sets a callback that is called for each ended consent. The end user must then consent again.
+    /// Sets a callback that is called for each consent that has ended. The end user of such a
+    /// consent must consent again.
     ///
-    /// One of the workers calls the callback for each ended consent in its next run at the latest,
+    /// For each ended consent, one of the workers calls the callback in its next run at the latest,
     /// no matter which process detected the end. If a worker crashes during the callback, the next
     /// worker reports the same consent again. A panic in the callback is caught and logged, and the
     /// consent is treated as reported.
@@ -116,7 +117,7 @@ impl KeepAlive {
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
     /// [`FileStore`](crate::FileStore), do not record which ended consents were
     /// [reported](WorkLeases::ended_in). With such a store, each worker reports only the consents
-    /// that it has itself found to have ended. [O6](flinks::rules)
+    /// whose end it has detected itself. [O6](flinks::rules)
     #[must_use]
     pub fn on_ended(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_ended = Arc::new(callback);
@@ -141,15 +142,15 @@ impl KeepAlive {
     /// Calls [`run_once`](Self::run_once) now, and then again whenever `interval` has passed since
     /// the last run ended. An hour is a good interval, and the minimum is one second.
     ///
-    /// After a run that failed or stopped early, the next run starts after one second to a minute,
-    /// or after `interval` if that is shorter. The result of each run is logged and passed to the
-    /// callback [`on_run`](Self::on_run).
+    /// After a run that failed or stopped early, the next run starts after a delay of between one
+    /// second and one minute, or after `interval` if that is shorter. The result of each run is
+    /// logged and passed to the [`on_run`](Self::on_run) callback.
     ///
-    /// This never returns. Spawn it as a task, and abort the task to stop it.
+    /// This method never returns. Spawn it as a task, and abort the task to stop the worker.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the current run, as described at [`run_once`](Self::run_once).
+    /// Dropping the future cancels the current run, as described in [`run_once`](Self::run_once).
     pub async fn run_every(&self, interval: Duration) -> Infallible {
         let interval = interval.max(Duration::from_secs(1));
         let mut failures = 0_u32;
@@ -185,7 +186,7 @@ impl KeepAlive {
     ///
     /// # Cancel safety
     ///
-    /// If the run is cancelled, refreshes in flight still complete and their results are stored, as
+    /// If the run is cancelled, in-flight refreshes still complete and their results are stored, as
     /// long as their runtime keeps running. The next run refreshes the remaining consents.
     ///
     /// [O6]: flinks::rules

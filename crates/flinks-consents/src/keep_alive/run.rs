@@ -1,4 +1,5 @@
-//! A worker's run: the order of its shards and consents, and its leases on the shards.
+//! A run of a worker: the order in which it processes shards and consents, and the shard leases
+//! that it holds.
 //!
 //! A run has three phases, each of which goes through the shards:
 //!
@@ -6,9 +7,9 @@
 //! 2. Refresh the suspected consents. (O6)
 //! 3. Report the consents that have ended, unless the run has stopped early.
 //!
-//! A run that stops early or is dropped leaves a [`Plan`] behind. The same worker's next run starts
-//! with the unfinished shards. If the last run stopped early, the next run first refreshes a single
-//! consent as a probe.
+//! A run that stops early or is dropped leaves a [`Plan`] behind. The next run of the same worker
+//! starts with the unfinished shards. If the last run stopped early, the next run first refreshes a
+//! single consent as a probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,10 +24,10 @@ use super::summary::{StopReason, Summary};
 use super::tally::{Outcome, Tally};
 use super::worker::{Selection, Worker};
 
-/// The state that a run leaves behind for the same worker's next run.
+/// The state that a run leaves behind for the next run of the same worker.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The shards that the last run did not finish, in that run's order.
+    /// The shards that the last run did not finish, in the order of that run.
     unfinished: Vec<u16>,
     /// Whether the next run must first refresh a single consent, because the last run stopped
     /// early.
@@ -40,7 +41,7 @@ pub(super) struct Run<'a> {
     worker: &'a Worker,
     plan: &'a Mutex<Plan>,
     window: DueWindow,
-    /// This run's name as a lease holder. Each run has a different name.
+    /// The name under which this run holds leases. Each run has a different name.
     holder: String,
     /// When the current lease was acquired or extended, on the monotonic clock.
     leased_at: Duration,
@@ -77,9 +78,9 @@ enum Lease {
 /// The duration of a lease. If the lease holder crashes, other workers skip the shard for at most
 /// this long.
 const LEASE_DURATION: Duration = Duration::from_secs(120);
-/// The age after which a lease is extended. Until then, the lease remains valid long enough for the
-/// longest possible refresh, which takes half a minute for the first attempt and another minute for
-/// the retries.
+/// The age after which a lease is extended. Until then, the time left on the lease is enough for
+/// the longest possible refresh: half a minute for the first attempt and another minute for the
+/// retries.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
 
 impl<'a> Run<'a> {
@@ -106,7 +107,7 @@ impl<'a> Run<'a> {
         Ok(progress.summary)
     }
 
-    /// Goes through the three phases, or through as many of them as the run reaches.
+    /// Runs the three phases. Returns early if the run stops.
     async fn process_shards(&mut self) -> Result<(), StoreError> {
         let shards = self.order_shards();
         let mut with_suspected = Vec::new();
@@ -141,9 +142,9 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Returns all shards in this run's order. The last run's unfinished shards come first. The
-    /// others follow in random order, so that two workers rarely need the same shard at the same
-    /// time.
+    /// Returns all shards in the order of this run. The unfinished shards of the last run come
+    /// first. The others follow in random order, so that two workers rarely need the same shard at
+    /// the same time.
     fn order_shards(&mut self) -> Vec<u16> {
         let plan = self.plan();
         let must_probe = plan.must_probe;
@@ -198,7 +199,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Refreshes a shard's due consents.
+    /// Refreshes the due consents of a shard.
     async fn refresh_shard(&mut self, shard: u16, selection: Selection) -> Result<(), StoreError> {
         // The shard is listed only once, so that consents that become due in the meantime do not
         // prolong the run.
@@ -219,7 +220,7 @@ impl<'a> Run<'a> {
     }
 
     /// Refreshes a single consent after a run that stopped early. A successful refresh or a final
-    /// refusal shows that Flinks responds again. Any other failure stops this run, too.
+    /// refusal shows that Flinks is responding again. Any other failure also stops this run.
     async fn probe(&mut self, item: &WorkItem, selection: Selection) -> Result<(), StoreError> {
         let outcome = self.worker.refresh(item, self.window, selection, &AtomicBool::new(false)).await?;
         match &outcome {
@@ -252,7 +253,7 @@ impl<'a> Run<'a> {
         };
         let mut outcomes = futures_util::stream::iter(items).map(refresh).buffer_unordered(worker.max_concurrency);
         let mut failure = None;
-        // After a stop, the refreshes in flight still complete, so that their results are stored.
+        // After a stop, the in-flight refreshes still complete, so that their results are stored.
         while let Some(outcome) = outcomes.next().await {
             let lease = match outcome {
                 Ok(outcome) => {
@@ -280,8 +281,8 @@ impl<'a> Run<'a> {
         self.worker.report_progress(&self.tally.progress);
     }
 
-    /// Reports a shard's ended consents. Each consent is removed from the list only after it has
-    /// been reported, so that no report is lost if the worker crashes.
+    /// Reports the ended consents of a shard. Each consent is removed from the list only after it
+    /// has been reported, so that no report is lost if the worker crashes.
     async fn report_shard(&mut self, shard: u16) -> Result<(), StoreError> {
         let Some(items) = self.list_ended(shard, usize::MAX).await? else {
             return self.report_detected().await;
@@ -319,7 +320,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reports the ended consents that this worker has detected. This is only needed if the store
+    /// Reports the ended consents that this worker has detected. This is needed only if the store
     /// keeps no list of ended consents.
     async fn report_detected(&mut self) -> Result<(), StoreError> {
         let unreported = self.plan().unreported.clone();

@@ -14,8 +14,8 @@ pub struct Progress {
     pub examined: u64,
     /// The outcomes of the examined consents.
     pub summary: Summary,
-    /// The number of shards that have completed the first pass. Suspected consents are refreshed in
-    /// a later pass.
+    /// The number of shards for which the first pass is complete. Suspected consents are refreshed
+    /// in a later pass.
     pub shards: u16,
 }
 
@@ -25,16 +25,16 @@ pub struct Progress {
 pub struct Summary {
     /// The number of consents that were refreshed. Their refresh tokens idle out in 30 days.
     pub refreshed: u64,
-    /// The number of consents that another task or process refreshed, ended or removed since this
-    /// run listed them.
+    /// The number of listed consents that this run did not refresh, because another task or process
+    /// had already refreshed or removed them or had found that they had ended.
     pub refreshed_elsewhere: u64,
     /// The number of ended consents that this run reported to
-    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). Any process may have detected that these
-    /// consents ended. [O6](flinks::rules)
+    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). The end of such a consent may have been
+    /// detected by any process. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
     /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The affected consents are not
-    /// reported, because only a later run can detect whether they have ended.
+    /// reported, because only a later run can determine whether they have ended.
     pub suspected: u64,
     /// The number of consents whose refresh failed. These consents are due again in the next run.
     pub failed: u64,
@@ -53,7 +53,7 @@ pub struct Summary {
 /// The details of a run that stopped early because its refreshes failed for a reason unrelated to
 /// the individual consents.
 ///
-/// Such a run reports no ended consents. The same worker's next run first refreshes a single
+/// Such a run reports no ended consents. The next run of the same worker first refreshes a single
 /// consent. If that refresh succeeds, the next run continues where this run stopped.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -73,8 +73,8 @@ pub enum StopReason {
     Suspected(ConsentError),
 }
 
-/// The number of consecutive failures or suspected refusals that stops a run. The consents
-/// themselves are unlikely to cause so many.
+/// The number of consecutive failures or suspected refusals that stops a run. Problems with
+/// individual consents are unlikely to cause so many.
 pub(super) const GIVE_UP: u64 = 20;
 
 impl fmt::Display for StopReason {

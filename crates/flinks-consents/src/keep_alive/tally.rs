@@ -1,4 +1,4 @@
-//! A run's counts and the decision to stop the run early.
+//! The counts of a run and the decision to stop the run early.
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;

@@ -1,4 +1,4 @@
-//! The refresh of a single consent at the worker's rate.
+//! Refreshes single consents within the rate limit of the worker.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use super::tally::Outcome;
 /// The callback for the result of each run.
 pub(super) type OnRun = dyn Fn(&Result<Summary, StoreError>) + Send + Sync;
 
-/// A worker's settings and the earliest start time of its next refresh.
+/// The settings of a worker and the earliest start time of its next refresh.
 #[derive(Clone)]
 pub(super) struct Worker {
     pub(super) consents: Consents,
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
 
-/// The kind of consents that one phase of a run refreshes in a shard.
+/// Which consents of a shard one phase of a run refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     NotSuspected,
@@ -39,7 +39,7 @@ pub(super) enum Selection {
 }
 
 impl Worker {
-    /// Refreshes a consent if it is still due and belongs to the selection.
+    /// Refreshes a consent if it is still due and `selection` includes it.
     ///
     /// The record is loaded first, because another process may have refreshed the consent since it
     /// was listed. Only consents that need a refresh wait for the rate limit.
@@ -90,9 +90,9 @@ impl Worker {
         Outcome::Ended(id.clone())
     }
 
-    /// Waits until the rate allows the next refresh. The interval between two refreshes is random,
-    /// so that workers that start together do not send their requests at the same time. The average
-    /// interval is one second divided by the rate.
+    /// Waits until the rate limit allows the next refresh. The interval between two refreshes is
+    /// random, so that workers that start together do not send their requests at the same time. The
+    /// average interval is one second divided by the rate.
     pub(super) async fn pace(&self) {
         let clock = self.consents.clock();
         let step = Duration::from_secs(1).div_f64(self.rate.into()).mul_f64(0.5 + fastrand::f64());

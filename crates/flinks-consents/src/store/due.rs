@@ -10,7 +10,7 @@ use super::record::{IDLE, MAX_SKEW, Record};
 ///
 /// A consent is due if its refresh token idles out before a certain time. A consent is also due if
 /// the stored time of its last refresh is in the future. The wall clock was ahead when that time
-/// was written, so the refresh token's age is unknown.
+/// was written, so the age of the refresh token is unknown.
 ///
 /// A store that loads its records calls [`rank`](Self::rank) for each of them. A store with an
 /// index of deadlines compares [`Record::idle_deadline`] with [`before`](Self::before) and
@@ -73,7 +73,7 @@ impl DueWindow {
         None
     }
 
-    /// Returns the ids of at most `limit` due consents in rank order.
+    /// Returns the ids of up to `limit` due consents in rank order.
     pub(super) fn select<'a>(&self, records: impl Iterator<Item = &'a Record>, limit: usize) -> Vec<ConsentId> {
         let mut due: Vec<_> = records.filter_map(|record| Some((self.rank(record)?, record.id().clone()))).collect();
         due.sort();

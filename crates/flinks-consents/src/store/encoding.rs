@@ -77,8 +77,8 @@ struct EncodedSuspicion {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodedToken {
-    /// An identifier derived from the other fields. Earlier versions of this crate read it. This
-    /// version only writes it.
+    /// An identifier derived from the other fields. Only earlier versions of this crate read it;
+    /// this version only writes it.
     id: u64,
     secret: Secret,
     issued_at_ms: u64,

@@ -8,20 +8,20 @@ use std::{fmt, io};
 ///
 /// Create an error with [`unavailable`](Self::unavailable), [`busy`](Self::busy),
 /// [`misconfigured`](Self::misconfigured) or [`damaged`](Self::damaged). `Display` writes "the
-/// token store" followed by a reason such as "did not respond in time". The reason is a fixed text,
+/// token store" followed by a reason such as "did not respond in time". The reason is fixed text,
 /// so it cannot contain a secret. [`at`](Self::at) adds a path and the operating system's error.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store did not respond or cannot work at the moment. The same call may succeed later.
+    /// The store did not respond or is temporarily unavailable. The same call may succeed later.
     Unavailable(Reason),
     /// The store works, but other tasks or processes are using or changing the record. The same
     /// call may succeed later.
     Busy(Reason),
-    /// The store cannot work until somebody corrects a setting, such as a permission or a key.
+    /// The store cannot be used until a setting, such as a permission or a key, is corrected.
     Misconfigured(Reason),
-    /// The stored value is not a valid record. A store never overwrites such a value, so move the
-    /// value elsewhere first.
+    /// The stored value is not a valid record. A store never overwrites such a value. To store a
+    /// new record, first move the value elsewhere.
     Damaged(Reason),
 }
 
@@ -63,7 +63,7 @@ impl StoreError {
 /// The reason in a [`StoreError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// A clause whose subject is "the token store".
+    /// A predicate whose subject is "the token store".
     clause: &'static str,
     /// A path, followed by the operating system's error if there was one.
     place: Option<Arc<str>>,

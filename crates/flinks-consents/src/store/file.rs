@@ -27,15 +27,16 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 ///
 /// - A file is replaced atomically, so it always contains either the old record or the new one.
 /// - Only the owner of a file can read it, unless the store is shared with a group.
-/// - Each file's name is a hash that does not reveal the consent.
+/// - The name of each file is a hash that does not reveal the consent.
 /// - The records are not encrypted, so use an encrypted disk.
 /// - Use a local disk: the file locks of some network file systems are unreliable.
 ///
 /// # Damaged files
 ///
-/// If a file does not contain a record, the store gives the file a name that contains `.damaged`
-/// and reports the error once. The file's consent is unknown until you restore the file or the end
-/// user consents again. A damaged file may contain a secret, and this crate never removes it.
+/// If a file does not contain a record, the store renames the file to a name that contains
+/// `.damaged` and reports the error once. The consent of this file is unknown until you restore the
+/// file or the end user consents again. A damaged file may contain a secret, and this crate never
+/// removes it.
 ///
 /// # A missing directory
 ///
@@ -106,9 +107,9 @@ impl FileStoreOptions {
     /// Shares the store with the group of its directory.
     ///
     /// The group may then have write permission for the directory and its parent directories, and a
-    /// file may belong to any user in the group. The mode of files is 0660. The mode of a new
-    /// directory is 2770. Every process that uses the directory must set this option. The option
-    /// has no effect on Windows.
+    /// file may belong to any user in the group. Files have mode 0660, and a new directory has mode
+    /// 2770. Every process that uses the directory must set this option. The option has no effect
+    /// on Windows.
     pub fn shared_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
@@ -117,7 +118,7 @@ impl FileStoreOptions {
     /// Requires that the directory already contains a store.
     ///
     /// Without this option, a process that starts before a volume is mounted creates an empty store
-    /// at the mount point. Every consent is unknown in that store.
+    /// at the mount point. In that store, every consent is unknown.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self

@@ -19,8 +19,7 @@ macro_rules! ids {
                 /// The maximum length of an id in bytes.
                 pub const MAX_BYTES: usize = MAX_BYTES;
 
-                /// Creates an id from a text that is 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes
-                /// long.
+                /// Creates an id from text that is 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes long.
                 ///
                 /// # Errors
                 ///
@@ -106,7 +105,7 @@ fn problem(text: &str) -> Option<&'static str> {
     text.contains(char::is_control).then_some("must not contain a line break or another control character")
 }
 
-/// The error returned for a text that is not a valid [`ConsentId`] or [`OwnerId`].
+/// The error returned for text that is not a valid [`ConsentId`] or [`OwnerId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidId {
     field: &'static str,

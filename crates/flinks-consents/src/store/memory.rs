@@ -14,7 +14,7 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<Records>>);
 
-/// The stored records. They are boxed because about half of a hash map's slots are empty.
+/// The stored records. They are boxed because about half of the slots in a hash map are empty.
 type Records = HashMap<ConsentId, Box<Record>>;
 
 impl MemoryStore {

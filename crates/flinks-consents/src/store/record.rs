@@ -33,11 +33,11 @@ pub struct Record {
     pub(crate) owner: Option<OwnerId>,
     /// The label that the application set.
     pub(crate) label: Option<Box<str>>,
-    /// Whether the store's index of owners may lack this record, because the record was not loaded
-    /// from the store.
+    /// Whether this record may be missing from the store's index of owners, because the record was
+    /// not loaded from the store.
     pub(crate) is_owner_new: bool,
-    /// The stored access token. It is boxed, like `lease`, so that a record without one stays
-    /// small.
+    /// The stored access token. It is boxed, like `lease`, so that a record without an access token
+    /// stays small.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
 }
@@ -101,14 +101,14 @@ pub(crate) struct Lease {
     /// The lease holder.
     pub(crate) owner: String,
     pub(crate) expires_at: SystemTime,
-    /// The total duration. It depends on the lease holder's settings, which may differ from this
-    /// process's settings.
+    /// The total duration. It depends on the lease holder's settings, which may differ from those
+    /// of this process.
     pub(crate) duration: Duration,
 }
 
 /// How long a refresh token stays valid without a refresh (O5).
 pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The number of bits of a generation. JSON, Lua and JavaScript represent integers up to 2^53
+/// The number of bits in a generation. JSON, Lua and JavaScript represent integers up to 2^53
 /// exactly.
 const GENERATION_BITS: u32 = 52;
 /// The largest accepted difference between the wall clocks of two machines. A time that is further
@@ -180,7 +180,7 @@ impl Record {
         matches!(self.standing, Standing::Ended(_))
     }
 
-    /// Returns whether the last refresh was refused and the refusal may not be final.
+    /// Returns whether the last refresh was refused and the refusal is not known to be final.
     /// [O6](flinks::rules)
     pub fn is_suspected(&self) -> bool {
         matches!(self.standing, Standing::Suspected(_))
@@ -210,7 +210,7 @@ pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
 
 /// Returns 64 random bits from the operating system.
 ///
-/// After a `fork`, a random number generator in the process would return the same bits in both
+/// After a `fork`, an in-process random number generator would return the same bits in both
 /// processes. Such a generator is therefore used only if the operating system returns no random
 /// bits.
 pub(crate) fn random_id() -> u64 {

@@ -42,9 +42,9 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// A [`TokenStore`] that fails on demand and otherwise forwards each call to the wrapped store.
 ///
-/// Clones share their store and their faults. A fault for one call takes precedence over a fault
-/// for a consent, which takes precedence over a fault for every call. See the [module](self) for an
-/// example.
+/// Clones share the wrapped store and the armed faults. A fault for one call takes precedence over
+/// a fault for a consent, which takes precedence over a fault for every call. See the
+/// [module](self) for an example.
 #[derive(Clone, Debug)]
 pub struct FaultyStore<S = MemoryStore> {
     inner: S,
@@ -80,7 +80,7 @@ pub enum StoreFault {
     Hold,
     /// Holds the call after it has taken effect, until [`FaultyStore::release`] is called.
     HoldAfter,
-    /// Reports that the record has a different generation without changing anything. Affects only
+    /// Changes nothing and reports that the record has a different generation. Affects only
     /// `compare_and_swap` and `remove`.
     Conflict,
     /// Reports success but does nothing: a change is lost, `load` returns no record, and a list is
@@ -114,7 +114,7 @@ struct Plan {
 #[derive(Debug)]
 struct PlannedCall {
     operation: StoreOperation,
-    /// The number of the call among all calls of this operation, starting at 1.
+    /// The position of the call among all calls to this operation, starting at 1.
     number: u64,
     fault: StoreFault,
 }
@@ -148,12 +148,13 @@ impl<S> FaultyStore<S> {
         &self.inner
     }
 
-    /// Arms a fault for the next call of an operation.
+    /// Arms a fault for the next call to an operation.
     pub fn fail_next(&self, operation: StoreOperation, fault: StoreFault) {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Arms a fault for the `nth` call of an operation from now on. The next call is number 1.
+    /// Arms a fault for the `nth` call to an operation, counted from now: the next call is number
+    /// 1.
     ///
     /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent and then
     /// to store the result.
@@ -162,8 +163,8 @@ impl<S> FaultyStore<S> {
         self.plan().calls.push(PlannedCall { operation, number, fault });
     }
 
-    /// Arms a fault for every call for one consent, until [`clear_faults`](Self::clear_faults) is
-    /// called.
+    /// Arms a fault for every call that concerns one consent, until
+    /// [`clear_faults`](Self::clear_faults) is called.
     pub fn fail_consent(&self, id: &ConsentId, fault: StoreFault) {
         self.plan().consents.insert(id.clone(), fault);
     }
@@ -199,7 +200,7 @@ impl<S> FaultyStore<S> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call. Returns the call's fault and the number of releases before the call.
+    /// Counts a call. Returns the fault for the call and the number of releases before the call.
     fn arrive(&self, operation: StoreOperation, id: Option<&ConsentId>) -> (Option<StoreFault>, u64) {
         let mut progress = Progress::default();
         self.progress.send_modify(|shared| {
@@ -219,8 +220,8 @@ impl<S> FaultyStore<S> {
         let _ = self.progress.subscribe().wait_for(|progress| progress.releases > releases).await;
     }
 
-    /// Makes a call with the fault that is armed for it. If `instead` returns a result for the
-    /// fault, the wrapped store is not called.
+    /// Makes a call, subject to the fault that is armed for it. If `instead` returns a result for
+    /// the fault, the wrapped store is not called.
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: StoreOperation,
@@ -259,7 +260,7 @@ impl<S> FaultyStore<S> {
 }
 
 impl Progress {
-    /// Returns the number of calls of an operation.
+    /// Returns the number of calls to an operation.
     fn arrived(mut self, operation: StoreOperation) -> u64 {
         *self.counter(operation)
     }

@@ -25,25 +25,25 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Replaces the stored record if its generation is `expected`. If `expected` is `None`, stores
     /// the record only if the store has no record for this consent.
     ///
-    /// Returns `false` and changes nothing if this condition is not met.
+    /// In all other cases, returns `false` and changes nothing.
     ///
     /// The operation must be atomic: if several callers swap the same generation at once, exactly
     /// one succeeds. A store that outlives the process must persist the record before it returns
     /// `true`.
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
 
-    /// Removes a consent's record if the record has this generation. Returns `false` if the record
-    /// has a different generation or does not exist.
+    /// Removes the record of a consent if the record has this generation. Returns `false` if the
+    /// record has a different generation or does not exist.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
-    /// Lists up to [`Page::limit`] records of an owner ([`Record::owner`]) that follow
+    /// Lists up to [`Page::limit`] records of an owner ([`Record::owner`]), starting after
     /// [`Page::after`].
     ///
-    /// The store chooses the order, which must not change between calls. If the result is shorter
-    /// than the limit, there are no more records.
+    /// The store chooses the order, which must not change between calls. If the result contains
+    /// fewer records than the limit, there are no more records.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>>;
 
-    /// Lists at most `limit` consents that have a [rank](DueWindow::rank), in ascending order of
+    /// Lists up to `limit` consents that have a [rank](DueWindow::rank), in ascending order of
     /// rank.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>>;
 }

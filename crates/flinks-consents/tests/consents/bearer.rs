@@ -1,5 +1,5 @@
-//! Tests requests that are sent with a consent's token, in each of the three forms: a closure, the
-//! middleware of `reqwest-middleware`, and the layer of `tower`. (O4, O6)
+//! Tests requests that are sent with the token of a consent, in each of the three forms: a closure,
+//! the middleware of `reqwest-middleware`, and the layer of `tower`. (O4, O6)
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -100,7 +100,7 @@ fn accounts(emulator: &Emulator) -> String {
 }
 
 /// Starts an emulator with a consent whose cached token was issued a second ago, so that a refresh
-/// need not wait.
+/// does not have to wait.
 async fn with_token() -> (Setup, Consent) {
     let setup = start().await;
     let consent = setup.consent().await;
@@ -259,7 +259,7 @@ async fn o6_error_of_an_ended_consent_is_found_in_each_form() {
 #[tokio::test]
 async fn o4_thousand_concurrent_rejections_cause_one_refresh() {
     const CALLERS: usize = 1000;
-    /// An API that rejects the first token, after all callers have sent it.
+    /// An API that rejects the first token once all callers have sent it.
     #[derive(Clone)]
     struct Api {
         rejected: HeaderValue,

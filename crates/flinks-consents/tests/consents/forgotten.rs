@@ -1,4 +1,4 @@
-//! Tests that a refresh in flight does not undo a consent's removal or replacement.
+//! Tests that an in-flight refresh does not undo the removal or replacement of a consent.
 
 use crate::prelude::*;
 

@@ -90,7 +90,7 @@ async fn o5_lease_duration_is_set_by_its_holder() {
 struct Suspended {
     setup: Setup,
     store: MemoryStore,
-    /// The suspended process's call, which continues when the emulator releases the request.
+    /// The call of the suspended process, which continues when the emulator releases the request.
     suspended: JoinHandle<Result<AccessToken, ConsentError>>,
     other: Consent,
     clock_of_other: ManualClock,

@@ -1,10 +1,10 @@
-//! Tests a consent's log lines. (A3)
+//! Tests the log lines about a consent. (A3)
 
 use crate::lines::Lines;
 
 use crate::prelude::*;
 
-/// Makes a refresh fail and returns the log lines and the consent's log name.
+/// Makes a refresh fail and returns the log lines and the name of the consent in the log.
 async fn log_failed_refresh(setup: &Setup, consents: ConsentsBuilder) -> (Lines, String) {
     let lines = Lines::default();
     let consents = consents.build();

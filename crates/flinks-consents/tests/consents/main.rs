@@ -120,7 +120,7 @@ impl Setup {
         self.builder().store(store).outage_policy(policy).build()
     }
 
-    /// Imports the emulator's refresh token as the consent of [`user`].
+    /// Imports the refresh token of the emulator as the consent of [`user`].
     pub(crate) async fn import(&self, consents: &Consents) -> Consent {
         consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
@@ -180,7 +180,7 @@ impl Setup {
         self.emulator.find(token.expose_secret()).is_some_and(|issued| issued.revoked.is_some())
     }
 
-    /// Advances both the clients' clock and the emulator's clock.
+    /// Advances the clocks of both the clients and the emulator.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.emulator.advance(by);

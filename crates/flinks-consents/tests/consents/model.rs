@@ -1,5 +1,6 @@
 //! Runs random steps on two processes with a shared store and checks the results against a model.
-//! No expired token is returned, no refresh is repeated, and no refresh token is lost.
+//! The test fails if an expired token is returned, a refresh is repeated, or a refresh token is
+//! lost.
 
 use proptest::prelude::*;
 
@@ -36,7 +37,7 @@ enum Step {
     ConsentAgain {
         index: usize,
     },
-    /// Advances the clocks by hundredths of an access token's lifetime.
+    /// Advances the clocks by a number of hundredths of an access token's lifetime.
     Advance {
         hundredths: u32,
     },
@@ -110,7 +111,7 @@ struct Process {
     token: Option<AccessToken>,
     /// Whether an API has rejected this token.
     is_rejected: bool,
-    /// The process may return the error of an earlier refresh until this time.
+    /// Until this time, the process may return the error of an earlier refresh.
     backs_off_until: SystemTime,
 }
 
@@ -264,8 +265,8 @@ impl Model {
         }
     }
 
-    /// Waits until no refresh runs in the background. A refresh holds the consent's lease until the
-    /// refresh completes.
+    /// Waits until no refresh is running in the background. A refresh holds the consent's lease
+    /// until the refresh completes.
     async fn wait_for_background_refresh(&self) {
         let mut polls_without_lease = 0;
         while polls_without_lease < 20 {
@@ -286,7 +287,7 @@ impl Model {
         }
     }
 
-    /// Returns whether the refresh token can still be used, because it has not idled out.
+    /// Returns whether the refresh token is still usable, that is, has not idled out.
     fn is_refreshable(&self) -> bool {
         let idle = self.setup.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
         idle < IDLE_LIMIT
@@ -296,7 +297,8 @@ impl Model {
         self.setup.clock.wall() < self.processes[index].backs_off_until
     }
 
-    /// Returns whether a process has a token that is not due for an early refresh.
+    /// Returns whether a process has a token that has not been rejected and is not yet due for an
+    /// early refresh.
     fn has_fresh_token(&self, index: usize) -> bool {
         let Process { token, is_rejected, .. } = &self.processes[index];
         if *is_rejected {

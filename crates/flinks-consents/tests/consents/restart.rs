@@ -1,4 +1,4 @@
-//! Tests consents after a process has restarted or the runtime of a refresh has stopped.
+//! Tests consents after the process has restarted or after the runtime of a refresh has stopped.
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;

@@ -1,4 +1,4 @@
-//! Tests `Consent::revoke`: the request to Flinks and the record's removal. (O10)
+//! Tests `Consent::revoke`: the request to Flinks and the removal of the record. (O10)
 
 use crate::prelude::*;
 use crate::wall_clock::consents_with_fast_clock;

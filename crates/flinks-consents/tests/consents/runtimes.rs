@@ -1,4 +1,4 @@
-//! Tests that a call returns an error and does not panic if there is no Tokio runtime or if the
+//! Tests that a call returns an error instead of panicking if there is no Tokio runtime or if the
 //! runtime lacks a driver.
 
 use std::task::Poll;

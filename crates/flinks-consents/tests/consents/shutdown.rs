@@ -110,9 +110,8 @@ async fn o5_busy_record_does_not_stop_a_shutdown_from_storing_the_others() {
     assert_eq!(unfinished.unstored(), [names[0].clone()]);
 }
 
-/// Simulates, in each round, a process that shuts down while refreshes are in flight. If a refresh
-/// token were lost, the next round would fail, because the server accepts only the newest refresh
-/// token.
+/// Each round simulates a process that shuts down while refreshes are in flight. If a refresh token
+/// were lost, the next round would fail, because the server accepts only the newest refresh token.
 #[tokio::test]
 async fn o5_no_refresh_token_is_lost_in_200_shutdowns_under_load() {
     const CONSENTS: u64 = 6;

@@ -1,5 +1,5 @@
-//! Tests that the stores conform to the contract. Also tests how consents behave if a store fails,
-//! hangs, panics or returns wrong results.
+//! Tests that the stores conform to the `TokenStore` contract. Also tests how consents behave if a
+//! store fails, hangs, panics or returns wrong results.
 
 use flinks_consents::flinks::Cause;
 use std::panic::panic_any;
@@ -79,7 +79,7 @@ async fn failing_or_hanging_store_is_an_error_and_nothing_is_sent() {
     }
 }
 
-/// A `MemoryStore` wrapper that panics in one call.
+/// A `MemoryStore` wrapper that can be set to panic once.
 #[derive(Clone, Default)]
 struct PanickingStore {
     inner: MemoryStore,

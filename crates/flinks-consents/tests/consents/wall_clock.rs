@@ -5,7 +5,7 @@ use crate::prelude::*;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Creates a `Consents` value for a machine whose wall clock is fast by `by`.
+/// Creates a `Consents` value for a machine whose wall clock is ahead by `by`.
 pub(crate) fn consents_with_fast_clock(setup: &Setup, by: Duration, store: impl TokenStore) -> Consents {
     let clock = auto_advancing_clock();
     clock.set_wall(setup.now() + by);

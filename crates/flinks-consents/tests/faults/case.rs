@@ -31,7 +31,7 @@ pub(crate) enum Operation {
     AppToken,
 }
 
-/// The kinds of operations that differ in their retries. They are the rows of the table of
+/// The kinds of operations, which differ in how they are retried. They are the rows of the table of
 /// attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -88,7 +88,8 @@ impl Operation {
         }
     }
 
-    /// Returns the product and the name of the operation's type in the generated crate.
+    /// Returns the product and the name of the type that represents the operation in the generated
+    /// crate.
     fn generated(self) -> &'static str {
         match self {
             Self::PayAuthorize => "pay Authorize",
@@ -106,8 +107,8 @@ impl Operation {
     }
 }
 
-/// Returns how many requests the facade promises to send if a call fails. This function is the
-/// table of attempts.
+/// Returns the number of requests that the facade is expected to send if a call fails. This
+/// function is the table of attempts.
 pub(crate) fn expected_requests(kind: Kind, class: FailureClass) -> u64 {
     match (kind, class) {
         (_, FailureClass::Final) | (Kind::Code | Kind::Spend, _) => 1,
@@ -147,14 +148,14 @@ pub(crate) struct Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFate {
-    /// The call spends no token or has succeeded.
+    /// The call spends no token, or it succeeded.
     None,
     Unspent,
     Spent,
     Unknown,
 }
 
-/// The process's log and the canaries that the log must not contain.
+/// The log of the process, and the canaries that the log must not contain.
 #[derive(Clone)]
 pub(crate) struct Log {
     lines: crate::log::Log,
@@ -166,8 +167,8 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// Returns the canaries of all cases, because one case's log lines could contain another case's
-    /// canary.
+    /// Returns the canaries of all cases, because the log lines of one case could contain the
+    /// canary of another case.
     pub(crate) fn planted(&self) -> Vec<String> {
         self.canaries.lock().unwrap().clone()
     }
@@ -181,9 +182,9 @@ impl Log {
 pub(crate) struct Case {
     log: Log,
     canaries: Vec<String>,
-    /// The number of requests that the case's calls sent.
+    /// The number of requests that the calls in this case sent.
     pub(crate) requests: u64,
-    /// The number of searched texts of each kind.
+    /// For each kind of text, the number of texts that were searched.
     pub(crate) checks: BTreeMap<&'static str, u64>,
 }
 
@@ -274,7 +275,7 @@ impl Case {
     }
 }
 
-/// A case's emulator and clients.
+/// The emulator and the clients of a case.
 struct Setup {
     emulator: Emulator,
     clock: ManualClock,
@@ -285,7 +286,7 @@ struct Setup {
 }
 
 /// An operation that is ready to run, with the token that it spends. The token was requested before
-/// the fault.
+/// the fault was scheduled.
 enum Ready {
     PayAuthorize,
     PayInitiateSession(flinks::pay::SessionToken),

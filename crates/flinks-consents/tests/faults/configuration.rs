@@ -1,5 +1,5 @@
-//! Rows for configuration, URLs and callbacks that need no server. A constructor rejects each value
-//! with an error that names the field and does not contain the value.
+//! Rows for configuration, URLs and callbacks. These rows need no server: a constructor rejects
+//! each value with an error that names the field and does not contain the value.
 
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::outbound::{ClientCredentials, RefreshToken};

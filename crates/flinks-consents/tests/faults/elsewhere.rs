@@ -1,4 +1,4 @@
-//! Rows that have a separate test because they need more than one call and one response.
+//! Rows that have separate tests because a single call and a single response cannot cover them.
 
 use std::path::Path;
 

@@ -1,12 +1,12 @@
-//! A catalogue of faults in servers, networks and configurations. Each fault has an expected error
-//! and number of requests.
+//! A catalogue of faults in servers, networks and configurations. For each fault, it states the
+//! expected error and the expected number of requests.
 //!
-//! Each row runs with every operation that it applies to. The operations are called through the
-//! facade and against the emulator. The test compares the number of requests with the table of
+//! Each row runs with every operation to which it applies. The test calls the operations through
+//! the facade, against the emulator. The test compares the number of requests with the table of
 //! attempts and searches for canaries in:
 //!
 //! - every text representation of the error,
-//! - every request, except the one place that may contain the secret,
+//! - every request, except for the one place that may contain the secret,
 //! - every log line and span field of the process at the TRACE level,
 //! - the process's output, including panic messages, and the files that it leaves behind.
 //!
@@ -56,8 +56,8 @@ impl Tally {
 
 type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
 
-/// The environment variable that contains the path of the file that the inner process writes its
-/// canaries to.
+/// The environment variable with the path of the file to which the inner process writes its
+/// canaries.
 const PLANTED: &str = "FAULTS_PLANTED";
 
 fn main() {

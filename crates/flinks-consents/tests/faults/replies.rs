@@ -1,4 +1,4 @@
-//! The type of a row and helpers for the rows about responses and connections.
+//! The type of a row, and helpers for the rows about responses and connections.
 
 use flinks_consents::flinks::Cause;
 use flinks_emulator::{Fault, When};
@@ -21,7 +21,8 @@ pub(crate) struct Row {
 #[derive(Clone, Copy)]
 pub(crate) enum Expected {
     Success,
-    /// An error that satisfies the condition and the expected state of a spent token or code.
+    /// The condition that the error must satisfy, and the expected state of the operation's token
+    /// or code.
     Error(fn(&ConsentError) -> bool, TokenFate),
 }
 
@@ -48,7 +49,8 @@ pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
     }
 }
 
-/// Returns whether a successful response has a body. A revocation response has none.
+/// Returns whether a successful response to the operation has a body. The response to a revocation
+/// has none.
 pub(crate) fn has_body(operation: Operation) -> bool {
     operation != Operation::Revoke
 }
@@ -85,7 +87,7 @@ pub(crate) fn success(tokens: &str, more: &str) -> String {
 /// A security challenge with one question.
 pub(crate) const CHALLENGE: &str = r#""SecurityChallenges":[{"Prompt":"p"}],"#;
 
-/// The expected error for a token field or a body that does not fit the schema.
+/// The expected error if a token field or the body does not match the schema.
 pub(crate) const MALFORMED: Expected =
     Expected::Error(|error| error.cause() == Some(Cause::Malformed), TokenFate::Unknown);
 
@@ -97,7 +99,7 @@ pub(crate) fn ok(body: String) -> Fault {
     reply(200, &[], body)
 }
 
-/// Returns a value with the maximum nesting depth of a response.
+/// Returns a JSON array that is nested 2,000 levels deep.
 pub(crate) fn deep() -> String {
     format!("{}{}", "[".repeat(2_000), "]".repeat(2_000))
 }

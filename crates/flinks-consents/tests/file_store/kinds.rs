@@ -21,7 +21,7 @@ fn create_socket(path: &Path) {
     UnixListener::bind(path).unwrap();
 }
 
-/// Creates a link to a file of the same user outside the store's directory.
+/// Creates a link to a file that belongs to the same user but is outside the store's directory.
 fn create_link(path: &Path) {
     let target = path.parent().unwrap().parent().unwrap().join("target");
     fs::write(&target, "target").unwrap();
@@ -41,7 +41,7 @@ const KINDS: [(&str, Create); 6] = [
     }),
 ];
 
-/// Waits for `work`. Fails if a thread is blocked.
+/// Waits for `work`. Fails if it takes too long because a thread is blocked.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), work).await.unwrap()
 }

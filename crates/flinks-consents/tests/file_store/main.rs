@@ -131,7 +131,7 @@ fn client(base_url: &str) -> Client {
     Client::builder(base_url, credentials).build().unwrap()
 }
 
-/// An address that no server listens on.
+/// An address on which no server listens.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 fn consents(directory: &Path, base_url: &str) -> Consents {

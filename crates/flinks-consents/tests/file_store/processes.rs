@@ -62,7 +62,7 @@ impl Process {
     }
 }
 
-/// Performs the role that another process of this program has requested.
+/// Performs the role for which another process of this program started this one.
 #[tokio::main]
 pub(crate) async fn run_role(role: &str) {
     let arguments: Vec<String> = std::env::args().skip(2).collect();

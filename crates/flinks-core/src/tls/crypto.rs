@@ -53,15 +53,14 @@ impl FromStr for CryptoProvider {
     }
 }
 
-/// The error returned when parsing a [`CryptoProvider`] that is unknown or whose feature is not
-/// enabled.
+/// The error returned if the name of a [`CryptoProvider`] is unknown or its feature is not enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownProvider(());
 
 impl UnknownProvider {
     /// Returns the reason as a predicate that lists the valid names.
     pub fn reason(&self) -> &'static str {
-        "must be `ring` (with feature `rustls`), `aws-lc-rs` (with feature `aws-lc-rs`) or `process`"
+        "must be `ring` (with the `rustls` feature), `aws-lc-rs` (with the `aws-lc-rs` feature) or `process`"
     }
 }
 
@@ -103,7 +102,7 @@ pub enum DefaultCryptoProvider {
 /// The clients in the Flinks crates set their own provider, so they do not need this function.
 /// Other code in the same program may need it. Cargo builds `reqwest` once for the whole program,
 /// and the `rustls` feature of `flinks-core` enables rustls in `reqwest` without a crypto provider.
-/// As a result, `reqwest::Client::new()` panics in code that did not enable a TLS feature of
+/// As a result, `reqwest::Client::new()` panics in a crate that did not enable a TLS feature of
 /// `reqwest`.
 ///
 /// Call this function once, at the start of `main`. Do not call it in a library, because only the

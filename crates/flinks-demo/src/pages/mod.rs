@@ -1,5 +1,5 @@
-//! The HTML of the pages. They work without JavaScript, except that the widget's landing needs it to
-//! leave its iframe, and that the token list does not update itself.
+//! The HTML of the pages. They work without JavaScript, with two exceptions: the landing page of
+//! the widget cannot continue outside its iframe, and the token list does not update itself.
 
 mod tokens;
 
@@ -46,7 +46,7 @@ fn document(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// The first page: what the user can do, and what they have done.
+/// The first page, which shows what the user can do and what they have done.
 pub(crate) fn overview(logins: usize, consents: &[ConsentStatus], emulated: Option<&Emulated>) -> Markup {
     let content = html! {
         h1 { "Your banks in one place" }
@@ -61,14 +61,14 @@ pub(crate) fn overview(logins: usize, consents: &[ConsentStatus], emulated: Opti
             article {
                 p.product { "Flinks Connect" }
                 h2 { "Connect a bank" }
-                p { "You log in to your bank in Flinks' own page. An authorize token opens that page once." }
+                p { "You log in to your bank on Flinks' own page. An authorize token opens that page once." }
                 @if logins > 0 { p.done { "Connected logins: " (logins) } }
                 a.button href="/banks/connect" { "Connect" }
             }
             article {
                 p.product { "Flinks Outbound" }
                 h2 { "Share your data" }
-                p { "You agree once. From then on, a refresh token returns new access tokens." }
+                p { "You agree once. From then on, the application uses a refresh token to get new access tokens." }
                 form method="post" action="/consents/1000" { button #consent { "Give consent" } }
             }
         }
@@ -137,9 +137,9 @@ pub(crate) fn widget(url: &WidgetUrl) -> Markup {
     document("Connect a bank", &content)
 }
 
-/// The widget's landing page, which the browser shows in the iframe. Its link continues with the
-/// same query in the whole window. There, the browser sends the cookie of the session, which it may
-/// not do in an iframe.
+/// The widget's landing page, which the browser shows in the iframe. Its link opens the next page,
+/// with the same query, in the whole window. There, the browser sends the session cookie, which it
+/// might not do in an iframe.
 pub(crate) fn landing() -> Markup {
     document("Connecting", &html! { p { a #finish href="/banks/finish" target="_top" { "Continue" } } })
 }
@@ -170,7 +170,7 @@ pub(crate) fn accounts(bank: &str, accounts: &Value) -> Markup {
     document("Accounts", &content)
 }
 
-/// A page with an error and what the user can do about it.
+/// A page that shows an error and what the user can do about it.
 pub(crate) fn failure(text: &str) -> Markup {
     let content = html! {
         h1 { "That did not work" }
@@ -180,7 +180,7 @@ pub(crate) fn failure(text: &str) -> Markup {
     document("Error", &content)
 }
 
-/// Returns the text about what the user can do after an error.
+/// Returns a text that explains what the user can do after an error.
 pub(crate) fn text(advice: Advice) -> &'static str {
     match advice {
         Advice::FixInput => "Please correct your input.",

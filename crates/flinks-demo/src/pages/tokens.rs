@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::emulated::Emulated;
 
-/// The buttons: how far each advances the time, in seconds, and its text.
+/// The buttons: the number of seconds by which each button advances the time, and its label.
 const STEPS: [(u64, &str); 5] = [
     (60, "+1 minute"),
     (299, "+299 seconds"),
@@ -16,12 +16,12 @@ const STEPS: [(u64, &str); 5] = [
     (30 * 24 * 60 * 60, "+30 days"),
 ];
 
-/// The part of the overview about time and tokens.
+/// The part of the overview that shows the time and the tokens.
 pub(super) fn panel(emulated: &Emulated) -> Markup {
     html! {
         div.panel {
             h2 { "Tokens" }
-            p { "Every token that the emulator has issued, newest first. Advance the time and watch them expire." }
+            p { "The 20 tokens that the emulator issued most recently, newest first. Advance the time and watch them expire." }
             form.steps method="post" action="/time" {
                 @for (seconds, text) in STEPS { button.quiet name="seconds" value=(seconds) { (text) } }
             }
@@ -30,7 +30,7 @@ pub(super) fn panel(emulated: &Emulated) -> Markup {
     }
 }
 
-/// The table of tokens, which the script loads again every second.
+/// The table of tokens, which the script reloads every second.
 pub(crate) fn tokens(emulated: &Emulated) -> Markup {
     const SHOWN: usize = 20;
     let now = emulated.emulator.now();

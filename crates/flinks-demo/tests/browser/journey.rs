@@ -1,4 +1,5 @@
-//! A person who pays, connects a bank, consents, reads accounts, advances the time and revokes.
+//! A person who pays, connects a bank, consents, reads accounts, advances the time and revokes the
+//! consent.
 
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ struct Person {
 }
 
 impl Person {
-    /// Activates an element: with a click, or with Tab until it has the focus, and then Enter.
+    /// Activates an element: either clicks it, or presses Tab until it has the focus and then
+    /// presses Enter.
     async fn activate(&self, selector: &str) {
         self.browser.wait_for(selector).await;
         if self.input == Input::Mouse {
@@ -86,7 +88,7 @@ impl Person {
         self.save_screenshot(heading).await;
     }
 
-    /// Checks the page with axe-core, if the environment variable `AXE_CORE` has the path of
+    /// Checks the page with axe-core, if the `AXE_CORE` environment variable contains the path of
     /// `axe.min.js`.
     async fn check_accessibility(&self, heading: &str) {
         let Some(path) = std::env::var_os("AXE_CORE") else { return };
@@ -100,7 +102,8 @@ impl Person {
         assert_eq!(self.browser.script(found).await, serde_json::json!([]), "{heading}");
     }
 
-    /// Saves a screenshot, if the environment variable `SCREENSHOTS` names a directory.
+    /// Saves a screenshot, if the `SCREENSHOTS` environment variable contains the path of a
+    /// directory.
     async fn save_screenshot(&self, heading: &str) {
         let Some(directory) = std::env::var_os("SCREENSHOTS") else { return };
         let name =

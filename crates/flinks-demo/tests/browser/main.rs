@@ -1,8 +1,9 @@
-//! Tests the application in a real browser, on a wide and on a narrow screen, in light and dark, by
-//! mouse and by keyboard.
+//! Tests the application in a real browser, on a wide and on a narrow screen, in light and dark
+//! mode, with the mouse and with the keyboard.
 //!
-//! They need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on Debian).
-//! If these are not installed, a message is printed, and the tests are reported as ignored.
+//! The tests need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on
+//! Debian). If these programs are not installed, the tests print a message and are reported as
+//! ignored.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 #![allow(clippy::print_stderr)]
@@ -40,7 +41,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// Runs the journey in a browser that is started for it and closed afterwards.
+/// Runs the journey in a browser that is started for this purpose and closed afterwards.
 fn in_browser(screen: Screen, input: Input) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -104,7 +104,7 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
 }
 
 /// Returns the session token from a call, or an error response if the token is missing, unknown or
-/// expired. The token may be spent.
+/// expired. A spent token is not an error here.
 fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued, Reply> {
     let refuse = |message: &str| Err(unauthorized(message));
     let config = &state.config.pay;
@@ -123,7 +123,7 @@ fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued
 }
 
 /// Returns the token in the configured header. In `Authorization`, the scheme is required. In any
-/// other header, the scheme is optional, because Flinks does not document the value.
+/// other header, the scheme is optional, because Flinks does not document the format of the value.
 fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
     if config.uses_authorization() {
         return call.bearer();

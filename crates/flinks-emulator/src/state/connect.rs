@@ -10,9 +10,9 @@ use crate::credentials::{BANK_USER_NO_MFA, CONNECT_LOGIN_ID};
 use crate::pages::Events;
 
 pub(crate) struct ConnectState {
-    /// The logins by `LoginId`.
+    /// The logins, by `LoginId`.
     pub(crate) logins: BoundedMap<Login>,
-    /// The unanswered questions by `RequestId`.
+    /// The unanswered questions, by `RequestId`.
     pub(crate) challenges: BoundedMap<Challenge>,
     /// The visits to the iframe page, by the id in each visit's address.
     pub(crate) iframes: BoundedMap<Iframe>,
@@ -24,7 +24,7 @@ pub(crate) struct ConnectState {
 pub(crate) struct Login {
     pub(crate) username: String,
     /// Whether the bank asks questions when the login is used again. This is `false` after custom
-    /// OAuth, because the bank has already asked them on its own page.
+    /// OAuth, because the bank has already asked its questions on its own page.
     pub(crate) has_mfa: bool,
 }
 
@@ -36,9 +36,9 @@ pub(crate) struct Challenge {
     /// The authorize token that started the session.
     pub(crate) token: String,
     pub(crate) expires_at: Duration,
-    /// The existing login that the session is for, if any.
+    /// The existing login that the session refreshes, if any.
     pub(crate) login_id: Option<String>,
-    /// Whether a new login is stored. This is the value of `Save` in the request.
+    /// Whether to store a new login, as requested with `Save`.
     pub(crate) save: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Challenge {
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// The reason the bank refused the last form, if it did.
+    /// The reason why the bank refused the last form, or `None` if the bank did not refuse it.
     pub(crate) problem: Option<&'static str>,
     /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,
@@ -64,7 +64,7 @@ pub(crate) enum Stage {
 pub(crate) struct BankRedirect {
     pub(crate) return_url: Url,
     pub(crate) state: Option<String>,
-    /// The reason the bank refused the last login, if it did.
+    /// The reason why the bank refused the last login, or `None` if the bank did not refuse it.
     pub(crate) problem: Option<&'static str>,
     /// The URL that the end user was finally redirected to, or `None` if the visit is not complete.
     /// The first outcome is final.

@@ -31,7 +31,7 @@ pub(crate) struct EmulatorState {
     /// The number of resets so far.
     pub(crate) resets: u64,
     /// Whether [`issue`](Self::issue) returns the newest existing token of a kind instead of a new
-    /// one. This is `true` while a request with the fault `duplicate_token` is processed.
+    /// one. This is `true` while a request with the `duplicate_token` fault is being processed.
     pub(crate) repeats_token: bool,
 }
 
@@ -83,7 +83,7 @@ impl EmulatorState {
         self.clock.now()
     }
 
-    /// Creates a token with a lifetime in seconds. The token becomes valid when it is
+    /// Creates a token with a lifetime of this many seconds. The token becomes valid when it is
     /// [issued](Self::issue).
     pub(crate) fn token(&self, kind: Kind, value: String, call: Option<&Call>, seconds: u64) -> Issued {
         Issued {
@@ -99,7 +99,7 @@ impl EmulatorState {
         }
     }
 
-    /// Adds a token to the ledger and returns its value. With the fault `duplicate_token`, returns
+    /// Adds a token to the ledger and returns its value. With the `duplicate_token` fault, returns
     /// the newest existing token of the same kind instead.
     pub(crate) fn issue(&mut self, token: Issued) -> String {
         if self.repeats_token
@@ -130,7 +130,7 @@ impl EmulatorState {
     }
 }
 
-/// Returns a random value with the prefix `emu_`, which Flinks never issues.
+/// Returns a random value with the prefix `emu_`, which Flinks never uses.
 pub(crate) fn fake_id() -> String {
     format!("emu_{}", Uuid::new_v4())
 }

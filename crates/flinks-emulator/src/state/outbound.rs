@@ -15,8 +15,8 @@ pub(crate) struct OutboundState {
 pub(crate) struct Consent {
     pub(crate) return_url: Url,
     pub(crate) scopes: Vec<String>,
-    /// The redirect URI as the client sent it. When the code is exchanged, the redirect URI must
-    /// match byte for byte (O9).
+    /// The redirect URI as the client sent it. When the client exchanges the code, it must send the
+    /// same URI, byte for byte (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
     /// The URL that the end user was finally redirected to, or `None` if the end user has not

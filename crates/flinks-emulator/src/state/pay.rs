@@ -6,9 +6,9 @@ use crate::bounded_map::BoundedMap;
 
 #[derive(Default)]
 pub(crate) struct PayState {
-    /// The sessions by `sessionId`.
+    /// The sessions, by `sessionId`.
     pub(crate) sessions: BoundedMap<Session>,
-    /// The payment requests by `requestId`.
+    /// The payment requests, by `requestId`.
     pub(crate) payment_requests: BoundedMap<PaymentRequest>,
 }
 

@@ -81,8 +81,8 @@ impl Browser {
         self.call(Method::POST, "/refresh", json!({})).await;
     }
 
-    /// Runs a script that loads another document into the frame and waits until that document has
-    /// loaded.
+    /// Runs a script that loads another document into the frame, and then waits until that document
+    /// has loaded.
     pub(crate) async fn in_frame(&self, script: &str) {
         self.script(&format!("window.isLeft = true; {script}")).await;
         self.wait_until("return !window.isLeft && document.readyState === 'complete'").await;
@@ -157,7 +157,7 @@ impl Browser {
 
     /// Asserts that the parent page has received no event from the page in the frame. After all
     /// scripts have run, this function sends a message from the frame. That message must be the
-    /// first one that the parent page receives.
+    /// first message that the parent page receives.
     pub(crate) async fn assert_parent_received_no_event(&self) {
         self.wait_until("return document.readyState === 'complete'").await;
         self.script("parent.postMessage('end of test', '*')").await;
@@ -177,7 +177,7 @@ impl Browser {
         assert_eq!(self.script("return location.href").await, *return_url);
     }
 
-    /// Shows pages as on a screen with this width, and in light or dark colours.
+    /// Shows pages as they appear on a screen of this width, in light or dark colours.
     pub(crate) async fn emulate(&self, width: u32, is_dark: bool) {
         let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         let scheme = json!({"name": "prefers-color-scheme", "value": if is_dark { "dark" } else { "light" }});

@@ -1,6 +1,6 @@
 //! Tests of the emulator's pages in a real browser.
 //!
-//! The tests need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on
+//! The tests need Chromium and ChromeDriver (the `chromium` and `chromium-driver` packages on
 //! Debian). If either is not installed, the test program prints a message and reports the tests as
 //! ignored.
 

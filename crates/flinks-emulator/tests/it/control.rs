@@ -1,4 +1,4 @@
-//! Tests of the control API, which provides the library's functions as JSON.
+//! Tests of the control API, which makes the library's functions available as a JSON API.
 
 use flinks_emulator::credentials::*;
 use reqwest::Method;

@@ -1,5 +1,5 @@
-//! Tests that the emulator responds to invalid input with the documented error, if any, or with a
-//! message in a JSON body.
+//! Tests that the emulator responds to invalid input with the documented error, or with a message
+//! in a JSON body if no error is documented.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -43,7 +43,7 @@ async fn local_with(change: impl FnOnce(&mut Config)) -> Local {
 
 /// Creates an HTTP client that does not follow redirects.
 ///
-/// The workspace enables features of reqwest that need a crypto provider, although these tests do
+/// The workspace enables `reqwest` features that need a crypto provider, although these tests do
 /// not use TLS.
 fn client() -> Client {
     // This call returns an error if another test has already installed the provider.
@@ -168,7 +168,7 @@ impl Local {
         send(self.authorize(&self.authorize_token().await, body)).await
     }
 
-    /// Creates a `POST /api/v1/token` request with the client credentials as fields of the body.
+    /// Creates a `POST /api/v1/token` request with the client credentials as body fields.
     fn token(&self, mut body: Value) -> RequestBuilder {
         body["client_id"] = json!(OUTBOUND_CLIENT_ID);
         body["client_secret"] = json!(OUTBOUND_CLIENT_SECRET);

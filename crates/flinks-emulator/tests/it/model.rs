@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::{Local, ParsedResponse, client, parse};
 
-/// A step in a sequence. An index selects one of the tokens of a kind that have been issued so far,
-/// whether or not the token is still valid.
+/// A step in a sequence. An index selects one of the issued tokens of the required kind, whether or
+/// not that token is still valid.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Advance(u64),
@@ -33,7 +33,7 @@ enum Step {
     Revoke(Index, Lost),
 }
 
-/// When the connection is lost, relative to the processing of the request, or `None` if it is not
+/// Whether the connection is lost before or after the request is processed, or `None` if it is not
 /// lost.
 type Lost = Option<When>;
 

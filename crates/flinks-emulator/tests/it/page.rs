@@ -15,7 +15,7 @@ pub(crate) fn action(page: &Value) -> String {
     attribute(page, "action").unwrap_or_else(|| panic!("{page}"))
 }
 
-/// Returns the step in a page's form.
+/// Returns the name of the step in a page's form.
 pub(crate) fn step(page: &Value) -> String {
     let (_, after) = page.as_str().unwrap().split_once("name=\"step\"").unwrap_or_else(|| panic!("{page}"));
     attribute(&json!(after), "value").unwrap()

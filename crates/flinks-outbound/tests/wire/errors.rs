@@ -1,5 +1,5 @@
-//! Tests error responses. A documented response becomes a typed error, and an undocumented response
-//! becomes an error that contains the status. No error contains text from the response.
+//! Tests error responses. A documented error response becomes a typed error, and an undocumented
+//! response becomes an error that contains the status. No error contains text from the response.
 
 use flinks_outbound::ErrorKind;
 

@@ -1,7 +1,7 @@
-//! A simulation of a fleet of machines that share consents for half a day of virtual time.
+//! Simulates half a day of virtual time for a fleet of machines that share consents.
 //!
 //! The machines use the real `Consents`, the real store and a real `redis-server`, connected over
-//! sockets. Only the time and Flinks are simulated.
+//! sockets. Only time and Flinks are simulated.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ use crate::support;
 pub(crate) struct Plan {
     pub(crate) consents: u32,
     pub(crate) machines: u32,
-    /// The interval between two calls for end users.
+    /// The time between two consecutive calls for end users.
     pub(crate) call_interval: Duration,
     /// The duration of each outage.
     pub(crate) outage: Duration,
@@ -48,7 +48,7 @@ pub(crate) struct Phase {
     pub(crate) commands: Count,
     /// The number of consents that the workers refreshed.
     pub(crate) kept_alive: u64,
-    /// The number of the workers' refreshes that failed.
+    /// The number of refreshes by the workers that failed.
     pub(crate) failed_refreshes: u64,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct Memory {
     pub(crate) end: u64,
 }
 
-/// A clock that follows the runtime's time. Its wall clock may be wrong.
+/// A clock that follows the time of the Tokio runtime. Its wall clock may be wrong.
 #[derive(Clone, Copy)]
 struct VirtualClock {
     start: Instant,
@@ -99,7 +99,7 @@ impl Clock for VirtualClock {
 struct World {
     plan: Plan,
     clock: VirtualClock,
-    /// The simulated Flinks server's URL.
+    /// The URL of the simulated Flinks server.
     flinks: String,
     gate: Gate,
     kept_alive: AtomicU64,

@@ -28,18 +28,18 @@ pub(crate) struct Server {
     invalid_requests: AtomicU32,
 }
 
-/// A consent's state on the simulated Flinks server.
+/// The state of a consent on the simulated Flinks server.
 #[derive(Clone, Copy)]
 struct ServerConsent {
     /// The version of the valid refresh token.
     version: u32,
-    /// The last refresh time, in seconds since the Unix epoch.
+    /// The time of the last refresh, in seconds since the Unix epoch.
     last_refreshed_at: u32,
 }
 
 /// The lifetime of an access token, in seconds (O4).
 const LIFETIME: u32 = 1800;
-/// The time after which an unused refresh token idles out, in seconds: 30 days (O5).
+/// The time after which an unused refresh token idles out: 30 days, in seconds (O5).
 const IDLE: u32 = 30 * 24 * 60 * 60;
 
 /// Converts a time to seconds since the Unix epoch.
@@ -126,8 +126,8 @@ impl Server {
         }
     }
 
-    /// Replaces a refresh token. Returns the consent and the new token's version, or `None` if the
-    /// old token is invalid.
+    /// Replaces a refresh token. Returns the consent and the version of the new token, or `None` if
+    /// the old token is invalid.
     fn refresh(&self, token: &str) -> Option<(usize, u32)> {
         let now = seconds((self.now)());
         let (index, version) = parse(token)?;
@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-/// Returns a refresh token's consent and version.
+/// Returns the consent that a refresh token belongs to, and the token's version.
 fn parse(token: &str) -> Option<(usize, u32)> {
     let (consent, version) = token.strip_prefix("refresh-token-")?.split_once('-')?;
     Some((consent.parse().ok()?, version.parse().ok()?))

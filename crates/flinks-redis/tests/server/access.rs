@@ -1,4 +1,4 @@
-//! Tests the checks of addresses, credentials, permissions and certificates.
+//! Tests how the store checks addresses, credentials, permissions and certificates.
 
 use std::time::SystemTime;
 
@@ -182,8 +182,8 @@ async fn permissions() {
     );
 }
 
-/// Tests TLS with a server whose certificate is from a private authority. The server requires a
-/// client certificate.
+/// Tests TLS with a server whose certificate was issued by a private authority. The server requires
+/// a client certificate.
 async fn tls() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

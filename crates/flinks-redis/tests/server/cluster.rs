@@ -65,8 +65,8 @@ async fn spread_over_three_nodes() {
     assert!(servers.iter().all(has_no_records));
 }
 
-/// A cluster's only node announces another host's address. Checks that the store does not connect
-/// to that address.
+/// The only node of a cluster announces the address of another host. Checks that the store does not
+/// connect to that address.
 async fn redirect_to_another_host() {
     // If this machine has an address other than the loopback address, the server announces that
     // address. A connection to the announced address would then succeed.

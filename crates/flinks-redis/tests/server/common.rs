@@ -49,7 +49,7 @@ pub(crate) async fn record_key(record: &Record) -> String {
     separate_server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
 }
 
-/// Loads a record up to 21 times until the result is as expected. Returns the last result.
+/// Loads a record until the result is as expected, up to 21 times. Returns the last result.
 pub(crate) async fn load_until(
     store: &RedisStore,
     id: &ConsentId,

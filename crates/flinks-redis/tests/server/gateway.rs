@@ -1,5 +1,6 @@
-//! Tests the worker's runs while a gateway refuses its requests before they reach Flinks (O6). Also
-//! tests a run after a machine's wall clock was ahead (O5).
+//! Tests the runs of a worker whose requests a gateway refuses before they reach Flinks (O6). Also
+//! tests a run with a consent whose timestamp is in the future because the wall clock of a machine
+//! was ahead (O5).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -21,7 +22,7 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o6_failed_reactivation_is_not_reported_again", || run(reactivation_not_reported)),
 ];
 
-/// The time between two of the worker's runs.
+/// The time between two runs of the worker.
 const BETWEEN_RUNS: Duration = Duration::from_secs(120);
 
 /// A worker that sends one request at a time, along with its clock and the ended consents that it

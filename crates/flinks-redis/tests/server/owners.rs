@@ -1,4 +1,4 @@
-//! Tests an owner's consents (O10).
+//! Tests the consents of an owner (O10).
 
 use flinks_consents::{ConsentId, Consents, OwnerId, Page, Replaced};
 

@@ -25,7 +25,7 @@ async fn unexpected_responses() {
         ("-LOADING canary is loading", unavailable("is still loading its data")),
         ("-READONLY canary", unavailable("is a read-only replica, possibly after a failover")),
         ("-OOM canary", unavailable("is out of memory")),
-        ("-MISCONF canary", unavailable("failed to write to its disk")),
+        ("-MISCONF canary", unavailable("failed to write to disk")),
         ("-CLUSTERDOWN canary", unavailable("is busy, or is reconfiguring its cluster")),
         ("-MASTERDOWN canary", unavailable("is busy, or is reconfiguring its cluster")),
         ("-TRYAGAIN canary", unavailable("is busy, or is reconfiguring its cluster")),

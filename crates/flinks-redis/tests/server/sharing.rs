@@ -15,8 +15,8 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o5_failover_that_lost_a_write_needs_consent", || run(lost_write)),
 ];
 
-/// Two machines, each with 50 tasks, request the same consent's access token. Neither machine has a
-/// cached token.
+/// Two machines, each with 50 tasks, request the access token of the same consent. Neither machine
+/// has a cached token.
 async fn one_refresh() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -1,11 +1,11 @@
-//! A clock whose short sleeps take no real time.
+//! A clock on which short sleeps take no real time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::{Clock, Sleep};
 
-/// A clock whose short sleeps take no real time and whose deadlines never expire on their own.
+/// A clock on which short sleeps take no real time and deadlines never expire on their own.
 #[derive(Clone)]
 pub(crate) struct AutoAdvancingClock {
     now: Arc<Mutex<Now>>,

@@ -40,7 +40,7 @@ impl Flinks {
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
-    /// Creates a consent and returns the authorization code that the end user would bring back.
+    /// Creates a consent and returns the authorization code that the end user would return with.
     pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =

@@ -1,4 +1,4 @@
-//! A proxy between a store and its server that injects faults.
+//! A fault-injecting proxy between a store and its server.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::resp::{command, length};
 use super::server::Server;
 
-/// A proxy between a store and its server that injects a test's faults.
+/// A proxy between a store and its server. It injects the faults that a test schedules.
 pub(crate) struct Proxy {
     port: u16,
     shared: Arc<ProxyState>,
@@ -69,8 +69,9 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Injects a fault into one of the following commands. `position` counts from 0. It counts only
-    /// reads and scripts, without the scripts for a worker's lease.
+    /// Injects a fault into one of the following commands. `position` is the number of commands
+    /// before that command. Only reads and scripts count, except the scripts for the lease of a
+    /// worker.
     pub(crate) fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }
@@ -143,7 +144,7 @@ impl ProxyState {
         }
     }
 
-    /// Returns the planned fault if this command is the one to inject it into.
+    /// Returns the planned fault if it is to be injected into this command.
     fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
         let is_of_a_consent = match words {
             [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),

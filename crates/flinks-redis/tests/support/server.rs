@@ -23,7 +23,7 @@ impl Server {
         *IS_INSTALLED
     }
 
-    /// Starts a server that also accepts TLS.
+    /// Starts a server that also accepts TLS connections.
     pub(crate) fn start_with_tls(arguments: &[&str]) -> Self {
         // A cluster node also listens on this port plus 10,000.
         let port = (0..).map(|_| free_port()).find(|port| *port < 55_536).unwrap();
@@ -105,7 +105,7 @@ impl Server {
         command.exec(&mut connection).unwrap();
     }
 
-    /// Returns all keys except the key for the name key's fingerprint.
+    /// Returns all keys except the one for the fingerprint of the name key.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
         keys.retain(|key| !key.ends_with(":names"));
@@ -125,7 +125,7 @@ impl Server {
         redis::cmd("SET").arg(key).arg(value).exec(&mut self.connection()).unwrap();
     }
 
-    /// Removes all workers' leases, as if the leases had expired.
+    /// Removes the leases of all workers, as if the leases had expired.
     pub(crate) fn remove_leases(&self) {
         for lease in self.keys().into_iter().filter(|key| key.ends_with(":worker")) {
             self.command(&["DEL", &lease]);

@@ -29,9 +29,9 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The end user may have been authorized, and the
-    /// session or the challenge is lost too. If the caller may be cancelled, run the call in a
-    /// separate task (`tokio::spawn`).
+    /// If the future is dropped, the token is lost. The session or the challenge is lost too,
+    /// although the end user may have been authorized. If the caller may be cancelled, run the call
+    /// in a separate task (`tokio::spawn`).
     pub async fn authorize(
         &self,
         token: AuthorizeToken,
@@ -126,7 +126,7 @@ impl Client {
     }
 }
 
-/// The codes for a wrong answer to a question that can be answered again.
+/// The codes that mean that an answer was wrong and that the challenge can be answered again.
 const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::INVALID_SECURITY_RESPONSE,
     FlinksCode::QUESTION_NOT_FOUND,
@@ -139,7 +139,7 @@ const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 /// A request to authorize an end user.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Authorize {{ .. }}")]
-#[must_use = "nothing is authorized until this is sent with `authorize`"]
+#[must_use = "the request does nothing until it is sent with `authorize`"]
 pub struct Authorize(types::AuthorizeRequest);
 
 impl Authorize {
@@ -296,8 +296,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Returns the questions, of which there is at least one. Their text comes from the bank and is
-    /// untrusted.
+    /// Returns the questions. There is always at least one question. The text of the questions
+    /// comes from the bank and is untrusted.
     pub fn questions(&self) -> &[Question] {
         &self.questions
     }
@@ -355,7 +355,7 @@ impl Answers {
     }
 }
 
-/// The error of a call that answers a challenge.
+/// The error from a call that answers a challenge.
 #[derive(Debug, derive_more::Display)]
 #[display("{error}")]
 #[must_use = "the error may contain the challenge, which can be answered again"]

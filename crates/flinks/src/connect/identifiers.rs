@@ -27,7 +27,8 @@ impl Instance {
         url.map_err(|_| Error::configuration("instance", "does not form a valid host name"))
     }
 
-    /// Returns the instance if the base URL is one of its two hosts, without a path or a port.
+    /// Returns the instance if the base URL consists of one of the two hosts of an instance,
+    /// without a path or a port.
     fn of_host(base_url: &BaseUrl) -> Option<Self> {
         let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
         let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;
@@ -75,7 +76,7 @@ impl FromStr for Instance {
             return Err(Error::configuration("instance", reason));
         }
         if text.ends_with("-api") || text.ends_with("-iframe") {
-            let reason = "must not end with -api or -iframe, which the host names append";
+            let reason = "must not end with -api or -iframe, which the client appends itself";
             return Err(Error::configuration("instance", reason));
         }
         Ok(Self(text.to_owned()))
@@ -83,14 +84,14 @@ impl FromStr for Instance {
 }
 
 /// The Connect hosts: the two hosts of an [`Instance`], or one base URL that replaces them, such as
-/// the emulator's.
+/// the base URL of the emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
-    /// One base URL for both hosts. If it is the base URL of one of an instance's hosts, such as
-    /// `https://toolbox-api.private.fin.ag`, both of that instance's hosts are used.
+    /// One base URL for both hosts. If it is the base URL of one of the hosts of an instance, such
+    /// as `https://toolbox-api.private.fin.ag`, the client uses both hosts of that instance.
     BaseUrl(BaseUrl),
 }
 

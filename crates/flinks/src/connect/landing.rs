@@ -25,13 +25,13 @@ use crate::operation::Operation;
 ///
 /// Flinks does not document which parts of the redirect URL the widget keeps, or whether a
 /// whitelisted URL may have an added parameter or path segment. Test your placement with your
-/// instance: if the widget removes the `state`, every landing is rejected. Prefer the placements in
-/// the order of this list.
+/// instance: if the widget removes the `state`, every landing is rejected. The placements are
+/// listed in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StatePlacement {
-    /// The parameter `state` in the query of the redirect URL.
+    /// The `state` parameter in the query of the redirect URL.
     Query,
     /// The last path segment of the redirect URL, after the path that you gave. Your application
     /// must route every such path to its landing.
@@ -107,10 +107,11 @@ impl Widget {
     }
 }
 
-/// A visit to the widget that has started.
+/// A pending visit to the widget.
 ///
-/// Verification takes it by value, so it can be verified only once. You can serialize it into the
-/// end user's session. Remove it from the session when the end user returns. [C5](crate::rules)
+/// Verification consumes the pending landing, so a landing can be verified only once. You can
+/// serialize the pending landing into the end user's session. Remove it from the session when the
+/// end user returns. [C5](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingLanding {{ .. }}")]
 #[must_use = "the landing cannot be verified without the pending landing"]
@@ -175,16 +176,16 @@ const LANDING: CallbackForm = CallbackForm {
 #[non_exhaustive]
 #[must_use = "the login id is not verified yet"]
 pub struct Landing {
-    /// The login id in the URL, which only the browser vouches for.
+    /// The login id from the URL. Only the browser vouches for it.
     pub login_id: UnverifiedLoginId,
-    /// The bank's name in the URL. The text is untrusted.
+    /// The name of the bank, from the URL. The text is untrusted.
     pub institution: Option<String>,
 }
 
 /// A login id that a browser sent.
 ///
-/// Flinks does not sign the landing, so the end user can replace the login id in it with another
-/// one. Before your application uses the login id, it must do two things:
+/// Flinks does not sign the landing, so the end user can replace its login id with another one.
+/// Before your application uses the login id, it must do two things:
 ///
 /// 1. Call `/Authorize` with it, and [`confirm`](Self::confirm) it with the resulting session. This
 ///    proves that the login belongs to your Flinks customer id.

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// An event that the widget posted to its parent page with `window.postMessage`.
 ///
-/// `Debug` omits the text of the event, because it is untrusted.
+/// `Debug` omits the text of the event, because the text is untrusted.
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum WidgetMessage {
@@ -43,7 +43,7 @@ impl Widget {
     /// [`Client::verify_landing`](super::Client::verify_landing).
     ///
     /// A landing can be verified only once. If your application verifies it here, ignore the
-    /// request that the redirect sends.
+    /// request that the redirect causes.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Widget {
     /// - `message data` if the text is not a JSON object with a `step`, or if the step is
     ///   `REDIRECT` and there is no `url`.
     ///
-    /// Ignore such an event. Your page may receive it from a browser extension, for example.
+    /// Ignore such an event. It may come from a browser extension, for example.
     pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
         if origin != self.message_origin() {
             return Err(Error::input("message origin", "must be the origin of the widget"));

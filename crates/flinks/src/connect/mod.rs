@@ -58,13 +58,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a builder. The host is a Flinks [`Instance`], or a base URL that replaces both of an
-    /// instance's hosts, such as the emulator's.
+    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, for example the base URL
+    /// of the emulator. A base URL replaces both hosts of an instance.
     pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
         ClientBuilder::new((host.into(), customer_id, secret_key))
     }
 
-    /// Creates a client from the environment variables `FLINKS_CONNECT_…`; see [`ClientBuilder`].
+    /// Creates a client from the `FLINKS_CONNECT_…` environment variables; see [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses at most one unused token.
+    /// If the future is dropped, at most one unused token is lost.
     pub async fn generate_authorize_token(&self) -> Result<AuthorizeToken, Error> {
         let clock = &self.executor.clock;
         let attempt = || async move {
@@ -163,7 +163,7 @@ impl Configure for Client {
     fn parts(values: &Values) -> Result<Self::Parts, Error> {
         let host = match (values.optional("instance")?, values.optional("url")?) {
             (Some(_), Some(_)) => {
-                return Err(values.error("url", "and the instance must not both be set").into());
+                return Err(values.error("url", "must not be set if the instance is set").into());
             }
             (Some(instance), None) => Host::Instance(config::parse(values, instance)?),
             (None, Some(url)) => Host::BaseUrl(config::base_url(values, url, Product::Connect)?),
@@ -206,10 +206,11 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
     ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 
-/// A token that connects one bank account within 30 minutes.
+/// A token that can connect one bank account. It expires after 30 minutes.
 ///
-/// It is spent by value and cannot be copied, compared, printed or stored. For a second account,
-/// call [`generate_authorize_token`](Client::generate_authorize_token) again. [C3](crate::rules)
+/// Spending the token consumes it. It cannot be copied, compared, printed or stored. For a second
+/// account, call [`generate_authorize_token`](Client::generate_authorize_token) again.
+/// [C3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an unused authorize token expires after 30 minutes"]
@@ -219,8 +220,9 @@ pub struct AuthorizeToken {
 }
 
 impl AuthorizeToken {
-    /// Returns the wall-clock time when the token expires, counted from just before the request, or
-    /// `None` if the wall clock cannot represent that time. [A4](crate::rules)
+    /// Returns the wall-clock time when the token expires, or `None` if the wall clock cannot
+    /// represent that time. The token's lifetime is counted from just before the request is sent.
+    /// [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.deadline.wall()
     }

@@ -13,8 +13,8 @@ use crate::validate::query;
 use crate::{Language, RedirectUrl, Started};
 
 impl Client {
-    /// Creates an authorization at the bank with this institution id. The bank redirects the end
-    /// user back to `redirect_uri`. [C7](crate::rules)
+    /// Creates an authorization at the bank identified by `institution_id`. The bank redirects the
+    /// end user back to `redirect_uri`. [C7](crate::rules)
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep it out of logs; see
+    /// callback URL or its query. Keep the callback out of logs. See
     /// [Callbacks and landings](crate#callbacks-and-landings). Continue with
     /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
@@ -61,7 +61,7 @@ const CALLBACK: CallbackForm = CallbackForm {
 /// The message for a callback or a landing whose login id cannot be sent.
 pub(super) const INVALID_LOGIN_ID: &str = "`loginId` is empty or contains an invalid character";
 
-/// An authorization at a bank that has not started yet.
+/// A bank authorization that has not started yet.
 #[derive(derive_more::Debug)]
 #[debug("CustomOAuth {{ .. }}")]
 #[must_use = "an authorization does nothing until `start` is called"]
@@ -104,8 +104,9 @@ impl CustomOAuth<'_> {
 
 /// An authorization that has started.
 ///
-/// Verification takes it by value, so it can be verified only once. You can serialize it into the
-/// end user's session. Remove it from the session when the end user returns. [C7](crate::rules)
+/// Verification consumes the authorization, so it can be verified only once. You can serialize it
+/// into the end user's session. Remove it from the session when the end user returns.
+/// [C7](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

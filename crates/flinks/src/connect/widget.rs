@@ -11,8 +11,8 @@ use crate::validate::query;
 use crate::{Language, RedirectUrl};
 
 impl Client {
-    /// Creates a widget that redirects the end user to `redirect_url`, with the parameters
-    /// `loginId` and `institution`. [`verify_landing`](Self::verify_landing) verifies that landing.
+    /// Creates a widget that redirects the end user to `redirect_url`, with the `loginId` and
+    /// `institution` parameters. [`verify_landing`](Self::verify_landing) verifies the landing.
     pub fn widget(&self, redirect_url: &RedirectUrl) -> Widget {
         Widget {
             base_url: self.iframe.as_str().to_owned(),
@@ -41,7 +41,7 @@ impl Client {
 /// ```
 #[derive(Clone, derive_more::Debug)]
 #[debug("Widget {{ base_url: {base_url:?}, .. }}")]
-#[must_use = "a widget does nothing until `start` or `url` gives it a token"]
+#[must_use = "a widget does nothing until `start` or `url` is called with a token"]
 pub struct Widget {
     base_url: String,
     pub(super) redirect_url: RedirectUrl,
@@ -105,8 +105,8 @@ impl Widget {
         self.set("termsUrl", url)
     }
 
-    /// Sets `daysOfTransactions`, the period that Flinks fetches transactions for. Use the form in
-    /// the Flinks documentation, such as `Days90`.
+    /// Sets `daysOfTransactions`, the period for which Flinks fetches transactions. Use the format
+    /// given in the Flinks documentation, such as `Days90`.
     pub fn days_of_transactions(self, days: &str) -> Self {
         self.set("daysOfTransactions", days)
     }
@@ -129,7 +129,7 @@ impl Widget {
             return Err(Error::configuration("parameter", "name must contain only ASCII letters and digits"));
         }
         if ["authorizeToken", "redirectUrl"].iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            return Err(Error::configuration("parameter", "name must not be one that the widget sets itself"));
+            return Err(Error::configuration("parameter", "name must not be `authorizeToken` or `redirectUrl`"));
         }
         Ok(self.set(name, value))
     }
@@ -149,7 +149,7 @@ impl Widget {
     /// Spends the token and returns the URL for one iframe. Load the URL only once.
     /// [C5](crate::rules)
     ///
-    /// The landing of this widget cannot be verified. Use [`start`](Self::start) unless your
+    /// With this method, the landing cannot be verified. Use [`start`](Self::start) unless your
     /// application protects its landing in another way.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl Widget {
 
 /// The URL of one iframe. It contains the token.
 #[derive(Debug)]
-#[must_use = "the authorize token is spent on this URL"]
+#[must_use = "the authorize token was spent to create this URL"]
 pub struct WidgetUrl(Secret);
 
 impl WidgetUrl {

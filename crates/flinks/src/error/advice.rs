@@ -18,8 +18,8 @@ pub enum Advice {
     /// Try the same call again later: the network, the server or the bank failed, or a rate limit
     /// was exceeded.
     ///
-    /// This advice also applies to a host name that cannot be resolved. If the name has never
-    /// resolved, check the configuration.
+    /// This advice also applies if the host name cannot be resolved. If it has never been resolved
+    /// successfully, check the configuration.
     RetryLater,
     /// Request a new token.
     NewToken,
@@ -35,16 +35,17 @@ pub enum Advice {
     /// 422.
     FixInput,
     /// Correct the configuration. The credentials, the base URL or another setting is wrong, or the
-    /// server refuses what this version sends. The call will keep failing until this is fixed.
+    /// server rejects the requests that this version sends. The call will keep failing until this
+    /// is fixed.
     FixConfiguration,
-    /// Find out what happened before you call again. This version does not recognise the response,
-    /// or it is unknown whether a call that spends a token, such as the start of a payment session,
-    /// took effect.
+    /// Find out what happened before you call again. Either this version does not recognise the
+    /// response, or a call that spends a token (for example, one that starts a payment session) may
+    /// or may not have taken effect.
     Investigate,
 }
 
 impl Advice {
-    /// Returns the HTTP status that a web application can respond with to its own user.
+    /// Returns the HTTP status that a web application can send to its own user.
     ///
     /// | advice | status |
     /// | --- | --- |
@@ -63,7 +64,7 @@ impl Advice {
 }
 
 impl Error {
-    /// Returns the recommended next step. If several rules match the error, the first one decides.
+    /// Returns the recommended next step. If several rules match the error, the first one applies.
     pub fn advice(&self) -> Advice {
         if self.needs_user() {
             return Advice::AskUser;

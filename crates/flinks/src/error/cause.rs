@@ -20,18 +20,19 @@ pub enum Cause {
     /// An argument of the call is invalid; see [`Error::field`]. Nothing was sent.
     Input,
     /// The configuration is invalid; see [`Error::field`]. This is also the cause if plain HTTP is
-    /// allowed to a host that turns out to have a public address. Nothing was sent.
+    /// allowed for a host, but the host turns out to have a public address. Nothing was sent.
     Configuration,
-    /// The token expired before the call that was to use it, or had already expired when it
-    /// arrived. Request a new token. [P4, C3](crate::rules)
+    /// The token expired before the call that was supposed to use it, or had already expired when
+    /// it was received. Request a new token. [P4, C3](crate::rules)
     Expired,
     /// No connection could be made, or the connection was closed before the response was complete.
     /// See [`Error::may_have_been_sent`].
     Connection,
     /// The call, including all of its attempts, did not complete in time.
     Timeout,
-    /// TLS failed: for example, a certificate has expired, is for another name, or was issued by an
-    /// unknown authority. If the handshake failed, [`Error::may_have_been_sent`] is `false`.
+    /// TLS failed: for example, a certificate has expired, does not match the host name, or was
+    /// issued by an unknown authority. If the handshake failed, [`Error::may_have_been_sent`] is
+    /// `false`.
     Tls,
     /// The server requires a client certificate (mTLS), or rejected the client's certificate; see
     /// [`Settings`](crate::Settings).
@@ -51,9 +52,10 @@ pub enum Cause {
     /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted your
     /// application's redirect URL and the URLs that your application calls. [A2, C7](crate::rules)
     Redirect,
-    /// The response status is not a success, and the body is not the documented error body.
+    /// The response status does not indicate success, and the body is not the documented error
+    /// body.
     Status,
-    /// The response cannot be used: it is not HTTP, is too large, or is a success with an
+    /// The response cannot be used: it is not HTTP, is too large, or indicates success but has an
     /// undocumented body. [`Error::field`] may name the affected field. [A6](crate::rules)
     Malformed,
     /// The callback is invalid: its `state` does not match, a parameter is repeated, or the result

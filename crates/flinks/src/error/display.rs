@@ -64,7 +64,8 @@ impl Error {
         }
     }
 
-    /// Writes the error codes that this version knows and mentions other codes without their text.
+    /// Writes the error code if this version knows it. Any other code is described as unknown,
+    /// without its text.
     fn write_codes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.oauth_error() {
             Some(code) if code.is_documented() => write!(f, ": {code}")?,

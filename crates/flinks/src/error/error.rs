@@ -14,7 +14,7 @@ use crate::{FlinksCode, OAuthError};
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
 /// classify an error. Each method documents what Flinks recommends.
 ///
-/// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
+/// An error never contains a secret. `Debug` and `Display` omit text from the server; this text is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
 /// [`oauth_error`](Self::oauth_error) and the request ids. [`source`](std::error::Error::source) is
 /// always `None`. Cloning is cheap. [A3, A6](crate::rules)
@@ -33,10 +33,10 @@ pub(super) struct Inner {
     attempts: u32,
     /// Whether an earlier attempt of the same call may have reached the server.
     pub(super) earlier_may_have_been_sent: bool,
-    /// Whether the response is not a success and its body is JSON other than the documented error
-    /// body.
+    /// Whether the response does not indicate success and its body is JSON, but not the documented
+    /// error body.
     pub(super) is_undocumented_json: bool,
-    /// Whether it is unknown if a call that spends a token took effect.
+    /// Whether the outcome of a call that spends a token is unknown.
     pub(super) is_outcome_unknown: bool,
 }
 
@@ -61,7 +61,7 @@ impl Error {
         self.0.operation.map(Operation::id)
     }
 
-    /// Returns the HTTP status of the response, if one arrived.
+    /// Returns the HTTP status, if a response was received.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -92,13 +92,13 @@ impl Error {
         }
     }
 
-    /// Returns the response header `ob-correlation-id`, for support requests to Flinks. The text is
+    /// Returns the `ob-correlation-id` response header, for support requests to Flinks. The text is
     /// untrusted. [O10](crate::rules)
     pub fn correlation_id(&self) -> Option<&str> {
         self.0.correlation_id.as_deref()
     }
 
-    /// Returns the response header `ob-trace-id`, for support requests to Flinks. The text is
+    /// Returns the `ob-trace-id` response header, for support requests to Flinks. The text is
     /// untrusted. [O10](crate::rules)
     pub fn trace_id(&self) -> Option<&str> {
         self.0.trace_id.as_deref()
@@ -109,7 +109,8 @@ impl Error {
         self.0.attempts
     }
 
-    /// Returns the name of the invalid field in the caller's values or the server's response.
+    /// Returns the name of the invalid field, either in the caller's values or in the server's
+    /// response.
     pub fn field(&self) -> Option<&'static str> {
         match self.0.kind {
             Kind::Input { field, .. } | Kind::Configuration { field, .. } => Some(field),
@@ -130,8 +131,8 @@ impl Error {
         Self(Arc::new(Inner { operation: operation.into(), kind, ..Inner::default() }))
     }
 
-    /// Creates the error for an invalid argument of a call, which an end user may have entered.
-    /// `reason` completes "the value …", such as "must not be empty".
+    /// Creates the error for an invalid call argument, which an end user may have entered. `reason`
+    /// completes "the value …", such as "must not be empty".
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
     }
@@ -203,7 +204,7 @@ impl Error {
         }
     }
 
-    /// Replaces the invalid value's name with the name that the caller used.
+    /// Replaces the name of the invalid value with the name that the caller used.
     pub(crate) fn with_field(self, name: &'static str) -> Self {
         self.change(|inner| {
             if let Kind::Input { field, .. } | Kind::Configuration { field, .. } = &mut inner.kind {
@@ -237,7 +238,7 @@ impl Error {
         })
     }
 
-    /// Records that a request was sent before the call.
+    /// Records that a request had already been sent before this call.
     #[cfg(feature = "outbound")]
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.earlier_may_have_been_sent = true)

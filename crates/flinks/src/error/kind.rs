@@ -16,16 +16,17 @@ pub(crate) enum Kind {
     ExpiredOnArrival,
     /// Nothing was sent, because no connection could be made.
     NotSent(TransportErrorKind),
-    /// The request may have reached the server, but no complete response arrived.
+    /// The request may have reached the server, but no complete response was received.
     Interrupted(TransportErrorKind),
-    /// The documented error body arrived.
+    /// The server responded with the documented error body.
     Rejected,
     /// The response was a redirect.
     Redirect,
-    /// The response status is not a success, and the body is not the documented error body.
+    /// The response status does not indicate success, and the body is not the documented error
+    /// body.
     #[default]
     Status,
-    /// The response status is a success, but the body is not the documented success body.
+    /// The response status indicates success, but the body is not the documented success body.
     Malformed { field: Option<&'static str>, detail: Detail },
     /// An end user's callback cannot be trusted or read. The text is a clause that states the
     /// reason.
@@ -38,20 +39,20 @@ pub(crate) enum Kind {
     NoRuntime,
 }
 
-/// The reason that a response is malformed.
+/// The reason why a response is malformed.
 #[derive(Clone)]
 pub(crate) enum Detail {
     /// The body does not match its schema.
     Body(InvalidResponse),
     /// A field cannot be used. The text completes a sentence about that field. Without a field, the
-    /// text is a noun phrase about the whole response.
+    /// text is a clause about the whole response.
     Value(&'static str),
 }
 
 /// The delay that a server requested.
 #[derive(Clone)]
 pub(super) enum RetryAfter {
-    /// The header as it arrived. A date is compared with the call's clock.
+    /// The header as it was received. A date is compared with the call's clock.
     Header(String),
     Wait(Duration),
 }

@@ -28,8 +28,8 @@ pub enum Refusal {
     /// confirmed. The end user must consent again.
     Final,
     /// The response was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing
-    /// or unknown. Either Flinks or a gateway in front of Flinks may have sent it. The crate
-    /// `flinks-consents` can confirm the refusal later.
+    /// or unknown. Either Flinks or a gateway in front of Flinks may have sent it. The
+    /// `flinks-consents` crate can confirm the refusal later.
     #[non_exhaustive]
     Suspected {
         /// How long to wait until another such refusal can confirm this one.
@@ -42,7 +42,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// How long a refusal stays suspected before another such refusal can confirm it: 10 minutes.
+    /// How long a refusal remains suspected before another such refusal can confirm it: 10 minutes.
     /// [O6](crate::rules)
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
@@ -60,9 +60,10 @@ impl Error {
     /// refresh token is no longer valid.
     ///
     /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must
-    /// consent again, unless the error code names another reason. A response with an unreadable
-    /// body, such as a firewall's error page, does not mean that. Use [`refusal`](Self::refusal) to
-    /// find out whether a refused refresh is final. [O6](crate::rules)
+    /// consent again, unless the error code names another reason. This does not apply to a response
+    /// with an unreadable body, such as the error page of a firewall. Use
+    /// [`refusal`](Self::refusal) to find out whether a refused refresh is final.
+    /// [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
         match self.0.operation {
             Some(Operation::OutboundRefresh) => self.refusal().is_some(),

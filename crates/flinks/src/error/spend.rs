@@ -37,9 +37,9 @@ pub enum SpendError<T, E = Error> {
     /// effect. The token is spent, or the server does not accept it.
     #[display("{_0}; the token is spent")]
     Spent(E),
-    /// The request may have reached the server, and its outcome is unknown: no readable response
-    /// arrived, an intermediate server failed, or the code was sent before. Treat the token as
-    /// spent.
+    /// The request may have reached the server, and the outcome of the call is unknown: no readable
+    /// response was received, an intermediate server failed, or the code had already been sent.
+    /// Treat the token as spent.
     #[display("{_0}; it is unknown whether the token is spent")]
     Unknown(E),
 }
@@ -56,8 +56,8 @@ impl<T> SpendError<T> {
     /// Returns the recommended next step.
     ///
     /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. For an
-    /// authorization code, the end user must consent again. Any other call must be investigated
-    /// first.
+    /// authorization code, the end user must consent again. After any other call, find out what
+    /// happened before you repeat it.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) => error.advice(),
@@ -81,7 +81,7 @@ impl<T, E> SpendError<T, E> {
         }
     }
 
-    /// Converts the underlying error. The token and its fate stay the same.
+    /// Converts the underlying error. The token and its fate do not change.
     pub fn map_error<F>(self, convert: impl FnOnce(E) -> F) -> SpendError<T, F> {
         match self {
             Self::Unspent(token, error) => SpendError::Unspent(token, convert(error)),

@@ -78,8 +78,8 @@ impl Error {
         }
     }
 
-    /// Returns the verdict for a response that is not a success. `rejected` is the fate of a token
-    /// that Flinks itself has rejected.
+    /// Returns the verdict for a response that does not indicate success. `rejected` is the fate of
+    /// a token that Flinks itself has rejected.
     fn verdict_on_response(&self, rejected: TokenFate) -> Verdict {
         // The server, or a gateway in front of it, failed. Only a `FlinksCode` proves that Flinks
         // itself rejected the token, because a gateway's error body may resemble the documented

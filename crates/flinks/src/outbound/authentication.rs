@@ -10,7 +10,7 @@ use crate::validate::token_problem;
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// Sends `client_id` and `client_secret` as fields of each request.
+    /// Sends `client_id` and `client_secret` as body fields in each request.
     #[debug("Fields(..)")]
     Fields(ClientCredentials),
     /// Sends `client_id` and `client_secret` with HTTP Basic.
@@ -33,8 +33,7 @@ impl ClientAuthentication {
         }
     }
 
-    /// Checks the client id. [`None`](Self::None) has no constructor that could check the client
-    /// id.
+    /// Checks the client id. [`None`](Self::None) has no constructor that could do so.
     pub(super) fn check(&self) -> Result<(), Error> {
         match token_problem(self.client_id()) {
             Some(problem) => Err(Error::configuration("client id", problem)),

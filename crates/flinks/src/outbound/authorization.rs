@@ -41,7 +41,7 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep it out of logs; see
+    /// callback URL or its query. Keep the callback out of logs. See
     /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The returned code is bound to the authorization's exact redirect URI, byte for byte.
@@ -130,8 +130,9 @@ impl AuthorizationRequest<'_> {
 
 /// An authorization that has started at one provider, for one redirect URI.
 ///
-/// Verification takes it by value, so it can be verified only once. You can serialize it into the
-/// end user's session. Remove it from the session when the end user returns. [O10](crate::rules)
+/// Verification consumes the authorization, so it can be verified only once. You can serialize it
+/// into the end user's session. Remove it from the session when the end user returns.
+/// [O10](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

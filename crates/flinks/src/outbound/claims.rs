@@ -22,8 +22,8 @@ pub struct Claims {
     /// The data provider's identifier for the end user. It is the same in all of the end user's
     /// tokens.
     pub sub: Option<String>,
-    /// When the token expires according to the server's clock, in whole seconds since the Unix
-    /// epoch. A fraction is truncated.
+    /// The time when the token expires according to the server's clock, in whole seconds since the
+    /// Unix epoch. A fraction is truncated.
     pub exp: Option<u64>,
 }
 

@@ -54,7 +54,7 @@ impl Client {
         ClientBuilder::new((base_url, authentication.into()))
     }
 
-    /// Creates a client from the environment variables `FLINKS_OUTBOUND_…`; see [`ClientBuilder`].
+    /// Creates a client from the `FLINKS_OUTBOUND_…` environment variables; see [`ClientBuilder`].
     ///
     /// # Errors
     ///
@@ -76,9 +76,9 @@ impl Client {
         }
     }
 
-    /// Requests an access token for the application itself, with the grant `client_credentials`.
+    /// Requests an access token for the application itself, with the `client_credentials` grant.
     ///
-    /// With the scope `client:admin`, the token can be used for app management. [O1](crate::rules)
+    /// With the `client:admin` scope, the token can be used for app management. [O1](crate::rules)
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses at most one unused token.
+    /// If the future is dropped, at most one unused token is lost.
     pub async fn client_credentials(&self, scope: Option<&str>) -> Result<AccessToken, Error> {
         let mut request = self.request(types::GrantType::ClientCredentials);
         if let Some(scope) = scope {
@@ -120,7 +120,7 @@ impl Client {
     /// the response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
-            let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code was sent before"));
+            let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code has already been sent"));
             return Err(SpendError::Unknown(error.after_sending()));
         };
         let sending = SendingCode { hash, codes: &self.codes, marker: SendMarker::new() };
@@ -137,8 +137,8 @@ impl Client {
         }
     }
 
-    /// Refreshes an access token with a refresh token. This restarts the refresh token's idle
-    /// period of 30 days.
+    /// Refreshes an access token with a refresh token. This restarts the 30-day idle period of the
+    /// refresh token.
     ///
     /// If the response contains a new refresh token, the new token replaces the old one. Store the
     /// new refresh token before you use the access token. [O5](crate::rules)
@@ -166,8 +166,8 @@ impl Client {
 
     /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// Only `Ok` proves that the connection has ended. `Ok` requires a 204, or a 200 with an empty
-    /// body. [O10](crate::rules)
+    /// Only `Ok` proves that the connection has ended. The call returns `Ok` only if the response
+    /// is a 204 or a 200 with an empty body. [O10](crate::rules)
     ///
     /// # Errors
     ///
@@ -225,15 +225,16 @@ impl Client {
         self.executor.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
 
-    /// Returns whether this client or a clone has received a refresh token that replaced another.
+    /// Returns whether this client or a clone has received a refresh token that replaced an earlier
+    /// one.
     ///
-    /// Once this is the case, a refresh whose response was lost is not retried, because the lost
-    /// response may have contained the next refresh token. [A5](crate::rules)
+    /// From then on, a refresh whose response was lost is not retried, because the lost response
+    /// may have contained the next refresh token. [A5](crate::rules)
     pub fn rotates_refresh_tokens(&self) -> bool {
         self.has_rotated.load(Ordering::Relaxed)
     }
 
-    /// Records that the server replaces refresh tokens, for this client and its clones. Call this
+    /// Records, for this client and its clones, that the server replaces refresh tokens. Call this
     /// method if another process has observed a replacement; see
     /// [`rotates_refresh_tokens`](Self::rotates_refresh_tokens).
     pub fn assume_rotating_refresh_tokens(&self) {

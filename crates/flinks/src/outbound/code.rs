@@ -2,9 +2,10 @@
 
 use flinks_core::Secret;
 
-/// An authorization code, bound to the redirect URI that it was issued for.
+/// An authorization code, bound to the redirect URI for which it was issued.
 ///
-/// It is exchanged by value and cannot be copied, compared, printed or stored. [O9](crate::rules)
+/// Exchanging the code consumes it. It cannot be copied, compared, printed or stored.
+/// [O9](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationCode {{ .. }}")]
 #[must_use = "an authorization code expires unless it is exchanged"]

@@ -23,9 +23,9 @@ pub struct Tokens {
     pub access_token: AccessToken,
     /// The refresh token for the next access token.
     ///
-    /// According to the Flinks documentation, this token is present after an authorization code was
-    /// exchanged. After a refresh, it is present only if the server replaced the old refresh token.
-    /// [O5](crate::rules)
+    /// According to the Flinks documentation, this token is present after an authorization code has
+    /// been exchanged. After a refresh, it is present only if the server replaced the old refresh
+    /// token. [O5](crate::rules)
     pub refresh_token: Option<RefreshToken>,
     /// The scope, if the response contains it.
     pub scope: Option<String>,
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 impl AccessToken {
-    /// Creates a token. Returns `None` if its text is not valid in a header.
+    /// Creates a token. Returns `None` if the text is not valid in a header.
     pub(super) fn new(bearer: Bearer) -> Option<Self> {
         let authorization = Authorization::bearer(bearer.secret()).header_value("Authorization").ok()?;
         Some(Self(Arc::new(Inner { bearer, authorization })))
@@ -59,7 +59,7 @@ impl AccessToken {
         self.secret().expose_secret()
     }
 
-    /// Returns the value of the header `Authorization`: `Bearer …`, marked as sensitive. This does
+    /// Returns the value of the `Authorization` header: `Bearer …`, marked as sensitive. This does
     /// not allocate, because the value is created once for each token.
     pub fn authorization(&self) -> HeaderValue {
         self.0.authorization.clone()
@@ -84,8 +84,9 @@ impl AccessToken {
         self.0.bearer.deadline().map(Deadline::remaining)
     }
 
-    /// Returns the wall-clock time when the token expires, counted from just before the request, or
-    /// `None` if the token's lifetime is unknown. [A4, O3](crate::rules)
+    /// Returns the wall-clock time when the token expires, or `None` if the token's lifetime is
+    /// unknown. The lifetime is counted from just before the request is sent.
+    /// [A4, O3](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.bearer.expires_at()
     }
@@ -99,14 +100,15 @@ impl AccessToken {
     /// Returns the claims in an end user's access token, **without verifying its signature**. Use
     /// the claims only for your own records, never to authenticate anyone.
     ///
-    /// Returns `None` if the token is not a JWT, as with `client_credentials`. [O8](crate::rules)
+    /// Returns `None` if the token is not a JWT, as is the case with the `client_credentials`
+    /// grant. [O8](crate::rules)
     pub fn unverified_claims(&self) -> Option<Claims> {
         claims::parse(self.expose_secret())
     }
 }
 
-/// A refresh token. It does not expire and usually does not change, but it idles out if it is not
-/// used for 30 days. Store it as a secret. [O5](crate::rules)
+/// A refresh token. It has no fixed expiry and usually does not change, but it becomes invalid if
+/// it is not used for 30 days. Store it as a secret. [O5](crate::rules)
 #[derive(Clone, Debug)]
 pub struct RefreshToken(Secret);
 

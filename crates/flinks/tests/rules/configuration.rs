@@ -146,8 +146,8 @@ fn invalid_sessions_are_refused() {
     }
 }
 
-/// An application would respond with 400 or 422 if a call's argument is invalid, and with 500 if
-/// the application's configuration is invalid.
+/// An application would respond with 400 or 422 if an argument of a call is invalid, and with 500
+/// if its own configuration is invalid.
 #[tokio::test]
 async fn advice_distinguishes_arguments_from_configuration() {
     use flinks::Advice;

@@ -213,7 +213,7 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     assert!(matches!(outcome, Outcome::Challenge(_)));
 }
 
-/// Answers a challenge while the emulator drops the response. Returns the call's error.
+/// Answers a challenge, but the emulator drops the response. Returns the error of the call.
 async fn lose_response_to_answer(local: &Local) -> AnswerError {
     let challenge = request_challenge(local).await;
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });

@@ -55,8 +55,9 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Asserts that no call sends anything to `base_url`. Calls that spend a token return the token
-/// unspent. Calls that request a token make the given number of attempts. Returns the last error.
+/// Asserts that no call sends anything to `base_url`. Also asserts that calls that spend a token
+/// return it unspent, and that calls that request a token make the given number of attempts.
+/// Returns the last error.
 async fn assert_nothing_is_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Tests a call's log lines (A3).
+//! Tests the log lines of a call (A3).
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn a1_client_for_plain_http_logs_one_warning() {
     assert_eq!(lines.with("over plain HTTP").len(), 1);
 }
 
-/// Connects to this machine's host name, which resolves without a network.
+/// Connects to this machine's host name, which can be resolved without a network.
 #[tokio::test]
 async fn a1_plain_http_reaches_a_private_host() {
     let Ok(host) = std::fs::read_to_string("/proc/sys/kernel/hostname") else { return };

@@ -44,7 +44,7 @@ use flinks_emulator::credentials::*;
 
 use crate::outbound_client::{TIMEOUT, auto_advancing_clock, client_at, waits};
 
-/// An emulator, its clients and the clients' clock.
+/// An emulator, its clients and their clock.
 struct Local {
     emulator: Emulator,
     clock: ManualClock,

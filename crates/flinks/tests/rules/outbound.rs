@@ -1,4 +1,4 @@
-//! Tests Outbound's grants (O1 to O3 and O11).
+//! Tests the grants of Outbound (O1 to O3 and O11).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::outbound_client::{code, credentials, refresh_token};
 
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns a request's field names in sorted order.
+/// Returns the field names of a request in sorted order.
 fn fields(request: &Request) -> Vec<String> {
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
     let mut names: Vec<String> = body.as_object().unwrap().keys().cloned().collect();

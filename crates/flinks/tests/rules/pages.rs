@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::Local;
 
-/// A visit to the iframe page in which the end user connected an account.
+/// A visit to the iframe page during which the end user connected an account.
 pub(crate) struct Visit {
     /// The URL that the browser navigates to at the end.
     pub(crate) landing: String,

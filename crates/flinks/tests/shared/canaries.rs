@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::raw_server::{RawResponse, http_response};
 
-/// The canaries for the secrets that the overlays mark, and all printed texts.
+/// The canaries for the secrets marked in the overlays, and all texts that were printed.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) planted: BTreeMap<String, String>,

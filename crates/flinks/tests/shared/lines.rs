@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, Once};
 
 thread_local! {
-    /// The lines captured on this thread. A test's tasks run on the test's own thread.
+    /// The lines captured on this thread. Each test runs its tasks on its own thread.
     static CAPTURED: RefCell<Option<Lines>> = const { RefCell::new(None) };
 }
 

@@ -8,15 +8,15 @@ use flinks::{ManualClock, RedirectUrl, Secret, Settings};
 use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 
-/// A timeout that is much longer than all waits in a call. A call with this timeout times out only
-/// if a test advances the clock.
+/// A timeout that is much longer than all waits in a call combined. A call with this timeout times
+/// out only if a test advances the clock.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(1000);
 
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// A redirect URI with an upper-case letter, an explicit port, an escape and a query. The client
-/// must send this URI unchanged.
+/// A redirect URI with an upper-case letter, an explicit port, an escape sequence and a query. The
+/// client must send this URI unchanged.
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
 /// Creates a clock that completes waits between attempts immediately. Deadlines on this clock do

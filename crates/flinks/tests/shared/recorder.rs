@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-/// The metrics of a test. The tasks of a test run on its thread.
+/// The metrics of a test. Each test runs its tasks on its own thread.
 pub(crate) struct Recorder(PrometheusRecorder);
 
-/// A line of the text format.
+/// A line in the text format.
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,

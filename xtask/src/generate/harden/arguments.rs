@@ -30,7 +30,7 @@ pub(super) struct Argument {
 /// The part of the request that contains an argument. The variants are declared in signature order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ArgumentPlace {
-    /// The path, with the argument's position in the path.
+    /// The path, and the position of the argument in the path.
     Path(usize),
     Query,
     Header,
@@ -152,7 +152,7 @@ fn argument_type(mut ty: Type, types: &Types) -> Type {
     parse_quote!(&'a #ty)
 }
 
-/// Adds the prefix `types::` to the names of types in the `types` module.
+/// Adds the `types::` prefix to the names of types in the `types` module.
 struct LocalTypes<'a>(&'a Types);
 
 impl VisitMut for LocalTypes<'_> {

@@ -56,8 +56,8 @@ pub struct Constants {
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor's types have an unexpected shape, if a client cannot send an
-/// operation, or if a secret's mark has no effect.
+/// Returns an error if progenitor's types have an unexpected shape, if a client cannot send the
+/// request for an operation, or if the mark of a secret has no effect.
 pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
     let operations = operations(types, normalized)?;
     let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
@@ -132,7 +132,7 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     }
 }
 
-/// Rewrites `crate::types::X` to `types::X` so that the file works as any module of a crate.
+/// Rewrites `crate::types::X` to `types::X` so that the file can be any module of a crate.
 struct RelativePaths;
 
 impl syn::visit_mut::VisitMut for RelativePaths {

@@ -59,7 +59,7 @@ impl Operation {
         format_ident!("{}", self.name.to_string().to_pascal_case())
     }
 
-    /// Returns the types in the signature. The types nested in these types are also sent.
+    /// Returns the types of the arguments. The types nested in these types are also sent.
     pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
         self.arguments.iter().map(|argument| &argument.ty)
     }

@@ -19,11 +19,11 @@ pub(super) struct Outcome {
 
 /// Generates the `match` arms for successes:
 ///
-/// - If one body is documented, every 2xx is decoded as that body.
+/// - If one body is documented, every 2xx response is decoded as that body.
 /// - If no body is documented, 200, 204 and the documented statuses are treated as empty responses,
-///   and any other 2xx is an error.
-/// - If several bodies are documented, the status selects the body, and an undocumented 2xx is an
-///   error.
+///   and any other 2xx status is an error.
+/// - If several bodies are documented, the status selects the body, and an undocumented 2xx status
+///   is an error.
 ///
 /// If a single error body is documented, a 2xx response may contain that body instead (C2).
 pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
@@ -55,7 +55,7 @@ pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) 
     Ok(outcome)
 }
 
-/// Returns the pattern for the success statuses of an operation without a documented success body.
+/// Returns the pattern for the success statuses if no success body is documented.
 fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     if bodies.bodies.iter().any(|body| body.status == "2XX") {
         return pattern("2XX", &[]);
@@ -65,8 +65,8 @@ fn empty_pattern(bodies: &Bodies) -> Result<TokenStream> {
     Ok(quote!(#(#statuses)|*))
 }
 
-/// Generates the `match` arms for errors. An undocumented status is decoded as the documented
-/// error, if possible (A6).
+/// Generates the `match` arms for errors. A response with an undocumented status is decoded as the
+/// documented error, if possible (A6).
 pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
     if let Bodies { bodies, union: None } = bodies {
         return Ok(match bodies.iter().find_map(|body| body.schema.as_deref()) {
@@ -117,8 +117,8 @@ fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
-/// Returns the union variant for a body. The variant's name is the schema's name without the
-/// operation's name. If that name is not usable, the variant is named after the status.
+/// Returns the union variant for a body. The variant is named after the schema, without the name of
+/// the operation. If that name cannot be used, the variant is named after the status.
 pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     let short = |body: &Body| {
         let union = bodies.union.as_deref().map(pascal).unwrap_or_default();

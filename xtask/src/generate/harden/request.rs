@@ -33,8 +33,8 @@ impl Request {
     }
 }
 
-/// Generates the operation's URL from its path and arguments. The generated call to `encode_path`
-/// fails if an argument would change another part of the path (T9).
+/// Generates the expression that creates the URL from the operation's path and arguments. The
+/// generated call to `encode_path` fails if an argument would change another part of the path (T9).
 fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
     let mut format = String::new();
     let mut values = Vec::new();
@@ -96,8 +96,8 @@ fn with_body(
     }
 }
 
-/// Adds a header to the request. A secret value is marked as sensitive and exposed only when it is
-/// sent (T15).
+/// Generates the statement that adds a header to the request. A secret value is marked as sensitive
+/// and exposed only when it is sent (T15).
 fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalized) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = header;
     // `HeaderName::from_static` requires lower case.

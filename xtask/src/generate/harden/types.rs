@@ -25,7 +25,7 @@ pub(super) fn harden(
     normalized: &Normalized,
     operations: &[Operation],
 ) -> Result<(syn::ItemMod, BTreeSet<String>)> {
-    let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the module `types` is empty"))?;
+    let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the `types` module is empty"))?;
     check_secrets(&secret_fields(&items, normalized), normalized)?;
     let uses = Uses::find(&items, operations, normalized);
     // Removes types that no operation sends or receives, such as schemas that are only merged into

@@ -4,7 +4,7 @@
 //! The lint runs twice. [`check_outline`] runs before normalization and checks what normalization
 //! relies on: the document's shape and its operation ids. [`check_normal_form`] checks the normal
 //! form: parameters, bodies, responses and schemas. Each error contains the operation, the JSON
-//! pointer, and advice on how to correct the problem with an overlay action.
+//! pointer, and a hint that explains how to correct the problem with an overlay action.
 
 mod operation;
 mod outline;
@@ -25,7 +25,8 @@ pub(crate) use outline::check_shape;
 ///
 /// # Errors
 ///
-/// Returns an error for the first problem, with its operation, its JSON pointer and advice.
+/// Returns an error for the first problem. The error contains the operation, the JSON pointer and a
+/// hint.
 pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
     check_all(normalized).map_err(|error| error.or_help(CORRECT))
 }

@@ -116,7 +116,7 @@ impl Linter<'_> {
                 .error(at, format!("the parameter `{name}` is a cookie, but generated clients do not send cookies"))
                 .help("remove the parameter with an overlay action")),
             other => {
-                Err(self.error(at, format!("the parameter `{name}` has the unknown location `{other}`")))
+                Err(self.error(at, format!("the parameter `{name}` has an unknown location: `{other}`")))
             }
         }
     }

@@ -14,13 +14,14 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// Returns an error with a JSON pointer and advice if the document is not valid.
+/// Returns an error with a JSON pointer and a hint if the document is not valid.
 pub fn check_outline(document: &Value) -> Result<()> {
     check_all(document).map_err(|error| error.or_help(CORRECT))
 }
 
-/// The default advice for errors that have no specific advice.
-pub(super) const CORRECT: &str = "a client cannot be generated from this: correct or remove it with an overlay action";
+/// The default hint for errors that have no specific hint.
+pub(super) const CORRECT: &str =
+    "no client can be generated from this part of the document: correct or remove it with an overlay action";
 
 fn check_all(document: &Value) -> Result<()> {
     check_shape(document)?;
@@ -30,7 +31,7 @@ fn check_all(document: &Value) -> Result<()> {
     if let Some((name, _)) = schemas.into_iter().find(|(name, _)| !schema::is_type_name(name)) {
         return Err(Error::new(format!("`{name}` is not a valid name for a Rust type"))
             .at(format!("/components/schemas/{}", escape(name)))
-            .help("rename the schema with overlay actions: its definition and every reference to it"));
+            .help("rename the schema with overlay actions, in its definition and in every reference to it"));
     }
     let places = schema::operations(document);
     if places.is_empty() {
@@ -68,7 +69,7 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
                 return Err(Error::new("the operation is not an object").at(format!("{pointer}/{key}")));
             }
             if ["options", "trace"].contains(&key.as_str()) {
-                return Err(Error::new(format!("generated clients do not support the method {}", key.to_uppercase()))
+                return Err(Error::new(format!("generated clients do not support the {} method", key.to_uppercase()))
                     .at(format!("{pointer}/{key}"))
                     .help("remove the operation with an overlay action"));
             }
@@ -77,8 +78,8 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Rejects a secret mark (`format: password`) that has no effect. The marked field would not become
-/// a secret in the generated code.
+/// Rejects a secret mark (`format: password`) that has no effect. Without this check, the marked
+/// field would silently become a plain value in the generated code.
 fn check_marks(value: &Value, at: &str) -> Result<()> {
     match value {
         Value::Object(object) => {
@@ -134,7 +135,7 @@ fn check_addresses(document: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Checks that each operation has an id and that no two ids become the same method name.
+/// Checks that each operation has an id and that no two ids are converted to the same method name.
 fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for place in places {
@@ -147,7 +148,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let name = id.to_snake_case();
         if name.is_empty() {
-            return Err(error("the operation has no `operationId`, which becomes its name in Rust".into())
+            return Err(error("the operation has no `operationId`, so its Rust name cannot be derived".into())
                 .help("add one with an overlay action on the operation"));
         }
         // The generated code uses these names.

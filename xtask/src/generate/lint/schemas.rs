@@ -23,7 +23,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
         };
         if let Some(other) = names.insert(schema::pascal(name), name) {
             return Err(located(
-                Error::new(format!("the schemas `{other}` and `{name}` have the same name in Rust")).at(at),
+                Error::new(format!("the schemas `{other}` and `{name}` have the same Rust name")).at(at),
             ));
         }
         check_core_type(name, schema, &at).and_then(|()| check_schema(document, schema, &at)).map_err(located)?;
@@ -37,7 +37,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
                 )
                 .at(&at)
                 .help(
-                    "with an overlay action, replace it with one object that has the properties of all schemas, none of them required",
+                    "with an overlay action, replace the alternatives with one object that has all their properties, none of them required",
                 ),
             ));
         }
@@ -56,7 +56,7 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
         Ok(())
     } else {
         Err(Error::new(format!(
-            "the schema name `{name}` is reserved for a type of flinks-core, which this schema does not describe"
+            "the schema name `{name}` is reserved for a flinks-core type, but this schema does not describe that type"
         ))
         .at(at)
         .help("rename the schema or change its title with an overlay action"))
@@ -122,7 +122,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         return if known {
             Ok(())
         } else {
-            Err(error(format!("the reference {target} does not lead to a schema in this document"))
+            Err(error(format!("the reference {target} does not point to a schema in this document"))
                 .help("references to other files are not supported: add the schema with an overlay action"))
         };
     }
@@ -153,7 +153,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
             value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
         });
         if !distinct {
-            return Err(error("the values of the enum must be strings with distinct names in Rust".into())
+            return Err(error("the enum values must be strings that become distinct Rust names".into())
                 .help("remove `enum` with an overlay action; the caller then passes a string"));
         }
     }

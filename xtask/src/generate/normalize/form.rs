@@ -38,7 +38,7 @@ impl Normalized {
 /// The original location of a schema.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The operation that the schema belongs to, as named in messages.
+    /// The name that messages use for the operation that the schema belongs to.
     pub operation: Option<String>,
     /// The JSON pointer.
     pub pointer: String,
@@ -57,7 +57,7 @@ pub struct Operation {
     pub method: &'static str,
     /// The path, with parameter names in braces.
     pub path: String,
-    /// The `Content-Type` that a request without a body sends, if the document requires that header
+    /// The `Content-Type` header of a request without a body, if the document requires that header
     /// (T2).
     pub content_type: Option<String>,
     /// The timeout in seconds, if it differs from the default.

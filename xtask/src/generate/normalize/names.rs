@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Assigns names to schemas.
 pub(super) struct Names<'a> {
     pub(super) document: &'a mut Value,
-    /// The place that pointers are relative to.
+    /// The location that JSON pointers are relative to.
     pub(super) origin: &'a Origin,
     pub(super) origins: &'a mut BTreeMap<String, Origin>,
 }

@@ -29,7 +29,7 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
         };
         if name != "authorization" && documented.is_some_and(|documented| documented != sent && documented != "*/*") {
             let message =
-                format!("the header `{name}` requires a media type other than {sent}, which the client sends");
+                format!("the header `{name}` requires a media type other than {sent}, but the client sends {sent}");
             return Err(names
                 .error(&format!("/parameters/{index}/schema"), message)
                 .help("correct it with an overlay action"));

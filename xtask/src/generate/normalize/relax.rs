@@ -1,4 +1,5 @@
-//! Removes constraints that a later version of the server may not satisfy, and simplifies schemas.
+//! Removes constraints that a later version of the server might not satisfy, and simplifies
+//! schemas.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +7,9 @@ use serde_json::Value;
 
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// Replaces an `allOf` that has a single part with that part if the schema's other members are only
-/// prose. In OpenAPI 3.0, this form adds a description to a reference.
+/// If an `allOf` has a single part and the schema's other members are only prose, replaces the
+/// schema with that part. In OpenAPI 3.0, such an `allOf` serves to add a description to a
+/// reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
@@ -54,9 +56,9 @@ pub(super) fn optional_may_be_null(value: &mut Value) {
     for_each_part(value, optional_may_be_null);
 }
 
-/// Removes response constraints that a later version of the server may not satisfy (T13): enums,
-/// bounds, lengths, patterns, formats, and the exclusion of additional properties. String formats
-/// are also removed from requests.
+/// Removes response constraints that a later version of the server might not satisfy (T13): enums,
+/// bounds, lengths, patterns, formats, and the exclusion of additional properties. Also applies
+/// [`drop_bounds`] to all other schemas, including those of requests.
 pub(super) fn relax_replies(document: &mut Value, places: &[Place]) {
     let mut queue = Vec::new();
     for place in places {
@@ -111,9 +113,10 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// Removes string formats, patterns and lengths, list lengths and `uniqueItems`, because the server
-/// checks them. Otherwise, typify would generate a type for each string with a length, depend on a
-/// regex engine for a pattern, and give a list a fixed length.
+/// Removes the formats, patterns and lengths of strings, and the lengths and `uniqueItems` of
+/// lists, because the server checks them. Otherwise, typify would generate a separate type for each
+/// string with a length limit, require a regex engine for each pattern, and give a list a fixed
+/// length.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
     let bounds: &[&str] = match kind {
@@ -127,8 +130,8 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` for every direct child of a value. The key `example` is included because it can be
-/// the name of a property. No later stage reads real examples.
+/// Calls `act` for every direct child of a value. The `example` key is included because a property
+/// can have this name. No later stage reads real examples.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),

@@ -9,8 +9,8 @@ use super::names::{Names, without_prose};
 use crate::Result;
 use crate::spec::schema::{JSON, json_key, pascal, reference};
 
-/// Names the bodies of one outcome and gives them one type: their common schema, or a union by
-/// status (T1, T12).
+/// Names the bodies of one outcome and gives them one type: their common schema, or a union whose
+/// variant depends on the status (T1, T12).
 pub(super) fn normalize_responses(
     names: &mut Names<'_>,
     operation: &mut Value,
@@ -76,8 +76,8 @@ pub(super) fn normalize_responses(
     Ok(Bodies { bodies, union: Some(name) })
 }
 
-/// Replaces `default` with the error ranges if a success is documented. Otherwise, `default` could
-/// mean a success or an error, and the lint rejects it.
+/// If a successful response is documented, replaces `default` with the error ranges. Otherwise,
+/// `default` could mean a success or an error, and the lint rejects it.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if !responses.keys().any(|status| status.starts_with('2')) {

@@ -27,8 +27,9 @@ pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
     credentials(document, place).map(drop)
 }
 
-/// Adds the headers that a security requirement needs to the operation's parameters, except headers
-/// that the operation already describes. Returns a description of the credentials.
+/// Adds a header parameter to the operation for each header that the security requirement needs,
+/// except for headers that the operation already describes. Returns a description of the
+/// credentials.
 ///
 /// # Errors
 ///

@@ -1,16 +1,16 @@
-//! The public-API stage: lists the public items of a crate, one per line. A changed line affects
-//! dependants.
+//! The public-API stage: lists the public items of a crate, one per line. Every change to the list
+//! affects dependants.
 //!
 //! [`read_generated`] reads a generated file. [`read_crate`] reads a hand-written crate as built on
 //! Linux with all features. It lists the items that are reachable from `lib.rs` through public
-//! modules and re-exports, and the implementations of public types. It does not list items marked
-//! `#[doc(hidden)]`, implementations of private traits, auto traits or `#[must_use]`.
+//! modules and re-exports, and the implementations of public types. It does not list auto traits,
+//! `#[must_use]` attributes, items marked `#[doc(hidden)]`, or implementations of private traits.
 //!
 //! | module | contents |
 //! | --- | --- |
 //! | `list` | the list of items and its comparison with a newer list |
 //! | [`difference`] | a difference in an item |
-//! | `items` | the lines in the list for one item |
+//! | `items` | the lines that list one item |
 //! | `modules` | a crate's files as a module tree |
 //! | `reach` | the public items in the module tree, with their public names |
 //! | `conditions` | evaluates `#[cfg]` |

@@ -22,7 +22,8 @@ pub(super) fn list(modules: &Modules) -> Result<PublicApi> {
 struct Reach<'a> {
     modules: &'a Modules,
     api: PublicApi,
-    /// The first public name of each public type and trait, by the module and name that define it.
+    /// The first public name of each public type and trait, keyed by the module that defines it and
+    /// its name in that module.
     names: BTreeMap<(ModulePath, String), String>,
     /// The modules that were listed, each with the name that it was listed under.
     listed: BTreeSet<(ModulePath, String)>,
@@ -120,7 +121,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the implementations, in all modules, that are visible to a dependant.
+    /// Searches all modules and lists the implementations that are visible to a dependant.
     fn implementations(&mut self) -> Result<()> {
         let modules = self.modules;
         for (path, module) in &modules.0 {
@@ -151,7 +152,7 @@ impl Reach<'_> {
         }
     }
 
-    /// Returns whether all of this crate's types and traits in an implementation's header are
+    /// Returns whether every type and trait of this crate in the header of an implementation is
     /// public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());

@@ -9,8 +9,8 @@ pub struct Change {
     /// document.
     pub operation: Option<String>,
     pub(super) place: Option<Place>,
-    /// The aspect of the place that changed, such as `required`. Two changes to the same aspect of
-    /// the same place are the same change.
+    /// The changed aspect of the place, such as `required`. Two changes to the same aspect of the
+    /// same place are the same change.
     pub(super) aspect: String,
     /// The subject of the sentence that describes the change, such as `request body`.
     pub(super) subject: String,

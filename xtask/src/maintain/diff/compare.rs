@@ -10,8 +10,8 @@ use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
 /// Compares the normal forms that code is generated from. The effect of some changes depends on how
-/// the generator treats a keyword. The public item changes in `interface` determine the effect of
-/// such a change.
+/// the generator treats a keyword. The changes to public items in `interface` determine the effect
+/// of such a change.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
     let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
@@ -34,7 +34,7 @@ struct Comparison<'a> {
 
 /// The location of a change.
 struct At<'a> {
-    /// The operation before and after.
+    /// The operation before and after the change.
     sides: Option<(&'a Operation, &'a Operation)>,
     place: Option<&'a Place>,
     subject: String,
@@ -245,8 +245,8 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns the effect of a change that depends on the generator. The change is breaking if a
-    /// public item for exactly this place was changed or removed. Otherwise, the change is
+    /// Returns the effect of a change whose effect depends on the generator. The change is breaking
+    /// if a public item for exactly this place was changed or removed. Otherwise, the change is
     /// compatible.
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {
         let Some((old, new)) = at.sides else { return Effect::Compatible };

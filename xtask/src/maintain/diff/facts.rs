@@ -119,7 +119,7 @@ impl Facts<'_> {
         names
     }
 
-    /// Returns the required properties in the order that the document describes them.
+    /// Returns the required properties in the order in which the document describes them.
     fn required_in_order(&self, schema: &Value, required: &[String], depth: usize) -> Vec<String> {
         let schema = self.resolved(schema);
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
@@ -190,7 +190,7 @@ impl Facts<'_> {
     }
 }
 
-/// The maximum depth for following nested `allOf` lists.
+/// The maximum depth to which nested `allOf` lists are followed.
 const MAX_DEPTH: usize = 16;
 
 /// Keywords that restrict or describe a value.

@@ -57,12 +57,12 @@ pub struct ProductDiff {
     pub interface: Vec<Difference>,
     /// The version step that the changes require.
     pub step: Step,
-    /// The error if code cannot be generated from one of the documents. The effect of the changes
-    /// is then unknown.
+    /// The error if code cannot be generated from one of the documents. In this case, the effect of
+    /// the changes is unknown.
     pub refused: Option<Error>,
 }
 
-/// Compares the documents below two folders.
+/// Compares the documents in two folders.
 ///
 /// # Errors
 ///

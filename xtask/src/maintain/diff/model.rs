@@ -134,8 +134,8 @@ impl Operation {
 }
 
 impl Operation {
-    /// Returns the type that has a place as a field, and the field's name in Rust. The contents of
-    /// a list or map belong to the field that contains the list or map.
+    /// Returns the type whose field represents a place, and the Rust name of that field. The
+    /// contents of a list or map belong to the field that contains the list or map.
     pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
         let path = place.path()?;
         let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;

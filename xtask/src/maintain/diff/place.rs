@@ -46,7 +46,8 @@ pub(super) fn path_text(path: &[Step]) -> String {
 }
 
 impl Place {
-    /// Returns whether the client receives this place. The client sends all other places.
+    /// Returns whether the client receives the value at this place. The client sends the values at
+    /// all other places.
     pub(super) fn is_received(&self) -> bool {
         matches!(self, Self::Response { .. })
     }
@@ -94,6 +95,6 @@ pub(super) struct Fact {
     pub(super) facets: BTreeMap<&'static str, String>,
     /// The required fields in document order. The constructor's arguments have the same order.
     pub(super) order: Vec<String>,
-    /// The name of the type in Rust, if the schema has one.
+    /// The name of the Rust type, if the schema references a named schema.
     pub(super) type_name: Option<String>,
 }

@@ -155,8 +155,8 @@ impl ProductDiff {
         if self.is_released { self.step.next(&self.version) } else { self.version.clone() }
     }
 
-    /// Returns the changes grouped by operation, in the order that they were found. Changes to the
-    /// whole document come first.
+    /// Returns the changes grouped by operation, in the order in which they were found. Changes to
+    /// the whole document come first.
     fn by_operation(&self) -> Vec<(Option<&str>, Vec<&Change>)> {
         let mut groups: Vec<(Option<&str>, Vec<&Change>)> = Vec::new();
         for change in &self.changes {

@@ -1,4 +1,4 @@
-//! Merges slices into a document. Everything that the slices do not replace keeps its bytes.
+//! Merges slices into a document. Everything that the slices do not replace is kept byte for byte.
 
 use std::collections::BTreeSet;
 

@@ -7,8 +7,8 @@
 //!   does so, it replaces the document byte for byte.
 //! - Any other slice is merged. Each of its operations replaces the operation with the same method
 //!   and path. If there is no such operation, the operation is appended. Parts that operations
-//!   share (`info`, `servers`, components, …) are also replaced and reported. A merge keeps the
-//!   bytes of everything else and removes nothing.
+//!   share (`info`, `servers`, components, …) are also replaced and reported. A merge keeps
+//!   everything else byte for byte and removes nothing.
 
 mod merge;
 mod parts;

@@ -1,12 +1,11 @@
-//! The parts of a document that are each merged as a whole: operations, components and top-level
-//! keys.
+//! The mergeable parts of a document: operations, components and top-level keys. Each part is
+//! merged as a whole.
 
 use serde_json::Value;
 
 use crate::spec::schema::{METHODS, escape};
 
-/// Returns the parts of a document that are each merged as a whole. Each part is given as the keys
-/// that lead to it.
+/// Returns the mergeable parts of a document. Each part is given as the keys that lead to it.
 pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     let mut parts = Vec::new();
     for (key, value) in document.as_object().into_iter().flatten() {
@@ -43,7 +42,8 @@ pub(super) fn changes(old: &Value, new: &Value) -> Vec<Vec<String>> {
     mergeable_parts(new).into_iter().filter(differs).collect()
 }
 
-/// Merges two lists of tags. A tag in both lists is taken from `new`.
+/// Merges two lists of tags. If both lists contain a tag, the result contains the version from
+/// `new`.
 pub(super) fn merge_tags(old: &Value, new: &Value) -> Value {
     let mut tags = old.as_array().cloned().unwrap_or_default();
     for tag in new.as_array().into_iter().flatten() {
@@ -60,7 +60,8 @@ pub(super) fn pointer(path: &[impl AsRef<str>]) -> String {
     path.iter().map(|key| format!("/{}", escape(key.as_ref()))).collect()
 }
 
-/// Returns the name of a part in a report: the operation, or the path of its keys.
+/// Returns the name of a part in a report: the operation, or the path of keys that leads to the
+/// part.
 pub(super) fn title(path: &[String]) -> String {
     match path {
         [paths, path, method] if paths == "paths" && METHODS.contains(&method.as_str()) => {

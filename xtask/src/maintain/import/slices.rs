@@ -15,7 +15,7 @@ pub(super) struct Slice {
     pub(super) file: PathBuf,
     /// The line of the file where the slice starts.
     pub(super) line: usize,
-    /// The name of the document on the page, if it has one.
+    /// The document name that the page states, if any.
     pub(super) document_name: Option<String>,
     pub(super) document: Document,
 }

@@ -14,7 +14,7 @@ pub(super) enum Sharing {
     Group,
 }
 
-/// Whether opening a directory without a store creates one.
+/// Whether to create a store if the directory does not contain one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Creation {
     Allowed,

@@ -44,8 +44,8 @@ const NOT_A_FILE: StoreError = StoreError::misconfigured("contains an entry that
 /// A store's directory, which is opened for each operation.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// The absolute path, with symbolic links resolved. The path stays valid if the working
-    /// directory or a link's target changes.
+    /// The absolute path, with symbolic links resolved. The path stays valid even if the working
+    /// directory or the target of a link changes.
     path: PathBuf,
     /// The marker's file name.
     marker: OsString,
@@ -90,7 +90,7 @@ impl Directory {
         Ok(this)
     }
 
-    /// Opens the directory for one operation and checks the directory's permissions and marker.
+    /// Opens the directory for one operation and checks its permissions and its marker.
     pub(super) fn enter(&self) -> Result<OpenDirectory<'_>, StoreError> {
         let handle = open_directory(&self.path)?;
         self.access.check_directory(&handle, &self.path)?;
@@ -174,7 +174,7 @@ pub(super) struct OpenDirectory<'a> {
 }
 
 impl OpenDirectory<'_> {
-    /// Checks that this is still the directory that the store was opened with.
+    /// Checks that this is still the directory in which the store was opened.
     pub(super) fn check_marker(&self) -> Result<(), StoreError> {
         let path = &self.directory.path;
         match self.handle.is_file(&self.directory.marker) {
@@ -195,8 +195,8 @@ impl OpenDirectory<'_> {
         Ok(names)
     }
 
-    /// Returns the names of all records. Ignores other programs' files, even those with the same
-    /// extension.
+    /// Returns the names of all records. Ignores the files of other programs, even those with the
+    /// same extension.
     pub(super) fn records(&self) -> Result<Vec<OsString>, StoreError> {
         let is_hash = |stem: &str| stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
         let mut names = self.files(RECORD)?;
@@ -280,7 +280,7 @@ impl OpenDirectory<'_> {
         Ok(())
     }
 
-    /// Returns an opened file after checking that it is a regular file with an accepted owner.
+    /// Checks that an opened file is a regular file with an accepted owner, and returns the file.
     fn check_opened(&self, name: &OsStr, opened: io::Result<File>) -> Result<File, StoreError> {
         let file = opened.map_err(|error| self.file_error(name, &error))?;
         let path = self.path(name);
@@ -292,8 +292,8 @@ impl OpenDirectory<'_> {
     }
 
     /// Returns the error for a failed operation on a file. If the name belongs to a directory, a
-    /// link or a socket, the error states that it is not a regular file. The operating system
-    /// returns many different errors for such entries.
+    /// link or a socket, the error states that it is not a regular file, because the operating
+    /// system returns many different errors for such entries.
     fn file_error(&self, name: &OsStr, error: &io::Error) -> StoreError {
         match self.handle.is_file(name) {
             Ok(false) => NOT_A_FILE.at(&self.path(name), Some(error)),

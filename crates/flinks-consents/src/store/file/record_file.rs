@@ -1,4 +1,4 @@
-//! A record's file and its lock.
+//! The file and the lock of a record.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -12,7 +12,7 @@ use super::access::at_path;
 use super::directory::{OpenDirectory, RECORD, UNFINISHED};
 use crate::store::{ConsentId, Record, StoreError};
 
-/// The file of a consent's record. The file may not exist yet.
+/// The file for the record of a consent. The file might not exist yet.
 pub(super) struct RecordFile<'a> {
     directory: &'a OpenDirectory<'a>,
     id: &'a ConsentId,
@@ -36,7 +36,7 @@ impl<'a> RecordFile<'a> {
         self.directory.path(&self.name)
     }
 
-    /// Returns the name of the record's file with a different extension.
+    /// Returns the name of the record file with a different extension.
     fn with_extension(&self, extension: &str) -> OsString {
         Path::new(&self.name).with_extension(extension).into_os_string()
     }

@@ -1,9 +1,9 @@
 //! File access on Unix: an open directory and the permissions of its files.
 //!
 //! Files are opened relative to the open directory and never by path, so all steps of an operation
-//! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. A
-//! file's type is checked after the file is opened, so the file cannot be replaced between the
-//! check and its use.
+//! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. The
+//! type of a file is checked after the file is opened, so the file cannot be replaced between the
+//! check and the use.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
@@ -89,7 +89,7 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
     }
 }
 
-/// The user and the group that can access a store's files.
+/// The user and the group that can access the files of a store.
 #[derive(Debug)]
 pub(super) struct Access {
     /// The owner of the files that this process creates.
@@ -176,8 +176,8 @@ impl Access {
         Ok(())
     }
 
-    /// Returns whether other users could rename a directory's entries if the directory did not have
-    /// the sticky bit.
+    /// Returns whether other users could rename the entries of a directory if it did not have the
+    /// sticky bit.
     fn allows_rename_by_others(&self, directory: &Metadata) -> bool {
         if directory.mode() & 0o002 != 0 {
             return true;
@@ -191,10 +191,10 @@ impl Access {
         directory.mode() & others != 0
     }
 
-    /// Checks a file's owner and corrects the file's permissions.
+    /// Checks the owner of a file and corrects its permissions.
     ///
-    /// A file may have several hard links. Another link may be a backup, and the backup stays
-    /// intact because a record is replaced and never overwritten.
+    /// A file may have several hard links. If one of them is a backup, the backup stays intact,
+    /// because a record is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
@@ -205,7 +205,7 @@ impl Access {
         let (mode, others) = if self.is_shared() { (0o660, 0o007) } else { (0o600, 0o077) };
         if metadata.mode() & others != 0 {
             file.set_permissions(Permissions::from_mode(mode)).map_err(at_path(path))?;
-            tracing::warn!(file = %path.display(), "removed the access of other users to a file of the token store");
+            tracing::warn!(file = %path.display(), "removed other users' access to a file of the token store");
         }
         if self.is_shared() && is_own && (!has_shared_group || metadata.mode() & 0o060 != 0o060) {
             self.share(file).map_err(at_path(path))?;
@@ -217,10 +217,10 @@ impl Access {
 /// The sticky bit. In a directory with this bit, only a file's owner can rename or remove the file.
 const STICKY: u32 = 0o1000;
 
-/// Returns whether the group of a directory is the private group of its owner.
+/// Returns whether the group of a directory is the private group of the directory's owner.
 ///
 /// Most Linux distributions create a private group for each user and give that group write
-/// permission by default. The group has the same number as the user and no other members.
+/// permission by default. This group has the same number as the user and has no other members.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }

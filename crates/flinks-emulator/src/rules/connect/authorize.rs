@@ -171,7 +171,7 @@ fn check_types(body: &Fields<Value>) -> Result<(), Problem> {
     Err(Problem::invalid_fields(invalid))
 }
 
-/// A login to the bank that is in progress.
+/// A bank login that is in progress.
 struct BankSession {
     request_id: String,
     username: String,
@@ -179,7 +179,7 @@ struct BankSession {
     token: String,
     /// The existing login that this session refreshes, if any.
     login_id: Option<String>,
-    /// Whether a new login is stored. This is the value of `Save` in the request.
+    /// Whether to store a new login, as requested with `Save`.
     save: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `GenerateAuthorizeToken`: issues an authorize token for the secret key (C1-C4).
+//! `GenerateAuthorizeToken`: issues an authorize token in exchange for the secret key (C1-C4).
 
 use hyper::{StatusCode, header};
 use serde_json::json;
@@ -40,7 +40,7 @@ fn violated_header_rule(call: &Call) -> Option<&'static str> {
 /// Returns whether the client accepts JSON (RFC 9110, section 12.5.1).
 ///
 /// A missing or empty `Accept` header accepts everything. Several `Accept` headers are combined
-/// into one list. The most specific range that includes JSON takes precedence.
+/// into one list. The most specific media range that includes JSON takes precedence.
 fn accepts_json(call: &Call) -> bool {
     let lines = call.headers.get_all(header::ACCEPT).iter();
     let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();

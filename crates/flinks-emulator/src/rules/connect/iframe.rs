@@ -127,7 +127,7 @@ impl Iframe {
 }
 
 impl Stage {
-    /// Returns the name of the step in this stage's form.
+    /// Returns the name of the step that the form of this stage contains.
     fn step(&self) -> String {
         match self {
             Self::Choosing => "institution".to_owned(),

@@ -14,7 +14,7 @@ use crate::http::{Call, Reply};
 use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, fake_id};
 
-/// The scope for app management, which the grant `client_credentials` uses (O1).
+/// The scope for app management, which the `client_credentials` grant uses (O1).
 const CLIENT_SCOPE: &str = "client:admin";
 
 const INVALID_CODE: Refusal =
@@ -26,8 +26,8 @@ const UNSUPPORTED_GRANT_TYPE: Refusal = Refusal::new(
     "The authorization grant type is not supported by the authorization server.",
 );
 
-/// The fields of a token request. Each is paired with the only grant it belongs to, or with `None`
-/// if all grants use it.
+/// The fields of a token request. Each field is paired with the grant that it belongs to, or with
+/// `None` if all grants use it.
 const FIELDS: [(&str, Option<&str>); 7] = [
     ("client_id", None),
     ("client_secret", None),
@@ -68,11 +68,11 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
         let is_accepted_scope =
             name == "scope" && grant_type == "refresh_token" && state.config.outbound.accept_scope_on_refresh;
         if owner != grant_type && body.get(name).is_some() && !is_accepted_scope {
-            return Err(Refusal::invalid_request(format!("{name} belongs to the grant {owner}, not to {grant_type}.")));
+            return Err(Refusal::invalid_request(format!("{name} belongs to the {owner} grant, not to {grant_type}.")));
         }
     }
     let field = |name| {
-        let missing = || Refusal::invalid_request(format!("{name} is missing: the grant {grant_type} requires it."));
+        let missing = || Refusal::invalid_request(format!("{name} is missing: the {grant_type} grant requires it."));
         body.text(name).ok_or_else(missing)
     };
     match grant_type {
@@ -113,8 +113,8 @@ fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_ur
     Ok(issue_access_token(state, call, subject, Some(refresh_token)))
 }
 
-/// Issues an access token for a refresh token and restarts the refresh token's idle time. The
-/// refresh token is replaced only if rotation is enabled in the configuration (O5).
+/// Issues an access token in exchange for a refresh token and restarts the idle time of the refresh
+/// token. The refresh token is replaced only if rotation is enabled in the configuration (O5).
 fn refresh(state: &mut EmulatorState, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let expires_at = now.saturating_add(Duration::from_secs(idle_seconds(state)));
@@ -166,8 +166,9 @@ fn issue_access_token(
     }
 }
 
-/// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so its key id and its
-/// signature start with it instead. The signature cannot be verified with any key.
+/// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so the prefix is at
+/// the start of the key id and of the signature instead. The signature cannot be verified with any
+/// key.
 fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": "emu_nobody"});
