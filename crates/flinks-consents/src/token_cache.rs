@@ -1,8 +1,8 @@
 //! The state of one shared access token in this process: the token, its invalidations, and the
 //! back-off after a failure. (O3, O4)
 //!
-//! Readers load the token without a lock. The lock of the single flight protects everything that
-//! changes together with the token.
+//! Readers load the token without a lock. The single-flight lock protects everything that changes
+//! together with the token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::error::ConsentError;
 use crate::single_flight::{Entry, Leader, SingleFlight, Waiter};
 use crate::token_id::TokenId;
 
-/// The requirement of a caller.
+/// The result that a caller needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// A valid token from the cache, from the store or from a refresh.
@@ -61,9 +61,9 @@ struct Control {
     /// The earliest start time of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
-    /// The last token that was rejected right after the previous token had been rejected. This
-    /// token is nevertheless kept until the given time on the monotonic clock.
-    rejected_replay: Option<(TokenId, Duration)>,
+    /// Until when a rejected token is kept, on the monotonic clock. See
+    /// [`reject`](TokenCache::reject).
+    keep_rejected_until: Duration,
 }
 
 struct Failure {
@@ -75,7 +75,7 @@ struct Failure {
 /// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
 /// no lifetime can cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a token is kept if it is rejected right after the previous token was rejected. A server
+/// How long a server's rejections do not replace a token again after they have replaced one. A server
 /// that rejects every token therefore causes at most one refresh per minute.
 const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
@@ -143,42 +143,43 @@ impl TokenCache {
     /// Invalidates a token that a server has refused. If a new token has already replaced it, the
     /// new token stays in the cache.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
-        // This is more than the number of tokens that this process can have returned since the last
-        // refresh.
-        const MAX_INVALIDATED: usize = 16;
         let id = TokenId::from_token(token);
-        self.flight.with_state(|control| {
-            if self.current().is_some_and(|current| current.id != id) {
-                return;
-            }
-            self.current.store(None);
-            control.invalidated_until = clock.monotonic().saturating_add(LONGEST_LIFETIME);
-            if !control.invalidated.contains(&id) {
-                control.invalidated.truncate(MAX_INVALIDATED.saturating_sub(1));
-                control.invalidated.insert(0, id);
-            }
-        });
+        self.flight.with_state(|control| self.invalidate_id(control, id, clock.monotonic()));
     }
 
-    /// Invalidates a token that a server has rejected, unless other tokens would be rejected as well.
-    /// Returns whether another token may be accepted.
+    fn invalidate_id(&self, control: &mut Control, id: TokenId, now: Duration) {
+        // More tokens than this process can have handed out since the last refresh.
+        const MAX_INVALIDATED: usize = 16;
+        if self.current().is_some_and(|current| current.id != id) {
+            return;
+        }
+        self.current.store(None);
+        control.invalidated_until = now.saturating_add(LONGEST_LIFETIME);
+        if !control.invalidated.contains(&id) {
+            control.invalidated.truncate(MAX_INVALIDATED.saturating_sub(1));
+            control.invalidated.insert(0, id);
+        }
+    }
+
+    /// Invalidates a token that a server has rejected, unless rejections have already replaced a
+    /// token within the last minute. In that case, the rejection does not depend on the token.
+    ///
+    /// Returns whether the request may be sent again, because its token was replaced or will be.
     pub(crate) fn reject(&self, token: &AccessToken, clock: &dyn Clock) -> bool {
         let id = TokenId::from_token(token);
         let now = clock.monotonic();
-        let is_kept = self.flight.with_state(|control| {
-            control.rejected_replay.is_some_and(|(rejected, until)| rejected == id && now < until)
-        });
-        if !is_kept {
-            self.invalidate(token, clock);
-        }
-        !is_kept
-    }
-
-    /// Records that a server has rejected a token right after it rejected the previous one, which
-    /// shows that the rejection does not depend on the token.
-    pub(crate) fn reject_replay(&self, token: &AccessToken, clock: &dyn Clock) {
-        let until = clock.monotonic().saturating_add(KEEP_REJECTED);
-        self.flight.with_state(|control| control.rejected_replay = Some((TokenId::from_token(token), until)));
+        self.flight.with_state(|control| {
+            let is_replaced = self.current().is_some_and(|current| current.id != id);
+            if is_replaced || control.invalidated.contains(&id) {
+                return true;
+            }
+            if now < control.keep_rejected_until {
+                return false;
+            }
+            control.keep_rejected_until = now.saturating_add(KEEP_REJECTED);
+            self.invalidate_id(control, id, now);
+            true
+        })
     }
 
     pub(crate) fn is_invalidated(&self, id: TokenId) -> bool {
@@ -214,7 +215,9 @@ impl TokenCache {
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {
-            now < control.next_refresh_at || (!control.invalidated.is_empty() && now < control.invalidated_until)
+            now < control.next_refresh_at
+                || now < control.keep_rejected_until
+                || (!control.invalidated.is_empty() && now < control.invalidated_until)
         })
     }
 
@@ -248,7 +251,7 @@ impl TokenCache {
         }
     }
 
-    /// Gives up the in-flight fetch, so that the next caller starts another one.
+    /// Abandons the in-flight fetch, so that the next caller starts another one.
     pub(crate) fn give_up(&self, waiter: &Waiter<Outcome>) {
         self.flight.give_up(waiter);
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks::{Clock as _, ManualClock, Settings};
 use flinks_consents::KeepAlive;
-use flinks_consents::store::testing::{FaultyStore, StoreFault};
+use flinks_consents::store::testing::{FaultyStore, StoreFault, StoreOperation};
 use flinks_consents::{ConsentId, Consents, MemoryStore};
 use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, OUTBOUND_REFRESH_TOKEN};
 use flinks_emulator::{Emulator, Fault, Operation};
@@ -133,4 +133,46 @@ async fn o5_repeated_runs_wait_for_the_interval_or_back_off_after_a_failure() {
     assert!(waits[1] <= Duration::from_secs(1), "{waits:?}");
     assert!(waits[3] >= Duration::from_secs(2), "{waits:?}");
     assert!(waits[3] <= Duration::from_secs(4), "{waits:?}");
+}
+
+#[tokio::test]
+async fn o5_run_that_leaves_a_pending_write_is_repeated_soon() {
+    let flinks = Emulator::start().await.unwrap();
+    flinks.configure(|config| config.outbound.rotate_refresh_tokens = true);
+    let clock = ManualClock::new();
+    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+    let settings = Settings::new().clock(clock.clone());
+    let client = Client::builder(flinks.base_url().parse().unwrap(), credentials).settings(&settings).build().unwrap();
+    let store = FaultyStore::new(MemoryStore::new());
+    let consents = Consents::builder(client).store(store.clone()).build();
+    let id: ConsentId = "user-7".parse().unwrap();
+    let refreshed_at = clock.wall() - DAY * 25;
+    consents.import(&id, RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap(), refreshed_at).await.unwrap();
+
+    let (sender, mut runs) = tokio::sync::mpsc::unbounded_channel();
+    let worker = KeepAlive::new(consents, store.clone()).on_run({
+        let (clock, store) = (clock.clone(), store.clone());
+        move |result| {
+            clock.take_sleeps();
+            store.clear_faults();
+            sender.send(result.as_ref().unwrap().unstored.is_some()).unwrap();
+        }
+    });
+    // The first write acquires the lease. The next two store the new refresh token.
+    for nth in [2, 3] {
+        store.fail_nth(StoreOperation::CompareAndSwap, nth, StoreFault::unavailable());
+    }
+    let worker = tokio::spawn(async move { worker.run_every(DAY).await });
+    for (is_unstored, longest) in [(true, Duration::from_secs(1)), (false, DAY)] {
+        assert_eq!(runs.recv().await.unwrap(), is_unstored);
+        let wait = loop {
+            match clock.take_sleeps().first() {
+                Some(wait) => break *wait,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert!(wait <= longest, "{wait:?}");
+        clock.advance(wait);
+    }
+    worker.abort();
 }

@@ -106,7 +106,7 @@ async fn secure(mut response: Response) -> Response {
     headers.insert(
         "content-security-policy",
         HeaderValue::from_static(
-            "script-src 'self'; style-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'self'",
+            "default-src 'self'; frame-src http: https:; img-src data:; base-uri 'none'; frame-ancestors 'self'",
         ),
     );
     response

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
@@ -15,6 +14,7 @@ use flinks_consents::flinks::pay::{self, Cents, Customer, NewSession};
 use flinks_consents::flinks::{Started, outbound};
 use flinks_consents::keep_alive::WorkLeases;
 use flinks_consents::{Consent, ConsentError, ConsentId, Consents, KeepAlive, OwnerId, Replaced};
+use futures_util::FutureExt as _;
 use maud::Markup;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -73,6 +73,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/consents/{bank}/revoke", post(revoke_consent))
 }
 
+/// A real application takes the reference and the amount from an order that it has stored, not from
+/// the form.
 #[derive(Deserialize)]
 struct Payment {
     reference: String,
@@ -95,21 +97,24 @@ async fn show_widget(State(app): Shared, visitor: Visitor) -> Reply<Markup> {
     Ok(pages::widget(&started.url))
 }
 
-/// Connects the login with which the user returns. The pending landing in the session rejects a
-/// landing that this session did not start, and `/Authorize` confirms the login id.
+/// Connects the bank login whose id is in the query. `verify_landing` rejects the query if this
+/// session did not open the widget, and `/Authorize` confirms the login id.
 async fn finish_widget(State(app): Shared, visitor: Visitor, RawQuery(query): RawQuery) -> Reply<Redirect> {
     let pending = visitor.take("landing").await?;
     let landing = app.connect.verify_landing(pending, &query.unwrap_or_default())?;
     let token = app.connect.generate_authorize_token().await?;
     let Outcome::Complete(bank) = app.connect.authorize(token, &landing.login_id.authorize()).await? else {
-        return Err(Failure::new(StatusCode::CONFLICT, "Please log in to your bank again."));
+        return Err(Failure(StatusCode::CONFLICT, "Please log in to your bank again.", None));
     };
     let login_id = landing.login_id.confirm(&bank)?;
     let mut logins = app.logins.lock().unwrap_or_else(PoisonError::into_inner);
-    if logins.iter().any(|(user, known)| *known == login_id && *user != visitor.user) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "This bank login belongs to another user."));
+    match logins.iter().find(|(_, known)| *known == login_id) {
+        Some((user, _)) if *user != visitor.user => {
+            return Err(Failure(StatusCode::FORBIDDEN, "This bank login belongs to another user.", None));
+        }
+        Some(_) => {}
+        None => logins.push((visitor.user, login_id)),
     }
-    logins.push((visitor.user, login_id));
     Ok(Redirect::to("/"))
 }
 
@@ -135,12 +140,17 @@ async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): R
 async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Markup> {
     let url = format!("{}/api/fdx/5/accounts", app.consents.client().base_url());
     let request = |authorization| app.http.get(&url).header("Authorization", authorization).send();
-    let is_rejected = |response: &reqwest::Result<reqwest::Response>| {
-        response.as_ref().is_ok_and(|response| response.status() == 401)
-    };
-    let response = app.consent(&visitor, &bank)?.send(request, is_rejected).await?;
-    let response = response.and_then(reqwest::Response::error_for_status).map_err(|_| UNAVAILABLE)?;
-    Ok(pages::accounts(&bank, &response.json().await.map_err(|_| UNAVAILABLE)?))
+    let consent = app.consent(&visitor, &bank)?;
+    let response =
+        consent.send(request, |response| matches!(response, Ok(response) if response.status() == 401)).await?;
+    let response = response.and_then(reqwest::Response::error_for_status).map_err(data_error)?;
+    Ok(pages::accounts(&bank, &response.json().await.map_err(data_error)?))
+}
+
+/// Logs an error of the Open Banking API, without its URL.
+fn data_error(error: reqwest::Error) -> Failure {
+    tracing::warn!("{}", error.without_url());
+    UNAVAILABLE
 }
 
 async fn revoke_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Redirect> {
@@ -149,33 +159,24 @@ async fn revoke_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<S
 }
 
 /// A page that shows an error and what the user can do about it.
-pub(crate) struct Failure {
-    status: StatusCode,
-    text: &'static str,
-    retry_after: Option<Duration>,
-}
+pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str, pub(crate) Option<Duration>);
 
-impl Failure {
-    pub(crate) const fn new(status: StatusCode, text: &'static str) -> Self {
-        Self { status, text, retry_after: None }
-    }
-}
-
-/// The response depends on the advice that the error contains.
+/// Chooses the status and the text of the response according to the error's advice.
 impl<E: Into<ConsentError>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
         // The message contains no secret. Flinks support needs the correlation id.
         tracing::warn!(correlation_id = error.correlation_id(), "{error}");
         let advice = error.advice();
-        Self { status: advice.http_status(), text: pages::text(advice), retry_after: error.retry_after() }
+        Self(advice.http_status(), pages::text(advice), error.retry_after())
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let retry_after = self.retry_after.map(|wait| [(RETRY_AFTER, wait.as_secs().max(1).to_string())]);
-        (self.status, retry_after, pages::failure(self.text)).into_response()
+        let Self(status, text, wait) = self;
+        let retry_after = wait.map(|wait| [("Retry-After", wait.as_secs().max(1).to_string())]);
+        (status, retry_after, pages::failure(text)).into_response()
     }
 }
 
@@ -185,19 +186,21 @@ impl IntoResponse for Failure {
 /// # Errors
 ///
 /// Returns an error if the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    app: Arc<App>,
-    router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let keep_alive = app.keep_alive.clone();
-    let keep_alive = tokio::spawn(async move { keep_alive.run_every(Duration::from_secs(60 * 60)).await });
-    axum::serve(listener, router).with_graceful_shutdown(stop).await?;
-    keep_alive.abort();
+pub async fn serve<S>(listener: TcpListener, app: Arc<App>, router: Router, stop: S) -> std::io::Result<()>
+where
+    S: Future<Output = ()> + Send + 'static,
+{
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.map(|()| drop(stopping)));
+    let served = tokio::select! {
+        served = server.into_future() => served,
+        never = app.keep_alive.run_every(Duration::from_secs(60 * 60)) => match never {},
+        // A client that sends slowly must not prevent the shutdown.
+        () = stopped.then(|_| tokio::time::sleep(Duration::from_secs(10))) => Ok(()),
+    };
     // Longer than one call to Flinks and two calls to the store.
     if let Err(unfinished) = app.consents.shutdown(Duration::from_secs(45)).await {
         tracing::error!("{unfinished}");
     }
-    Ok(())
+    served
 }

@@ -17,7 +17,7 @@ pub(crate) struct Visitor {
     session: Session,
 }
 
-pub(crate) const UNAVAILABLE: Failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Please try again later.");
+pub(crate) const UNAVAILABLE: Failure = Failure(StatusCode::SERVICE_UNAVAILABLE, "Please try again later.", None);
 
 impl Visitor {
     /// Keeps a pending authorization until the user returns.
@@ -25,10 +25,13 @@ impl Visitor {
         self.session.insert(name, pending).await.map_err(|_| UNAVAILABLE)
     }
 
-    /// Takes a pending authorization out of the session, so that it can be used only once.
+    /// Takes a pending authorization out of the session, so that it is used once. Without the call
+    /// to `save`, the session would keep it if this request fails. A session store that several
+    /// processes share also needs a way to take a value atomically.
     pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;
-        pending.ok_or(Failure::new(StatusCode::CONFLICT, "Please start again."))
+        self.session.save().await.map_err(|_| UNAVAILABLE)?;
+        pending.ok_or(Failure(StatusCode::CONFLICT, "Please start again.", None))
     }
 }
 

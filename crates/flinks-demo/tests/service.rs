@@ -1,5 +1,5 @@
 //! Tests the service against the emulator, with the requests that a browser would send. Also tests
-//! the shutdown of the service with in-flight requests.
+//! how the service shuts down while requests are in flight.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -158,6 +158,19 @@ async fn forged_landing_is_refused() {
 }
 
 #[tokio::test]
+async fn pending_landing_is_used_once_even_if_the_request_fails() {
+    let service = Service::start().await;
+    let cookie = service.cookie().await;
+    let page = text(service.get("/banks/connect", &cookie)).await;
+    let state = page.split("state%3D").nth(1).unwrap().split("&amp;").next().unwrap();
+    let landing = format!("/banks/finish?loginId=00000000-0000-4000-8000-00000000f0f0&institution=Bank&state={state}");
+    service.emulated.emulator.fail_next(Operation::ConnectAuthorize, Fault::status(503));
+    assert!(status(service.get(&landing, &cookie)).await.is_server_error());
+    assert_eq!(status(service.get(&landing, &cookie)).await, StatusCode::CONFLICT);
+    assert_eq!(service.emulated.emulator.count(Operation::ConnectAuthorize), 1);
+}
+
+#[tokio::test]
 async fn request_in_flight_gets_its_response_before_shutdown() {
     let service = Service::start().await;
     let cookie = service.cookie().await;
@@ -173,13 +186,22 @@ async fn request_in_flight_gets_its_response_before_shutdown() {
 
 #[tokio::test]
 async fn metrics_show_calls_and_refreshes() {
+    // The other tests in this process use the same metrics, so only the differences count.
+    let count = |metrics: &str, series: &str| -> u64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+        line.map_or(0, |value| value.trim().parse().unwrap())
+    };
+    let exchanges = r#"flinks_call_duration_seconds_count{product="outbound",operation="exchangeCode",outcome="ok"}"#;
+    let refreshes = r#"flinks_refreshes_total{source="consent",outcome="refreshed"}"#;
     let service = Service::start().await;
+    let before = text(service.get("/metrics", "")).await;
     let cookie = service.cookie().await;
     let back = service.start_consent(&cookie).await;
     assert_eq!(status(service.get(&back, &cookie)).await, StatusCode::SEE_OTHER);
+    service.emulated.advance(Duration::from_secs(3600));
     assert_eq!(status(service.get("/consents/1000/accounts", &cookie)).await, StatusCode::OK);
-    let metrics = text(service.get("/metrics", "")).await;
-    let exchange = r#"flinks_call_duration_seconds_count{product="outbound",operation="exchangeCode",outcome="ok"}"#;
-    assert!(metrics.contains(exchange), "{metrics}");
-    assert!(metrics.contains("flinks_store_call_duration_seconds_bucket"), "{metrics}");
+    let after = text(service.get("/metrics", "")).await;
+    assert!(count(&after, exchanges) > count(&before, exchanges), "{after}");
+    assert!(count(&after, refreshes) > count(&before, refreshes), "{after}");
+    assert!(after.contains("flinks_store_call_duration_seconds_bucket"), "{after}");
 }

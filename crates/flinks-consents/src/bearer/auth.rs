@@ -1,4 +1,4 @@
-//! The settings that are common to the middleware for all HTTP clients.
+//! The middleware settings that are common to all HTTP clients.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use super::TokenSource;
 /// - A request with a non-idempotent method, such as POST, is not sent again, unless
 ///   [`replay_non_idempotent`](Self::replay_non_idempotent) allows it. A request whose body cannot
 ///   be cloned, such as a stream, is never sent again. In both cases, the rejected token is
-///   invalidated, so the next request gets another one.
+///   invalidated, so the next request uses another token.
 ///
 /// With the `reqwest-middleware-0_5` feature, this type is a `reqwest_middleware::Middleware`. With
 /// the `tower` feature, [`layer`](Self::layer) returns a `tower_layer::Layer`.
@@ -35,7 +35,7 @@ pub struct BearerAuth<S> {
 }
 
 impl<S: TokenSource> BearerAuth<S> {
-    /// Creates the middleware for the API at `base_url`, with the tokens of a
+    /// Creates the middleware for the API at `base_url`, with tokens from a
     /// [`Consent`](crate::Consent) or an [`AppTokenSource`](crate::AppTokenSource).
     ///
     /// Like every [`BaseUrl`], the URL uses `https`, or `http` to a loopback address.
@@ -45,7 +45,7 @@ impl<S: TokenSource> BearerAuth<S> {
     }
 
     /// Sets whether a 403 is treated like a 401. The default is `false`, because a 403 usually
-    /// means that the token is valid and lacks a permission.
+    /// means that the token is valid but lacks a permission.
     pub fn replay_on_forbidden(mut self, is_enabled: bool) -> Self {
         self.rejects_with_403 = is_enabled;
         self
@@ -53,7 +53,8 @@ impl<S: TokenSource> BearerAuth<S> {
 
     /// Sets whether requests with a non-idempotent method, such as POST, are sent again after a
     /// rejection. The default is `false`. Enable this only if the API never processes a request
-    /// that it rejects with 401.
+    /// that it rejects. With [`replay_on_forbidden`](Self::replay_on_forbidden), that includes a
+    /// 403.
     pub fn replay_non_idempotent(mut self, is_enabled: bool) -> Self {
         self.replays_non_idempotent = is_enabled;
         self

@@ -12,9 +12,9 @@
 //!              get another token ─► send ─► return the response, also if it is a rejection
 //! ```
 //!
-//! If the second token is rejected as well, the rejection does not depend on the token. That token
-//! therefore stays valid for a minute, so that a permanent rejection does not cause a refresh for
-//! each request.
+//! A rejection replaces a token at most once per minute. If the next token is rejected within that
+//! minute too, the rejection does not depend on the token, so the rejection is returned and nothing
+//! is refreshed.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;
@@ -52,9 +52,6 @@ mod sealed {
 
         /// Invalidates a rejected token. Returns `true` if the server may accept another token.
         fn reject(&self, token: &AccessToken) -> bool;
-
-        /// Records that the second token of a request was rejected, like the first one.
-        fn reject_replay(&self, token: &AccessToken);
     }
 
     impl<S: Source + std::fmt::Debug> Tokens for S {
@@ -65,14 +62,10 @@ mod sealed {
         fn reject(&self, token: &AccessToken) -> bool {
             self.cache().reject(token, self.clock().as_ref())
         }
-
-        fn reject_replay(&self, token: &AccessToken) {
-            self.cache().reject_replay(token, self.clock().as_ref());
-        }
     }
 }
 
-/// Sends the requests of one HTTP client.
+/// Sends requests with one HTTP client.
 pub(crate) trait Exchange {
     type Request;
     type Response;
@@ -100,11 +93,7 @@ pub(crate) async fn send<E: Exchange>(
     // Frees the connection for the second request.
     drop(response);
     let token = source.token().await?;
-    let response = exchange.send(replay, token.authorization()).await;
-    if exchange.is_rejected(&response) {
-        source.reject_replay(&token);
-    }
-    Ok(response)
+    Ok(exchange.send(replay, token.authorization()).await)
 }
 
 /// The closures of [`Consent::send`].
@@ -136,15 +125,22 @@ impl Consent {
     /// `is_rejected` returns `true` for its result, for example because the API responded with 401.
     ///
     /// `request` receives the value of the `Authorization` header, which is marked as sensitive. It
-    /// runs at most twice. A rejected token is [invalidated](Self::invalidate). If the second token
-    /// is rejected as well, its result is returned, and requests are not repeated for a minute.
+    /// runs at most twice. A rejected token is [invalidated](Self::invalidate), at most once per
+    /// minute: if the next token is rejected within that minute too, its result is returned, because
+    /// the rejection does not depend on the token.
+    ///
+    /// The request may have any method. `is_rejected` must therefore return `true` only for a
+    /// response that proves that the API did not process the request, such as a 401, and never for
+    /// a lost response. Disable redirects in the HTTP client, so that the response cannot come from
+    /// another server.
     ///
     /// This works with any HTTP client. [`BearerAuth`](crate::BearerAuth) is the middleware for
     /// `reqwest-middleware` and `tower`.
     ///
     /// ```no_run
     /// # use flinks_consents::{Consent, ConsentError};
-    /// # async fn example(consent: Consent, http: reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(consent: Consent) -> Result<(), Box<dyn std::error::Error>> {
+    /// let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
     /// let response = consent
     ///     .send(
     ///         |authorization| http.get("https://api.example/accounts").header("Authorization", authorization).send(),
@@ -157,14 +153,14 @@ impl Consent {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`access_token`](Self::access_token), including when the first token
-    /// was rejected and no other token is available. The result of the request is returned
+    /// Returns the same errors as [`access_token`](Self::access_token), including when the first
+    /// token was rejected and no other token is available. The result of the request is returned
     /// unchanged.
     ///
     /// # Cancel safety
     ///
-    /// If the caller is cancelled, the request is cancelled with it. A refresh still completes and
-    /// its result is stored.
+    /// If the caller is cancelled, the request is cancelled with it. An in-flight refresh still
+    /// completes, and its result is stored.
     pub async fn send<T, F>(
         &self,
         request: impl FnMut(HeaderValue) -> F,
@@ -184,12 +180,12 @@ impl AppTokenSource {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`access_token`](Self::access_token).
+    /// Returns the same errors as [`access_token`](Self::access_token).
     ///
     /// # Cancel safety
     ///
-    /// If the caller is cancelled, the request is cancelled with it. A request for a token still
-    /// completes and its result is cached.
+    /// If the caller is cancelled, the request is cancelled with it. An in-flight request for a
+    /// token still completes, and its result is cached.
     pub async fn send<T, F>(
         &self,
         request: impl FnMut(HeaderValue) -> F,

@@ -9,7 +9,7 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 
 use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 
-/// Adds the token in a chain of `reqwest-middleware`.
+/// Adds the token to each request in a `reqwest-middleware` chain.
 ///
 /// ```no_run
 /// # use flinks_consents::{BearerAuth, Consent, ConsentError};
@@ -33,7 +33,8 @@ use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 /// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
 ///
 /// reqwest follows redirects below this middleware and removes the token from a redirect to another
-/// host or port. A rejection that comes from another origin does not invalidate the token.
+/// host or port. A rejection that comes from another origin does not invalidate the token. Neither
+/// does a response without a URL, which a mock or a cache below this middleware can return.
 #[async_trait]
 impl<S: TokenSource> Middleware for BearerAuth<S> {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

@@ -11,10 +11,12 @@ mod worker;
 
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flinks::backoff;
+use futures_util::FutureExt as _;
 
 use crate::consents::Consents;
 use crate::store::{ConsentId, StoreError};
@@ -55,7 +57,7 @@ pub struct KeepAlive {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// The default for [`KeepAlive::within`]. This leaves enough time to survive an outage of almost a
+/// The default for [`KeepAlive::within`]. With this value, a consent survives an outage of almost a
 /// week.
 const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The maximum for [`KeepAlive::within`]. If the value were 30 days, a consent would be due again
@@ -115,7 +117,7 @@ impl KeepAlive {
     /// consent is treated as reported.
     ///
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
-    /// [`FileStore`](crate::FileStore), do not record which ended consents were
+    /// [`FileStore`](crate::FileStore), do not track which ends have been
     /// [reported](WorkLeases::ended_in). With such a store, each worker reports only the consents
     /// whose end it has detected itself. [O6](flinks::rules)
     #[must_use]
@@ -142,11 +144,11 @@ impl KeepAlive {
     /// Calls [`run_once`](Self::run_once) now, and then again whenever `interval` has passed since
     /// the last run ended. An hour is a good interval, and the minimum is one second.
     ///
-    /// After a run that failed or stopped early, the next run starts after a delay of between one
-    /// second and one minute, or after `interval` if that is shorter. The result of each run is
-    /// logged and passed to the [`on_run`](Self::on_run) callback.
+    /// If a run fails, stops early or leaves a pending write, the next run starts after at most one
+    /// minute, or after `interval` if that is shorter. The result of each run is logged and passed to
+    /// the [`on_run`](Self::on_run) callback. A panic in the store is treated as a failed run.
     ///
-    /// This method never returns. Spawn it as a task, and abort the task to stop the worker.
+    /// This method never returns. Spawn a task for it, and abort the task to stop the worker.
     ///
     /// # Cancel safety
     ///
@@ -155,8 +157,10 @@ impl KeepAlive {
         let interval = interval.max(Duration::from_secs(1));
         let mut failures = 0_u32;
         loop {
-            let result = self.run_once().await;
-            let is_complete = result.as_ref().is_ok_and(|summary| summary.stopped.is_none());
+            let run = AssertUnwindSafe(self.run_once()).catch_unwind();
+            let result = run.await.unwrap_or_else(|_| Err(StoreError::unavailable("panicked")));
+            let is_complete =
+                result.as_ref().is_ok_and(|summary| summary.stopped.is_none() && summary.unstored.is_none());
             match &result {
                 Ok(summary) if is_complete => tracing::info!("keep-alive run: {summary}"),
                 Ok(summary) => tracing::warn!("keep-alive run: {summary}"),
@@ -176,8 +180,8 @@ impl KeepAlive {
     /// cannot be stored exists only in this process: see [`Summary::unstored`].
     ///
     /// Suspected consents are refreshed after all others. The run [stops](Summary::stopped) early
-    /// if the server fails, or if a gateway seems to refuse the refreshes. A run that stops early
-    /// does not call [`on_ended`](Self::on_ended). [O6]
+    /// if the server fails, or if a gateway seems to be refusing the refreshes. A run that stops
+    /// early does not call [`on_ended`](Self::on_ended). [O6]
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 //! Tests requests that are sent with the token of a consent, in each of the three forms: a closure,
-//! the middleware of `reqwest-middleware`, and the layer of `tower`. (O4, O6)
+//! the `reqwest-middleware` middleware, and the `tower` layer. (O4, O6)
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -166,17 +166,63 @@ async fn o4_request_without_idempotent_method_is_replayed_only_on_request() {
 }
 
 #[tokio::test]
+async fn o4_permanent_rejection_of_posts_causes_one_refresh_per_minute() {
+    const SESSIONS: Operation = Operation::PayInitiateSession;
+    for form in [Form::middleware, Form::tower] {
+        let (setup, consent) = with_token().await;
+        let form = form(auth(&setup, &consent));
+        setup.emulator.fail_always(SESSIONS, Fault::status(401));
+        let url = format!("{}/api/v1/sessions/initiate", setup.emulator.base_url());
+        for _ in 0..20 {
+            assert_eq!(form.send("POST", &url).await.unwrap(), StatusCode::UNAUTHORIZED, "{}", form.name());
+            setup.advance(2 * SECOND);
+        }
+        assert_eq!(setup.token_requests(), 2, "{}", form.name());
+        assert_eq!(setup.emulator.count(SESSIONS), 20, "{}", form.name());
+    }
+}
+
+#[tokio::test]
+async fn o4_concurrent_permanent_rejections_cause_one_refresh() {
+    let (setup, consent) = with_token().await;
+    let is_rejected = |_: &()| true;
+    let all_sent = Arc::new(Barrier::new(100));
+    for _ in 0..3 {
+        let calls = (0..100).map(|_| {
+            let (consent, all_sent) = (consent.clone(), Arc::clone(&all_sent));
+            tokio::spawn(async move {
+                let mut attempt = 0;
+                let request = |_| {
+                    attempt += 1;
+                    let waits = (attempt == 1).then(|| Arc::clone(&all_sent));
+                    async move {
+                        if let Some(all_sent) = waits {
+                            all_sent.wait().await;
+                        }
+                    }
+                };
+                consent.send(request, is_rejected).await.unwrap();
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            call.await.unwrap();
+        }
+        setup.advance(5 * SECOND);
+    }
+    assert_eq!(setup.token_requests(), 2);
+}
+
+#[tokio::test]
 async fn o4_forbidden_request_is_replayed_only_by_option() {
     let (setup, consent) = with_token().await;
     let url = accounts(&setup.emulator);
     for form in [Form::middleware, Form::tower] {
-        let form_of = |auth| form(auth);
         setup.emulator.fail_next(ACCOUNTS, Fault::status(403));
-        let usual = form_of(auth(&setup, &consent));
+        let usual = form(auth(&setup, &consent));
         assert_eq!(usual.get(&url).await, StatusCode::FORBIDDEN, "{}", usual.name());
-        setup.advance(SECOND);
+        setup.advance(MINUTE);
         setup.emulator.fail_next(ACCOUNTS, Fault::status(403));
-        let with_option = form_of(auth(&setup, &consent).replay_on_forbidden(true));
+        let with_option = form(auth(&setup, &consent).replay_on_forbidden(true));
         assert_eq!(with_option.get(&url).await, StatusCode::OK, "{}", with_option.name());
     }
     assert_eq!(setup.token_requests(), 3, "one token, and one refresh for each option");
@@ -235,7 +281,7 @@ async fn o4_request_with_a_stream_as_its_body_is_not_replayed() {
     let http = reqwest_middleware::ClientBuilder::new(http_client()).with(auth(&setup, &consent)).build();
     let stream = reqwest::Body::wrap(Full::<Bytes>::from("{}"));
     assert_eq!(http.get(&url).body(stream).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
-    setup.advance(SECOND);
+    setup.advance(MINUTE);
     let layer = auth(&setup, &consent).layer_with(|_: &Full<Bytes>| None);
     let service = Form::Tower(layer.layer(HyperClient::builder(TokioExecutor::new()).build_http()));
     assert_eq!(service.get(&url).await, StatusCode::UNAUTHORIZED);

@@ -1,5 +1,5 @@
-//! The HTML of the pages. They work without JavaScript, with two exceptions: the landing page of
-//! the widget cannot continue outside its iframe, and the token list does not update itself.
+//! The HTML of the pages. They work without JavaScript, with two exceptions: the widget's landing
+//! page cannot pass its query to the next page, and the token list is not updated automatically.
 
 mod tokens;
 
@@ -16,7 +16,7 @@ use crate::emulated::Emulated;
 
 pub(crate) use self::tokens::tokens;
 
-/// Returns the routes of the style sheet and the script.
+/// Returns the routes for the style sheet and the script.
 pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
     const STYLE: &str = include_str!("style.css");
     const SCRIPT: &str = include_str!("script.js");
@@ -138,8 +138,8 @@ pub(crate) fn widget(url: &WidgetUrl) -> Markup {
 }
 
 /// The widget's landing page, which the browser shows in the iframe. Its link opens the next page,
-/// with the same query, in the whole window. There, the browser sends the session cookie, which it
-/// might not do in an iframe.
+/// with the same query, in the whole window. With that request, the browser sends the session
+/// cookie, which it might not do in an iframe.
 pub(crate) fn landing() -> Markup {
     document("Connecting", &html! { p { a #finish href="/banks/finish" target="_top" { "Continue" } } })
 }
@@ -180,7 +180,7 @@ pub(crate) fn failure(text: &str) -> Markup {
     document("Error", &content)
 }
 
-/// Returns a text that explains what the user can do after an error.
+/// Returns a message that explains what the user can do after an error.
 pub(crate) fn text(advice: Advice) -> &'static str {
     match advice {
         Advice::FixInput => "Please correct your input.",

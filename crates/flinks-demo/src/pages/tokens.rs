@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::emulated::Emulated;
 
-/// The buttons: the number of seconds by which each button advances the time, and its label.
+/// For each button, the number of seconds by which it advances the time, and its label.
 const STEPS: [(u64, &str); 5] = [
     (60, "+1 minute"),
     (299, "+299 seconds"),

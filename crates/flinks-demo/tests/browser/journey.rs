@@ -23,7 +23,7 @@ pub(crate) enum Input {
     Keyboard,
 }
 
-/// A person at a browser.
+/// A person who uses a browser.
 struct Person {
     browser: Arc<Browser>,
     input: Input,

@@ -1,5 +1,5 @@
-//! Tests the application in a real browser, on a wide and on a narrow screen, in light and dark
-//! mode, with the mouse and with the keyboard.
+//! Tests the application in a real browser, on wide and narrow screens, in light and dark mode,
+//! with the mouse and with the keyboard.
 //!
 //! The tests need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on
 //! Debian). If these programs are not installed, the tests print a message and are reported as
