@@ -12,7 +12,7 @@
 //!
 //! | id | trap |
 //! | --- | --- |
-//! | T1 | An inline error schema takes the name of the success schema and loses its fields. |
+//! | T1 | An inline error schema gets the name of the success schema, and the fields of the error schema are lost. |
 //! | T2 | `Accept` and `Content-Type` become arguments alongside the secret key. |
 //! | T3 | Every request has an undocumented `api-version` header. |
 //! | T4 | Generated `Debug` implementations and the errors of progenitor, serde and reqwest print secrets. |
@@ -21,7 +21,7 @@
 //! | T7 | If a response is not JSON, its status is lost. |
 //! | T8 | reqwest can resend a POST request on its own. |
 //! | T9 | A path argument or a base URL can change the target of the request. |
-//! | T10 | If the lifetime is missing, very large, a float or a string, the token is lost or the code panics. |
+//! | T10 | If the token lifetime is missing, very large, a float or a string, the token is lost or the code panics. |
 //! | T11 | reqwest features and proxy settings from other crates affect this client. |
 //! | T12 | Several success bodies cause an assertion failure, and a documented redirect is lost. |
 //! | T13 | Response types are closed: enums, formats and bounds reject new values. |

@@ -50,7 +50,7 @@ enum Command {
         /// The retrieved files
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// The product for files that do not name one
+        /// The product for files that do not name their product
         #[arg(long, value_enum)]
         product: Option<Product>,
         /// The date when the files were retrieved (default: today in UTC)
@@ -91,7 +91,7 @@ enum Command {
     Update {
         /// The retrieved files (default: continue with the documents in openapi/)
         files: Vec<PathBuf>,
-        /// The product for files that do not name one
+        /// The product for files that do not name their product
         #[arg(long, value_enum)]
         product: Option<Product>,
         /// The date when the files were retrieved (default: today in UTC)
@@ -133,7 +133,7 @@ enum Command {
         /// Run fewer rounds and skip the comparable crates and the build benchmarks
         #[arg(long)]
         quick: bool,
-        /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependant (default:
+        /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependent (default:
         /// all)
         names: Vec<String>,
     },
@@ -179,8 +179,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Regenerates one product. If `product` is `None`, regenerates all products and the public item
-/// lists of the hand-written crates.
+/// Regenerates one product. If `product` is `None`, regenerates all products and the lists of
+/// public items of the hand-written crates.
 fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();
     for (product, outcome) in regenerate(root, &products(product), mode) {

@@ -12,7 +12,7 @@ pub enum Product {
 }
 
 impl Product {
-    /// All products, in code generation order.
+    /// All products, in the order of code generation.
     pub const ALL: [Self; 3] = [Self::Pay, Self::Connect, Self::Outbound];
 
     /// Returns the name of the product.
@@ -59,7 +59,7 @@ impl Product {
         self.folder().join("src/generated.rs")
     }
 
-    /// Returns the path of the public item list, relative to the project's root.
+    /// Returns the path of the list of public items, relative to the project's root.
     pub fn public_api(self) -> PathBuf {
         self.folder().join("public-api.txt")
     }

@@ -52,7 +52,7 @@ fn reachable_items_are_listed_by_their_public_names() {
 }
 
 #[test]
-fn only_implementations_visible_to_dependants_are_listed() {
+fn only_implementations_visible_to_dependents_are_listed() {
     let lib = "
         mod private { pub(crate) struct Hidden; pub trait Secretly {} impl Drop for Hidden { fn drop(&mut self) {} } }
         use std::fmt; use private::{Hidden, Secretly};

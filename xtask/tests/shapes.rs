@@ -12,7 +12,7 @@ use xtask::generate::output::Header;
 use xtask::generate::{SecretNames, generate as generate_code};
 
 /// The name of each shape and the parts of its document. Each document has one operation, which is
-/// `POST /x` or a POST to another path.
+/// a POST to `/x` or to another path.
 #[rustfmt::skip]
 const SHAPES: &[(&str, &str)] = &[
     ("fields named like keywords", r#"{"response": {"type": "object", "properties": {"type": {"type": "string"}, "self": {"type": "string"}, "crate": {"type": "string"}, "gen": {"type": "string"}, "2fa": {"type": "string"}, "a-b": {"type": "string"}, "$id": {"type": "string"}}}}"#),

@@ -1,5 +1,5 @@
 //! Checks the code generated from the real documents for the traps T1 to T16, which
-//! `xtask/src/lib.rs` lists. The tests of the product crates cover the traps that are visible over
+//! `xtask/src/lib.rs` lists. The tests of the product crates cover the traps that are visible on
 //! the wire. The tests of each generator stage cover the traps that the stage prevents.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too

@@ -1,5 +1,5 @@
 //! Measures the cost of depending on a crate: the number of crates in the dependency tree, the time
-//! of a clean debug build and the size of a release build.
+//! for a clean debug build and the size of a release build.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     ] {
         let folder = tempfile::tempdir()?;
         fs::create_dir(folder.path().join("src"))?;
-        let manifest = format!("[package]\nname = \"dependant\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{tokio}\n{dependency}\n");
+        let manifest = format!("[package]\nname = \"dependent\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{tokio}\n{dependency}\n");
         fs::write(folder.path().join("Cargo.toml"), manifest)?;
         fs::write(folder.path().join("src/main.rs"), format!("#[tokio::main]\nasync fn main() {{ {uses} }}\n"))?;
         let cargo = |arguments: &[&str]| {
@@ -46,11 +46,11 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         cargo(&["build", "--quiet"])?;
         let seconds = began.elapsed().as_secs_f64();
         cargo(&["build", "--quiet", "--release"])?;
-        let size = fs::metadata(folder.path().join("target/release/dependant"))?.len() as f64 / 1024.0;
-        bench.report.add("a dependant", "crates in the dependency tree, including the crate itself", name, "crates", vec![unique.len() as f64]);
-        bench.report.add("a dependant", "clean debug build", name, "s", vec![seconds]);
-        bench.report.add("a dependant", "size of a release build", name, "KiB", vec![size]);
+        let size = fs::metadata(folder.path().join("target/release/dependent"))?.len() as f64 / 1024.0;
+        bench.report.add("a dependent", "crates in the dependency tree, including the crate itself", name, "crates", vec![unique.len() as f64]);
+        bench.report.add("a dependent", "clean debug build", name, "s", vec![seconds]);
+        bench.report.add("a dependent", "size of a release build", name, "KiB", vec![size]);
     }
-    bench.report.merge("a dependant");
+    bench.report.merge("a dependent");
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
 
-mod dependant;
+mod dependent;
 mod fresh;
 mod herd;
 mod plot;
@@ -31,7 +31,7 @@ struct Arguments {
     /// The directory for the figures and the plot.
     #[arg(long, default_value = "target/bench")]
     output: PathBuf,
-    /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependant (default: all).
+    /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependent (default: all).
     names: Vec<String>,
 }
 
@@ -41,8 +41,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs each contender once in each round, so a slow period of the machine affects all
-    /// contenders.
+    /// Runs each contender once in each round, so a period in which the machine is slow affects all
+    /// contenders alike.
     fn rounds<'a>(
         &mut self,
         bench: &'static str,
@@ -68,7 +68,7 @@ impl Bench {
     }
 }
 
-/// A function that runs one round of one contender and returns the figure.
+/// A function that runs one round for one contender and returns the measured value.
 type Round<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
 type Run = fn(&mut Bench) -> anyhow::Result<()>;
@@ -80,7 +80,7 @@ const BENCHES: &[(&str, Run)] = &[
     ("pool", pool::run),
     ("rest", rest::run),
     ("regenerate", regenerate::run),
-    ("dependant", dependant::run),
+    ("dependent", dependent::run),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -111,8 +111,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns a description of the processor, the number of cores and the operating system, as far as
-/// Linux reports them.
+/// Returns a line with the number of cores, the processor and the version of Linux.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name").map(str::to_owned));

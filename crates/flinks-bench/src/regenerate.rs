@@ -1,4 +1,5 @@
-//! Measures `cargo xtask regenerate --check` for all three documents, excluding the build of xtask.
+//! Measures how long `cargo xtask regenerate --check` takes for all three documents, excluding the
+//! build of xtask.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! Measures a process with a million consents, a thousand of which are in use.
+//! Measures the memory and the CPU time of a process with a million consents, a thousand of which
+//! are in use.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -55,7 +56,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             }
         }
         let per_read = cpu.elapsed().as_secs_f64() * 1e9 / f64::from(reads);
-        let case = format!("reading {busy} of them in turn: CPU time per read");
+        let case = format!("reading the access tokens of {busy} consents in turn: CPU time per read");
         bench.report.add("at rest", &case, "flinks: Consent", "ns", vec![per_read]);
         anyhow::Ok(())
     })?;

@@ -94,7 +94,7 @@ fn is_whole(request: &[u8]) -> bool {
 pub struct Child(std::process::Child);
 
 impl Child {
-    /// Starts the process and returns its URL.
+    /// Starts the server in a new process. Returns the process and the URL of the server.
     pub fn start() -> anyhow::Result<(Self, String)> {
         use std::io::BufRead as _;
         use std::process::{Command, Stdio};

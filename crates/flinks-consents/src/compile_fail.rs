@@ -1,5 +1,5 @@
-//! Programs that must not compile. Each is paired with a program that compiles and differs only in
-//! the mistake.
+//! Programs that must not compile. Each is paired with the same program without the mistake, which
+//! compiles.
 //!
 //! A code can be exchanged only once, `invalidate` takes an access token, and `import` takes a
 //! refresh token:

@@ -33,9 +33,9 @@ impl Consent {
     /// - A token is refreshed shortly before it expires. Until the refresh completes, callers
     ///   receive the current token.
     /// - After a failed refresh, the client backs off for between half a second and a minute, or
-    ///   for up to 5 minutes if the server requests it. During the back-off, callers receive the
-    ///   current token while it is valid. Once the token has expired, they receive the same error,
-    ///   and no request is sent.
+    ///   for up to 5 minutes if the server requests a longer wait. During the back-off, callers
+    ///   receive the current token while it is valid. Once the token has expired, they receive the
+    ///   error of the failed refresh, and no request is sent.
     /// - At least one second passes between two refreshes.
     ///
     /// ([O4](flinks::rules))
@@ -73,8 +73,8 @@ impl Consent {
     /// # Errors
     ///
     /// Returns the same errors as [`access_token`](Self::access_token). While the client backs off
-    /// after a failure, this method returns the same error again and sends nothing. The error may
-    /// report that the consent has ended even though an access token is still valid.
+    /// after a failure, this method returns the error of that failure again and sends nothing. The
+    /// error may report that the consent has ended even though an access token is still valid.
     ///
     /// # Cancel safety
     ///
@@ -116,7 +116,7 @@ impl Consent {
     ///
     /// If Flinks refuses the access token, this method tries once more with another token. If a
     /// refusal has ended the consent, this method first tries to refresh the consent, because the
-    /// refusal may not have come from Flinks.
+    /// refusal might not have come from Flinks.
     ///
     /// The result reports Flinks' response. If the store is unavailable afterwards, the next call
     /// and [`Consents::flush`](crate::Consents::flush) retry the removal. Until the removal
@@ -157,9 +157,9 @@ impl Consent {
     }
 
     /// Returns the name that identifies this consent in the log. By default, the name is a short
-    /// hash with a different key in each process. If [`log_ids`](crate::ConsentsBuilder::log_ids)
-    /// was called, the name is the id. To find a consent's log lines later, log this name together
-    /// with the id.
+    /// hash that uses a different key in each process. If
+    /// [`log_ids`](crate::ConsentsBuilder::log_ids) was called, the name is the id. To find a
+    /// consent's log lines later, log this name together with the id.
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }

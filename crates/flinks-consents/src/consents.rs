@@ -74,7 +74,7 @@ impl ConsentsBuilder {
         self
     }
 
-    /// Creates the consents.
+    /// Creates the [`Consents`].
     pub fn build(self) -> Consents {
         metrics::describe();
         Consents(Arc::new(self.0))
@@ -82,7 +82,7 @@ impl ConsentsBuilder {
 }
 
 impl Consents {
-    /// Creates consents with the default settings. Their records are kept only in memory.
+    /// Creates a [`Consents`] with the default settings. The records are kept only in memory.
     pub fn new(client: Client) -> Self {
         Self::builder(client).build()
     }
@@ -189,7 +189,7 @@ impl Consents {
     }
 
     /// Tries to reactivate an ended consent by refreshing it once. Use this if the refusal that
-    /// ended the consent did not come from Flinks, but from a gateway, for example.
+    /// ended the consent did not come from Flinks but, for example, from a gateway.
     ///
     /// Only one refresh is sent, even if several processes call this method at the same time. If
     /// the consent has not ended, or if another process has already reactivated it, this method

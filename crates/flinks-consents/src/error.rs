@@ -97,7 +97,7 @@ impl ConsentError {
         Self::new(Kind::NoRefreshToken)
     }
 
-    /// Adds information about a refusal that the server's response does not contain.
+    /// Adds what is known about a refusal beyond the server's response.
     pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
         self.change(|inner| inner.refusal = Some(refusal))
     }
@@ -361,7 +361,7 @@ impl fmt::Display for ConsentError {
                 f,
                 "the last refresh was refused with status {status}, perhaps by a gateway; the next one must wait, so nothing was sent"
             ),
-            Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; it may have sent a request"),
+            Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; a request may have been sent"),
             Kind::TimedOut => f.write_str("timed out while waiting for the in-flight refresh"),
             Kind::NoRuntime => f.write_str("not running in a Tokio runtime with time and I/O drivers"),
             Kind::Expired => f.write_str("the access token had already expired when it was received"),
@@ -395,8 +395,8 @@ impl From<Error> for ConsentError {
     }
 }
 
-/// Converts a [`SpendError`] into its underlying error, for use with `?`. If the token's fate is
-/// unknown, [`ConsentError::advice`] takes that into account.
+/// Converts a [`SpendError`] into its underlying error, for use with `?`. If it is unknown whether
+/// the token was spent, [`ConsentError::advice`] takes that into account.
 impl<T> From<SpendError<T>> for ConsentError {
     fn from(error: SpendError<T>) -> Self {
         Error::from(error).into()

@@ -64,7 +64,7 @@ pub enum Event {
 
 impl Event {
     /// Logs the event and then calls `callback`. If the callback panics, the panic is caught and
-    /// logged. `consent` is the name of the consent in the log.
+    /// logged. `consent` is the name that identifies the consent in the log.
     pub(crate) fn emit(&self, consent: Option<&str>, callback: impl FnOnce(&Self)) {
         match self {
             Self::Refreshed { .. } => tracing::debug!(consent, "received a new access token"),

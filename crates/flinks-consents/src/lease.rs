@@ -1,5 +1,5 @@
-//! Waits for the leases and writes of other processes. `Consent::lease` in `refresh.rs` acquires a
-//! lease.
+//! Waits until other processes have released their leases or finished their writes.
+//! `Consent::lease` in `refresh.rs` acquires a lease.
 //!
 //! A process acquires the right to refresh a consent with one compare-and-swap that writes a
 //! [`Lease`] into the record. The process releases the lease by writing the result of the refresh.
@@ -13,7 +13,7 @@ use crate::error::ConsentError;
 use crate::jitter::jittered;
 use crate::store::{Lease, MAX_SKEW, Record, StoreError};
 
-/// Waits for the leases and writes of other processes.
+/// Waits until other processes have released their leases or finished their writes.
 pub(crate) struct LeaseWaiter<'a> {
     clock: &'a dyn Clock,
     /// The duration of the leases that this process acquires.
@@ -28,8 +28,9 @@ pub(crate) struct LeaseWaiter<'a> {
 
 /// The longest time for which a lease is treated as valid, regardless of the holder's timeout.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
-/// The longest wait of a process, as a number of lease durations. The process may have to wait for
-/// the lease of a crashed holder and then for other processes that acquire the lease first.
+/// The longest time for which a process waits, as a multiple of the lease duration. The process may
+/// have to wait for the lease of a crashed holder and then for other processes that acquire the
+/// lease first.
 pub(crate) const MAX_LEASES: u32 = 3;
 
 impl<'a> LeaseWaiter<'a> {

@@ -1,5 +1,5 @@
-//! Metrics of consents, the store and keep-alive. Without the `metrics` feature, these functions do
-//! nothing.
+//! Metrics for consents, the store and keep-alive. Without the `metrics` feature, these functions
+//! do nothing.
 //!
 //! `OBSERVABILITY.md` documents the metrics. Each label has a fixed set of values, which never
 //! include an id or text from a server. When a cached token is read, nothing is recorded.
@@ -19,7 +19,7 @@ const KEEP_ALIVE_DUE: &str = "flinks_keep_alive_due";
 const KEEP_ALIVE_LAST_RUN: &str = "flinks_keep_alive_last_run_timestamp_seconds";
 
 /// Describes the metrics to the installed recorder. This happens each time a `Consents` or an
-/// `AppTokenSource` is built, because the recorder may not have been installed the last time.
+/// `AppTokenSource` is built, because the recorder might not have been installed the last time.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};

@@ -51,11 +51,11 @@ enum OnReplaced {
 pub struct StoredConsent {
     /// The new consent.
     pub consent: Consent,
-    /// The outcome for the connection of the replaced consent.
+    /// Whether the connection of the replaced consent was revoked.
     pub replaced: Replaced,
 }
 
-/// The outcome for the connection of a replaced consent.
+/// Whether the connection of a replaced consent was revoked, and if not, why.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {
@@ -288,7 +288,8 @@ impl NewConsent {
     }
 }
 
-/// The page of the owner's consents whose subjects are compared before a connection is revoked.
+/// The first page of an owner's consents. Before a connection is revoked, the subjects of these
+/// consents are compared with the subject of the old consent.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 
 fn subject(token: &AccessToken) -> Option<String> {

@@ -15,8 +15,9 @@ use crate::store::{Record, StoreError, whole_milliseconds};
 use crate::token_cache::{Epoch, FetchedToken, Need, Outcome};
 
 impl Consent {
-    /// Returns a token from the record in memory, without using the store or a lease. `None` if the
-    /// policy or the state of the consent does not allow that.
+    /// Returns a token without using the store or a lease: the token from the record in memory or,
+    /// if necessary, a new token. Returns `None` if the policy or the state of the consent does not
+    /// allow this.
     pub(crate) async fn fetch_without_store(&self, need: Need) -> Option<Outcome> {
         if self.shared.outage_policy == OutagePolicy::FailClosed {
             return None;

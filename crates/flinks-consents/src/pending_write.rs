@@ -1,5 +1,5 @@
-//! A record change that might not have been stored yet, and the decision on whether the change
-//! still applies to the stored record.
+//! A record change that might not have been stored yet. Also decides whether the change still
+//! applies to the stored record.
 //!
 //! All functions here are pure. `save.rs` performs the writes.
 
@@ -52,7 +52,7 @@ pub(crate) enum Attempt {
     Deferred,
 }
 
-/// The decision on whether a write still applies to the stored record.
+/// Whether a write still applies to the stored record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The write replaces the stored record.

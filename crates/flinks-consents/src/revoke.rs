@@ -1,4 +1,4 @@
-//! Revokes the connection of a consent at Flinks. (O10)
+//! Requests that Flinks revoke the connection of a consent. (O10)
 
 use std::sync::Arc;
 

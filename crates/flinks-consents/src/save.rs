@@ -32,7 +32,7 @@ pub(crate) enum WriteOutcome {
 
 impl Consent {
     /// Takes the record lock. Gives up after one lease duration, because the task that holds the
-    /// lock may belong to a runtime that is no longer polled.
+    /// lock may belong to a runtime that no longer polls its tasks.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
             biased;

@@ -40,7 +40,7 @@ pub(crate) type Callback = Box<dyn Fn(&ConsentId, &Event) + Send + Sync>;
 
 /// How the log identifies a consent.
 pub(crate) enum LogNames {
-    /// A hash of the id, with a different key in each process.
+    /// A keyed hash of the id. Each process uses a different key.
     Hashed(RandomState),
     /// The consent's id.
     Ids,
@@ -156,7 +156,7 @@ impl Shared {
         runtime.spawn(self.tasks.track_future(work)).await.ok()?.ok()
     }
 
-    /// Runs `work` in a separate task. The work uses the store and sends nothing to Flinks.
+    /// Runs `work` in a separate task. The task uses the store but sends nothing to Flinks.
     pub(crate) async fn run_store_task<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ConsentError>> + Send + 'static,

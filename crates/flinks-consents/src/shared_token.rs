@@ -40,7 +40,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     fn emit(&self, event: &Event);
 }
 
-/// Whether a caller started the fetch that it waits for.
+/// Whether a caller started a fetch or joined an in-flight fetch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Leader,
@@ -298,8 +298,8 @@ mod tests {
     }
 
     proptest! {
-        /// No matter how the calls are distributed over time, there is at most one refresh in four
-        /// fifths of a lifetime.
+        /// No matter how the calls are distributed over time, there is at most one refresh in any
+        /// period of four fifths of a lifetime.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

@@ -59,7 +59,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
     }
 
     /// Finishes the task by changing the state and passing the outcome to all waiting callers. If
-    /// the task was given up, the state does not change.
+    /// the task was abandoned, the state does not change.
     pub(crate) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {
             let mut inner = self.lock();
@@ -71,7 +71,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         leader.0.send_replace(Some(outcome));
     }
 
-    /// Gives up the task that a waiter is waiting for, so that the next caller becomes the leader.
+    /// Abandons the task that a waiter is waiting for, so that the next caller becomes the leader.
     pub(crate) fn give_up(&self, waiter: &Waiter<T>) {
         self.lock().in_flight.take_if(|in_flight| in_flight.same_channel(&waiter.0));
     }

@@ -26,8 +26,8 @@ pub(crate) enum LocalRecord {
     /// Nothing. The store has the newest record.
     #[default]
     InStore,
-    /// The newest record that this process has seen in the store. It is used for refreshes without
-    /// the store.
+    /// The newest record that this process has seen in the store. This record is used for refreshes
+    /// without the store.
     Remembered(Box<Record>),
     /// A change that could not be stored yet. There may be no other copy of its refresh token, so
     /// the change is stored before this process does anything else with the consent.

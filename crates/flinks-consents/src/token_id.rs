@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::whole_milliseconds;
 
-/// The id of an access token. It is the same in all processes and does not contain the token. The
-/// id also depends on the time of issue, so two tokens with the same text have different ids if
+/// The id of an access token. The id is the same in all processes and does not contain the token.
+/// It also depends on the time of issue, so two tokens with the same text have different ids if
 /// they were issued at different times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);

@@ -1,4 +1,4 @@
-//! Checks with a counting allocator that a cached token is returned without an allocation.
+//! Uses a counting allocator to check that a cached token is returned without allocating.
 //!
 //! This is a separate binary, because the counting allocator applies to the whole process.
 

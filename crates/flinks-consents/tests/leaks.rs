@@ -1,5 +1,5 @@
 //! Checks that no text about a consent contains a secret. The test searches values, errors, events
-//! and all files of the store except the record (A3).
+//! and all files in the store except the record (A3).
 //!
 //! This is a separate binary, because it captures the log of the whole process.
 

@@ -1,8 +1,8 @@
 //! Tests `single_flight.rs` under the schedules of a model checker. This program includes the
-//! source of the file and replaces its lock with the lock of `shuttle`.
+//! source code of that file and replaces the lock in it with a lock from `shuttle`.
 //!
 //! Tokio's channel is not modelled. The code uses the channel only while it holds a modelled lock
-//! or right after it has released one.
+//! or right after it has released such a lock.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

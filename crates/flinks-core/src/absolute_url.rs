@@ -83,8 +83,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// Returns the reason why a URL's authority is rejected, or `None` if the authority is valid.
 ///
 /// Rejects user info and port 0. Also rejects a host that another URL parser might read as a
-/// different host, so the authority must spell the host as the parsed `url` does. Only an IPv6
-/// address may be spelled in several ways.
+/// different host, so the host must be spelled the same way in the authority and in the parsed
+/// `url`. Only an IPv6 address may be spelled in several ways.
 fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     if url.port() == Some(0) {
         return Some("must not use port 0");
@@ -98,7 +98,7 @@ fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
             Some("must have a host name of letters, digits, hyphens and dots")
         }
         Some(Host::Ipv4(address)) if host != address.to_string() => {
-            Some("must write an IPv4 address as four decimal numbers")
+            Some("must use four decimal numbers for an IPv4 address")
         }
         _ => None,
     }
@@ -134,7 +134,7 @@ mod tests {
             ("https://a_b.example", "must have a host name"),
             ("https://app.example.", "must have a host name"),
             ("https://%61pp.example", "must have a host name"),
-            ("http://0x7f.1", "must write an IPv4 address"),
+            ("http://0x7f.1", "must use four decimal numbers"),
         ] {
             let problem = AbsoluteUrl::parse(text).err().unwrap_or("accepted");
             assert!(problem.starts_with(reason), "{text}: {problem}");

@@ -1,4 +1,4 @@
-//! Reads response bodies up to a size limit and with as few copies as possible.
+//! Reads response bodies up to a size limit, with as little copying as possible.
 
 use std::ops::Deref;
 
@@ -12,8 +12,8 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The body of a response.
 ///
-/// Chunks are joined as they arrive, because one chunk may keep alive a buffer that is larger than
-/// the whole body.
+/// Chunks are joined as they arrive, because even a small chunk can keep alive a buffer that is
+/// larger than the whole body.
 pub(crate) enum Body {
     /// A body that arrived in one chunk.
     Chunk(Bytes),

@@ -21,8 +21,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns a future that completes after `duration` on the monotonic clock.
     ///
     /// The client sleeps for up to 30 seconds between attempts. It also uses a sleep as the
-    /// deadline for a call or for a token store operation. A test clock must not complete such a
-    /// sleep on its own. Otherwise, every call times out before it starts.
+    /// deadline for a call or for a token store operation. A test clock must not complete a
+    /// deadline sleep on its own. Otherwise, every call would time out before it starts.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 

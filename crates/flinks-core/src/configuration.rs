@@ -15,7 +15,8 @@ pub struct Field {
     pub variable: &'static str,
 }
 
-/// The error for an invalid setting. `name` is the environment variable or the key in the map.
+/// The error for an invalid setting. `name` is the name of the environment variable or the key in
+/// the map.
 pub struct InvalidSetting {
     pub name: &'static str,
     pub reason: &'static str,
@@ -104,8 +105,8 @@ impl Values {
         }
     }
 
-    /// Returns the name under which the user sets the value: the environment variable or the key in
-    /// the map.
+    /// Returns the name under which the user sets the value: the name of the environment variable
+    /// or the key in the map.
     pub fn name(&self, key: &'static str) -> &'static str {
         match self.fields.iter().find(|field| field.key == key) {
             Some(field) if self.origin == Origin::Variables => field.variable,

@@ -37,12 +37,12 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Creates the deadline of a token that was issued at `from`.
+    /// Creates the deadline for a token that was issued at `from`.
     pub fn after(from: Timestamps, lifetime: Duration, clock: &Arc<dyn Clock>) -> Self {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
-    /// Creates the deadline of a token that another process requested. Only the token's wall-clock
+    /// Creates the deadline for a token that another process requested. Only the token's wall-clock
     /// issue time is known. Returns `None` if the token has expired or its issue time is in the
     /// future.
     pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! Decodes response bodies and finds the field that does not match the schema.
 //!
 //! Field names in errors are static text from generated code, never text from the body, so errors
-//! never quote the server (A6).
+//! never contain text from the server (A6).
 
 use std::fmt;
 

@@ -10,9 +10,9 @@ use crate::transport_error::TransportError;
 
 /// The error that an operation returns. `E` is the type of the operation's documented error body.
 ///
-/// It contains the name of the operation, and the status and request ids of the response. The
-/// output of `Debug` and `Display` never contains a URL, a header, a body or a secret. The error
-/// has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
+/// The error contains the name of the operation, and the status and request ids of the response.
+/// The output of `Debug` and `Display` never contains a URL, a header, a body or a secret. The
+/// error has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -29,8 +29,9 @@ pub enum ErrorKind<E> {
     /// No complete response arrived. [`TransportError::may_have_been_sent`] returns whether the
     /// request may have reached the server.
     Transport(TransportError),
-    /// The server responded with the operation's documented error body. If the operation has no
-    /// documented error body, the server responded with a documented error status.
+    /// The server responded with the operation's documented error body. For an operation that has
+    /// no documented error body, this kind means that the server responded with a documented error
+    /// status.
     ErrorResponse(E),
     /// The server responded with a 3xx status. Redirects are never followed, because the request
     /// contains a credential.

@@ -22,14 +22,14 @@ impl ResponseHead {
         self.status
     }
 
-    /// Returns the `ob-correlation-id` header. Flinks needs this id for a support request. Treat
-    /// the id as untrusted text, because the server chooses it.
+    /// Returns the `ob-correlation-id` header. Flinks needs this id to process a support request.
+    /// Treat the id as untrusted text, because the server chooses it.
     pub fn correlation_id(&self) -> Option<&str> {
         header_str(self.correlation_id.as_ref())
     }
 
-    /// Returns the `ob-trace-id` header. Flinks needs this id for a support request. Treat the id
-    /// as untrusted text, because the server chooses it.
+    /// Returns the `ob-trace-id` header. Flinks needs this id to process a support request. Treat
+    /// the id as untrusted text, because the server chooses it.
     pub fn trace_id(&self) -> Option<&str> {
         header_str(self.trace_id.as_ref())
     }

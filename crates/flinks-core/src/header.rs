@@ -68,7 +68,7 @@ pub fn token_problem(text: &str) -> Option<&'static str> {
         return Some("must not be empty");
     }
     if text.ends_with(['\n', '\r']) {
-        return Some("must not end with a line break; trim a value that was read from a file");
+        return Some("must not end with a line break; if the value was read from a file, trim it");
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Some("must not contain a space, a line break, a control character or a non-ASCII character");

@@ -1,9 +1,9 @@
 //! Records whether a request has left this machine. This information matters if a call stops before
 //! its response arrives.
 //!
-//! A marker has three states. The first poll of the request body changes it from *unsent* to
-//! *sent*. [`SendMarker::abandon`] changes it from *unsent* to *abandoned*. Only one of the two can
-//! succeed:
+//! A marker has three states. The first poll of the request body changes the state from *unsent* to
+//! *sent*. [`SendMarker::abandon`] changes the state from *unsent* to *abandoned*. Only one of
+//! these changes can happen:
 //!
 //! ```text
 //!            the body is polled

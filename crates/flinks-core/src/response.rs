@@ -137,7 +137,7 @@ async fn empty_or_else<E>(
 }
 
 /// Reads a response whose status is not 2xx. If the response contains the operation's error body,
-/// the returned error contains that body too, even if the status is undocumented (A6).
+/// the returned error contains this body, even if the status is undocumented (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::from_response(&response);

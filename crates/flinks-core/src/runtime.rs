@@ -9,7 +9,8 @@ use crate::clock::Clock;
 
 /// Returns whether the current thread is in a Tokio runtime where `clock` can sleep.
 ///
-/// If the runtime's time driver is disabled, Tokio panics. It offers no other way to check.
+/// This function catches the panic that occurs if the runtime's time driver is disabled. Tokio
+/// offers no other way to check.
 pub fn can_sleep(clock: &dyn Clock) -> bool {
     Handle::try_current().is_ok() && catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_ok()
 }

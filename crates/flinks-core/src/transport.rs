@@ -19,12 +19,12 @@ use crate::tls::CryptoProvider;
 use crate::tls::{ClientCertificate, RootCertificates};
 use crate::transport_error::TransportError;
 
-/// The default timeout of a call: 30 seconds.
+/// The default timeout for a call: 30 seconds.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The default timeout of a connection attempt: 10 seconds.
+/// The default timeout for a connection attempt: 10 seconds.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An HTTP client for calls that carry credentials, bound to one [`BaseUrl`].
+/// An HTTP client that is bound to one [`BaseUrl`] and makes calls that carry credentials.
 ///
 /// - It never follows redirects, never sends a `Referer` header, and never retries.
 /// - It uses HTTP/1.1. The connection uses TLS 1.2 or newer, unless the base URL uses `http`.
@@ -170,7 +170,7 @@ impl fmt::Debug for TransportBuilder {
 }
 
 impl TransportBuilder {
-    /// Sets the timeout of a call, measured from its start to the last byte of the response. A
+    /// Sets the timeout for a call, measured from its start to the last byte of the response. A
     /// server that sends slowly does not extend the timeout.
     ///
     /// The default is 30 seconds, and the minimum is 1 millisecond. This timeout does not apply to
@@ -185,13 +185,13 @@ impl TransportBuilder {
     /// operations, use [`timeout`](Self::timeout).
     ///
     /// The default depends on the operation. For example, it is 240 seconds for Connect's
-    /// `/Authorize`, because such a call may take 210 seconds. The minimum is 1 millisecond.
+    /// `/Authorize`, because such a call can take 210 seconds. The minimum is 1 millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// Sets the timeout of a connection attempt. The default is 10 seconds, and the minimum is 1
+    /// Sets the timeout for a connection attempt. The default is 10 seconds, and the minimum is 1
     /// millisecond.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.max(Duration::from_millis(1));

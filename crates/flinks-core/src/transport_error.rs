@@ -7,7 +7,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 
 use crate::plain_http::PublicAddress;
 
-/// The error of a call that received no complete response.
+/// The error of a call that did not receive a complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,

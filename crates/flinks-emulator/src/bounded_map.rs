@@ -3,7 +3,7 @@
 use hashlink::LinkedHashMap;
 use uuid::Uuid;
 
-/// A map that orders its entries by age. A replaced entry becomes the newest.
+/// A map that orders its entries by age. Replacing an entry makes it the newest entry.
 pub(crate) struct BoundedMap<V>(LinkedHashMap<String, V>);
 
 impl<V> Default for BoundedMap<V> {

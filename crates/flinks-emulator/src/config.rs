@@ -122,7 +122,7 @@ pub struct ConnectConfig {
     /// `true`.
     ///
     /// Flinks does not document this. With `false`, the request with the answer may use the token
-    /// that started the session, although that token is spent.
+    /// that started the session, although that token has already been spent.
     pub mfa_answer_spends_token: bool,
     /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
     /// document this time.
@@ -195,9 +195,9 @@ pub struct Limits {
     /// The maximum total size of the requests in the ledger, in bytes. Default: 67,108,864 (64
     /// MiB).
     pub request_bytes: usize,
-    /// The maximum number of tokens of each [`Kind`](crate::Kind), and of sessions, payment
-    /// requests, logins and MFA questions. Default: 100,000 each. The emulator refuses a token that
-    /// it has removed.
+    /// The maximum number of tokens of each [`Kind`](crate::Kind). The same limit applies
+    /// separately to sessions, payment requests, logins and MFA questions. Default: 100,000. The
+    /// emulator refuses a token that it has removed.
     pub tokens: usize,
     /// The maximum number of stored visits to each kind of page. Default: 1000.
     ///

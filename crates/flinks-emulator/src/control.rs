@@ -76,7 +76,7 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
                 Ok(json!({"count": shared.state().ledger.count(operation)}))
             }
             (Err(problem), _) => Err(problem),
-            _ => Err("operation and count are required, and count must be a number.".to_owned()),
+            _ => Err("`operation` and `count` are required, and `count` must be a number.".to_owned()),
         },
         (&Method::GET, "requests") => operation(&query).map(|wanted| requests(&shared.state(), wanted)),
         (&Method::GET, "counts") => Ok(counts(&shared.state())),
@@ -107,7 +107,7 @@ pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
 }
 
 /// Returns whether the `Host` header of a request contains a loopback name or address. If the
-/// request has an `Origin` header, the two must also match.
+/// request has an `Origin` header, its host and port must also match `Host`.
 ///
 /// This check is needed because a browser on this machine may show a page from another site whose
 /// host name resolves to a loopback address (DNS rebinding).
@@ -171,8 +171,8 @@ impl NewFault {
         }
         let remaining = match (times, always) {
             (None, true) => None,
-            (Some(0), _) => return Err("times must be greater than 0.".to_owned()),
-            (Some(_), true) => return Err("times and always cannot be used together.".to_owned()),
+            (Some(0), _) => return Err("`times` must be greater than 0.".to_owned()),
+            (Some(_), true) => return Err("`times` and `always` cannot be used together.".to_owned()),
             (times, false) => Some(times.unwrap_or(1)),
         };
         Ok(ScheduledFault { operation, fault, remaining })
@@ -201,7 +201,7 @@ fn overview(state: &EmulatorState) -> Value {
     })
 }
 
-/// Changes all settings in a patch, or none of them if one is invalid.
+/// Applies all settings in a patch, or none of them if one is invalid.
 ///
 /// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
 fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result<Value, String> {

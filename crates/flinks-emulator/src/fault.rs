@@ -101,8 +101,8 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Before the request is processed. At this point, the request has not spent a token, and the
-    /// emulator has not issued one.
+    /// Before the request is processed. At this point, the request has not spent any token, and the
+    /// emulator has not issued a new token.
     Before,
     /// After the request is processed but before the response is sent. At this point, the token in
     /// the request has been spent, and new tokens have been issued.

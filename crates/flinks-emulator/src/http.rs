@@ -105,7 +105,7 @@ impl UnreadableFields {
 
     /// Creates the error for a field that appears twice.
     ///
-    /// The message never contains an unknown name, because that name may be a misplaced secret.
+    /// The message never contains an unknown field name, because it might be a misplaced secret.
     fn duplicate(name: &str) -> Self {
         let field = KNOWN_FIELDS.into_iter().find(|known| *known == name);
         match field {

@@ -90,7 +90,8 @@ impl Request {
     }
 
     /// Returns the distinct values in this request: header values, path segments, parameters and
-    /// JSON strings. [`Ledger::request_counts`] counts the requests that contain each value.
+    /// JSON strings. For each value, [`Ledger::request_counts`] counts the requests that contain
+    /// it.
     fn values(&self) -> BTreeSet<String> {
         let mut values = BTreeSet::from_iter(self.json_texts());
         for (_, value) in &self.headers {
@@ -116,7 +117,7 @@ fn percent_decoded(encoded: &str) -> String {
     percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
-/// Returns decoded HTTP Basic credentials as `user:password`.
+/// Decodes HTTP Basic credentials and returns them as `user:password`.
 fn basic_credentials(value: &str) -> Option<String> {
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -274,7 +275,7 @@ impl Ledger {
         self.newest_number
     }
 
-    /// Gives the next request the number after `newest`.
+    /// Continues the numbering of requests after the number `newest`.
     pub(crate) fn continue_numbering(&mut self, newest: u64) {
         self.newest_number = newest;
     }

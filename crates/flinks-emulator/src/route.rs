@@ -13,7 +13,7 @@ pub(crate) enum Route {
     Operation(Operation, Option<String>),
     /// The start page at the base URL.
     Start,
-    /// The start page's form that opens the iframe page with a new token.
+    /// The form on the start page, which opens the iframe page with a new token.
     IframeDemo,
     /// The path exists, but supports only these methods.
     WrongMethod(String),

@@ -15,7 +15,7 @@ use crate::operation::Operation;
 use crate::pages;
 use crate::state::{EmulatorState, fake_id};
 
-/// The address of the start page's form that opens the iframe page.
+/// The address that the start page submits its form to. The form opens the iframe page.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
 
 /// Returns whether the query of a request for `/` selects the iframe page, which shares this path
@@ -112,8 +112,7 @@ fn return_url(whitelist: &[String], base_url: &str) -> String {
 /// Issues an authorize token and redirects to the iframe page with that token.
 pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, viewer: &Viewer) -> Reply {
     let Viewer::Trusted { base_url } = viewer else {
-        let message =
-            "The demo accepts only requests from this machine that are sent to localhost or a loopback address.";
+        let message = "The demo accepts only requests that this machine sends to localhost or a loopback address.";
         return Reply::problem(StatusCode::FORBIDDEN, message);
     };
     let return_url = return_url(&state.config.connect.redirect_origins, base_url);

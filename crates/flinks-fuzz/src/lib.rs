@@ -2,7 +2,7 @@
 //!
 //! A target must not panic or hang on any input. It also asserts the parser's guarantees about the
 //! result. In every test run, `tests/replay.rs` runs all targets on the corpus and on inputs from
-//! proptest. `fuzz/` runs one target with libFuzzer:
+//! proptest. To fuzz a single target with libFuzzer, use `fuzz/`:
 //!
 //! ```console
 //! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120

@@ -1,4 +1,4 @@
-//! The builder for a store, which can read its configuration from environment variables.
+//! The builder for a store. It can read the configuration from environment variables.
 
 use std::fmt;
 use std::time::Duration;
@@ -46,8 +46,8 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// Creates a builder from environment variables. `Deserialize` reads the same values from a map
-    /// with the fields in this table, such as a section of a configuration file.
+    /// Creates a builder from environment variables. `Deserialize` reads the same values from the
+    /// fields of a map, such as a section of a configuration file.
     ///
     /// | variable | field | value |
     /// | --- | --- | --- |
@@ -197,7 +197,7 @@ impl RedisStoreBuilder {
     /// - the host that `dangerous_plain_redis_host` allows is a Flinks host or a public address;
     /// - the namespace is empty or contains a brace, white space or a control character;
     /// - a certificate or a key is not in PEM format, or certificates are set for an address
-    ///   without `rediss://`;
+    ///   that does not start with `rediss://`;
     /// - an address starts with `rediss://`, but the process has no default crypto provider for
     ///   rustls. Call [`install_default_crypto_provider`](crate::install_default_crypto_provider)
     ///   at the start of `main`.

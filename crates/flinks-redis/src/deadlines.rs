@@ -22,7 +22,7 @@ impl RedisStore {
     /// entry. The method reads every record once. Other processes can use the store while it runs.
     ///
     /// The method cannot restore the list of ended consents that have not been reported yet,
-    /// because a record does not show whether its end was reported.
+    /// because a record does not show whether the end of its consent was reported.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ impl InvalidConfiguration {
 
 /// The error for certificates that are not in PEM format or that are set for a server without TLS.
 pub(crate) const INVALID_CERTIFICATES: InvalidConfiguration =
-    InvalidConfiguration::new("certificates", "must be PEM, and can be set only for rediss:// addresses");
+    InvalidConfiguration::new("certificates", "must be in PEM format, and can be set only for rediss:// addresses");
 
 impl fmt::Display for InvalidConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,8 +111,8 @@ pub(crate) fn is_permission_denied(error: &RedisError) -> bool {
         || error.detail().is_some_and(|detail| detail.contains("The user executing the script"))
 }
 
-/// Returns whether the cause is a failed TLS handshake and not a network failure. The `redis` crate
-/// wraps source errors in an `Arc`.
+/// Returns whether the cause is a failed TLS handshake rather than a network failure. The `redis`
+/// crate wraps source errors in an `Arc`.
 fn is_tls_failure(error: &RedisError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>());
     let source = source.and_then(|source| source.downcast_ref::<io::Error>());

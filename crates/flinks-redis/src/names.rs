@@ -1,7 +1,7 @@
 //! The names of the keys in Redis.
 //!
-//! Every key starts with the namespace and the shard in braces. In a cluster, all keys of a shard
-//! are therefore in the same slot, so one script can use them together.
+//! Every key starts with the namespace and the shard, both inside one pair of braces. In a cluster,
+//! all keys of a shard are therefore in the same slot, so one script can use them together.
 
 use flinks_consents::ConsentId;
 

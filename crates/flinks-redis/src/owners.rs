@@ -3,7 +3,8 @@
 //! In a cluster, a record and its entry may be in different slots, so a script cannot write both
 //! atomically. The following rules keep the index complete:
 //!
-//! - The store writes an entry before its record and removes an entry after its record.
+//! - The store writes an entry before it writes the record, and removes the entry after it removes
+//!   the record.
 //! - When the store reads an entry, it compares the entry with its record. An entry is stale if it
 //!   has no record, for example because a process was killed, or if its record belongs to another
 //!   owner.

@@ -28,7 +28,7 @@ struct Inner {
     namespace: Namespace,
     connection: SharedConnection,
     keys: ArcSwap<EncryptionKeys>,
-    /// Whether the name key has been successfully compared with the fingerprint in Redis.
+    /// Whether the name key is known to match the fingerprint in Redis.
     is_name_key_checked: AtomicBool,
     scripts: Scripts,
 }
@@ -119,7 +119,7 @@ impl RedisStore {
         self.0.connection.call(call).await
     }
 
-    /// Compares the name key with the fingerprint in Redis, unless an earlier comparison has
+    /// Checks that the name key matches the fingerprint in Redis, unless an earlier check has
     /// succeeded.
     ///
     /// With a different name key, the store would find no records and would store every consent a

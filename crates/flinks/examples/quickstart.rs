@@ -58,7 +58,8 @@ async fn main() -> ExitCode {
     code
 }
 
-/// The details of a token that the program prints. The token itself is secret and is not printed.
+/// The details that the program prints about a token. The token itself is secret and is not
+/// printed.
 struct Summary {
     request: String,
     response: String,

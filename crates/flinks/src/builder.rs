@@ -29,9 +29,9 @@ use crate::settings::Settings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// This type's errors never contain a value. However, the library that parses the file may quote a
-/// line of the file in its own error, as `toml` does in `Display`. Print that error's `message()`
-/// instead.
+/// The errors that this type returns never contain a value. However, the library that parses the
+/// file may quote a line of the file in its own error, as `toml` does in `Display`. Print that
+/// error's `message()` instead.
 ///
 /// # Variables and fields
 ///
@@ -54,8 +54,8 @@ use crate::settings::Settings;
 /// | `FLINKS_{P}_CONNECT_TIMEOUT_SECONDS` | `connect_timeout_seconds` | [`Settings::connect_timeout`] |
 /// | `FLINKS_CONNECT_BANK_TIMEOUT_SECONDS` | `bank_timeout_seconds` | [`Settings::bank_timeout`] |
 /// | `FLINKS_{P}_MAX_ATTEMPTS` | `max_attempts` | [`Settings::max_attempts`] |
-/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | The path of a PEM file for `Settings::root_certificates` |
-/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | The paths of the PEM files for `Settings::client_certificate` |
+/// | `FLINKS_ROOT_CERTIFICATES` | `root_certificates` | The path to a PEM file for `Settings::root_certificates` |
+/// | `FLINKS_CLIENT_CERTIFICATE`, `FLINKS_CLIENT_KEY` | `client_certificate`, `client_key` | The paths to the PEM files for `Settings::client_certificate` |
 /// | `FLINKS_CRYPTO_PROVIDER` | `crypto_provider` | `ring`, `aws-lc-rs` or `process`, for `Settings::crypto_provider` |
 /// | `FLINKS_DANGEROUS_PLAIN_HTTP_HOST` | `dangerous_plain_http_host` | [`BaseUrlOptions::dangerous_plain_http_host`](crate::BaseUrlOptions::dangerous_plain_http_host) |
 #[must_use = "a builder does nothing until `build` is called"]

@@ -1,7 +1,7 @@
-//! Metrics of calls and of the pool. Without the `metrics` feature, these functions do nothing.
+//! Metrics for calls and for the pool. Without the `metrics` feature, these functions do nothing.
 //!
 //! `OBSERVABILITY.md` in the `flinks-consents` crate documents the metrics. Each label has a fixed
-//! set of values, which never include ids or text from a server.
+//! set of values. No value is an id or text from a server.
 
 use crate::operation::{Operation, Product};
 

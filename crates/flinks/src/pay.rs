@@ -82,9 +82,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if the request fails. [`Error::is_credentials`] is true for a 400, because
-    /// Flinks refuses credentials with a 400 that has no body. For other failures, see the methods
-    /// of [`Error`]. [P6](crate::rules)
+    /// Returns an error if the request fails. [`Error::is_credentials`] returns `true` for a 400,
+    /// because Flinks refuses credentials with a 400 that has no body. For other failures, see the
+    /// methods of [`Error`]. [P6](crate::rules)
     ///
     /// # Cancel safety
     ///
@@ -265,8 +265,8 @@ impl SessionToken {
         self.0.expires_at()
     }
 
-    /// Returns whether the token has expired on the monotonic clock or the wall clock.
-    /// [A4](crate::rules)
+    /// Returns whether the token has expired according to either the monotonic clock or the wall
+    /// clock. [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.0.is_expired()
     }
@@ -313,8 +313,8 @@ impl NewSession {
     /// # Errors
     ///
     /// Returns an error if a field is empty, or if the amount is 0 or has more than 15 digits.
-    /// [`Error::field`] names the field. A JSON number cannot represent every larger amount
-    /// exactly.
+    /// [`Error::field`] names the field. Not every larger amount can be represented exactly as a
+    /// JSON number.
     pub fn new(reference_id: impl Into<String>, amount: Cents, customer: Customer) -> Result<Self, Error> {
         let reference_id = reference_id.into();
         let Customer { name, email } = customer;

@@ -33,7 +33,7 @@ use crate::metrics::{self, PoolSource};
 use crate::operation::Product;
 use crate::retry::backoff;
 
-/// A pool of single-use tokens. Each token comes from its own response and is handed out once.
+/// A pool of single-use tokens. Each token comes from its own response and is handed out only once.
 /// Cloning is cheap, and clones share their tokens. [P5](crate::rules)
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
@@ -53,7 +53,7 @@ struct Inner<C: SingleUse> {
     client: C,
     size: usize,
     state: Arc<Mutex<PoolState<C::Token>>>,
-    /// The signal that is cancelled when the last clone of the pool is dropped.
+    /// The cancellation token that is triggered when the last clone of the pool is dropped.
     closed: CancellationToken,
     _close_on_drop: DropGuard,
     tasks: TaskTracker,

@@ -23,7 +23,7 @@ pub(crate) struct RecentSecrets {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
 
-/// The maximum number of hashes. This number of hashes takes up about one megabyte.
+/// The maximum number of hashes. A full set takes up about one megabyte.
 const MAX: usize = 16 * 1024;
 
 impl RecentSecrets {

@@ -14,7 +14,8 @@ use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
 use crate::running_call::{RunningCall, Server, Success};
 
-/// The policy that determines after which failures an operation is retried.
+/// The policy that determines how many times an operation may be attempted after each class of
+/// failure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
     /// The operation requests a new token. A lost response costs one unused token.
@@ -47,12 +48,12 @@ impl RetryPolicy {
     }
 }
 
-/// Executes calls and retries them within one deadline.
+/// Executes calls. The deadline of a call includes all of its retries.
 #[derive(Clone)]
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The timeout of a whole call, including waits. If it is not set, each operation uses its own
+    /// The timeout for a whole call, including waits. If it is not set, each operation uses its own
     /// default.
     pub(crate) timeout: Option<Duration>,
     /// The timeout for establishing a connection.
@@ -76,8 +77,8 @@ impl CallExecutor {
         Self { timeout: Some(timeout), connect_timeout, ..self.clone() }
     }
 
-    /// Calls `attempt` until it succeeds, it fails in a way that must not be retried, or the
-    /// timeout is reached.
+    /// Calls `attempt` until it succeeds, until a failure must not be retried, or until the timeout
+    /// is reached.
     pub(crate) async fn call<T, F>(
         &self,
         operation: Operation,

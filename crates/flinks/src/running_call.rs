@@ -1,8 +1,8 @@
 //! Records a call: its tracing span and its metrics.
 //!
 //! The fields of the span follow OpenTelemetry's semantic conventions for HTTP clients. The span
-//! covers all attempts of a call. Neither the span nor a metric contains a path, a query or any other
-//! text that can contain an id or a secret.
+//! covers all attempts of a call. Neither the span nor a metric contains a path, a query or any
+//! other text that might contain an id or a secret.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -63,17 +63,17 @@ impl Settings {
         Self::default()
     }
 
-    /// Sets the timeout of a call, including all of its attempts and the waits between them.
+    /// Sets the timeout for a call, including all of its attempts and the waits between them.
     /// Default: 30 seconds. The minimum is one millisecond.
     ///
-    /// Connect's `/Authorize` has a [`bank_timeout`](Self::bank_timeout) instead.
+    /// For Connect's `/Authorize`, set the [`bank_timeout`](Self::bank_timeout) instead.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 
-    /// Sets the timeout of Connect's `/Authorize`, which waits for a bank's response. Default: 240
-    /// seconds, because a live call may take 210 seconds. The minimum is one millisecond.
+    /// Sets the timeout for Connect's `/Authorize`, which waits for a bank's response. Default: 240
+    /// seconds, because a live call can take up to 210 seconds. The minimum is one millisecond.
     pub fn bank_timeout(mut self, timeout: Duration) -> Self {
         self.bank_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
@@ -138,10 +138,10 @@ impl Settings {
 
     /// Adjusts settings of the HTTP client, such as its proxy, resolver or local address.
     ///
-    /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
-    /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
-    /// are ignored; use [`root_certificates`](Self::root_certificates) and
-    /// [`client_certificate`](Self::client_certificate) instead.
+    /// The adjustment is applied before this crate's own settings, so it cannot change how this
+    /// crate configures redirects, retries, limits, the TLS library and TLS versions. With rustls,
+    /// certificates and identities are ignored; use [`root_certificates`](Self::root_certificates)
+    /// and [`client_certificate`](Self::client_certificate) instead.
     ///
     /// This method is the only part of the public API that uses `reqwest`. The name of its feature
     /// contains the `reqwest` version.

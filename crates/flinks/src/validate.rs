@@ -30,7 +30,7 @@ pub(crate) const MUST_NOT_BE_EMPTY: &str = "must not be empty";
 
 /// The reason for rejecting a token that [`is_echo`] detects.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
-pub(crate) const REPEATS_A_SECRET: &str = "repeats a secret of the request";
+pub(crate) const REPEATS_A_SECRET: &str = "repeats a secret from the request";
 /// The reason for rejecting a single-use token that an earlier response also contained.
 #[cfg(any(feature = "connect", feature = "pay"))]
 pub(crate) const HANDED_OUT_BEFORE: &str = "was handed out before";

@@ -1,4 +1,4 @@
-//! Tests the metrics and the span of a call against the emulator.
+//! Uses the emulator to test the metrics and the span of a call.
 //!
 //! This is a separate binary, because it captures the log of the whole process.
 

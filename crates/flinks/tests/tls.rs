@@ -334,7 +334,7 @@ async fn check_roots(trusted: &Issuer<'static, KeyPair>) {
     }
 }
 
-/// The validity of a client certificate.
+/// Whether a client certificate is current or has expired.
 #[derive(Clone, Copy, PartialEq)]
 enum Validity {
     Current,

@@ -266,7 +266,7 @@ fn without_wrappers(ty: &Type) -> Type {
     }
 }
 
-/// Returns the last name in the path of a type.
+/// Returns the last segment of a type's path.
 fn type_name(ty: &Type) -> String {
     match without_wrappers(ty) {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),

@@ -75,7 +75,7 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the difference between a file and its generated text.
+/// Returns the difference between a file on disk and the newly generated text.
 pub fn diff(path: &Path, found: &str, wanted: &str) -> String {
     let path = slashes(path);
     similar::TextDiff::from_lines(found, wanted)

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// pins the same version.
 pub const PROGENITOR_VERSION: &str = "0.15.1";
 
-/// The overlay schemas that stand for `flinks-core` types, each with the path of its type.
+/// The schemas that stand for `flinks-core` types, each with the path of that type.
 pub const CORE_TYPES: [(&str, &str); 2] =
     [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
 

@@ -12,7 +12,7 @@ use crate::spec::schema::{self, NOT_SECRET_KEY, escape, is_secret, json_path, op
 use crate::{Error, Result};
 
 /// Words that identify a secret, in the singular. A name matches if it contains one of these words
-/// as a separate word or ends with one.
+/// as a separate word or ends with one of them.
 const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode", "passwd", "credential"];
 
 /// Words that identify a secret only as separate words, because names such as `monkey` and
@@ -127,7 +127,7 @@ impl Search<'_> {
         }
     }
 
-    /// Checks a schema with the name `name`, such as a field's schema.
+    /// Checks a schema that has the given name, such as the schema of a field with that name.
     fn check_named(&mut self, name: &str, schema: &Value, at: &str) {
         let components = self.document.get("components").unwrap_or(&Value::Null);
         // The exemption may be in the referenced schema.

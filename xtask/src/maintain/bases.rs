@@ -11,9 +11,9 @@ use crate::git::git;
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// The crate that depends on all product crates. Its public API contains no product crate types, so
-/// a change to a product crate requires only a patch release of the facade, unless the facade's own
-/// code changes.
+/// The crate that depends on all product crates. Its public API contains no types from product
+/// crates, so a change to a product crate requires only a patch release of the facade, unless the
+/// facade's own code changes.
 pub(super) const FACADE: &str = "flinks";
 
 /// All published crates in publishing order: each crate comes after its dependencies, including

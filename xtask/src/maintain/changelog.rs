@@ -56,7 +56,7 @@ pub(crate) fn is_proposed(text: &str, proposal: Option<&Proposal>) -> Result<boo
 ///
 /// # Errors
 ///
-/// Returns an error in the same cases as [`propose`], and if the line does not contain a valid
+/// Returns an error in the same cases as [`propose`], and also if the line does not contain a valid
 /// version.
 pub(crate) fn requested_version(text: &str) -> Result<Option<Version>> {
     let (_, rest) = split_proposal(split_sections(text)?.unreleased)?;

@@ -7,7 +7,8 @@ use toml_edit::{DocumentMut, Item};
 
 use crate::{Error, Result};
 
-/// Returns a crate's version, from the crate's manifest or inherited from the workspace.
+/// Returns a crate's version, which is either in the crate's manifest or inherited from the
+/// workspace.
 ///
 /// # Errors
 ///

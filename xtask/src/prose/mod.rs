@@ -42,7 +42,7 @@ pub struct Pattern {
     /// Matches the phrase.
     #[serde(deserialize_with = "regex")]
     regex: Regex,
-    /// Matches phrases that `regex` finds although they are plain English.
+    /// Matches phrases that `regex` finds but that are plain English.
     #[serde(default, deserialize_with = "optional_regex")]
     except: Option<Regex>,
     /// A sentence with the phrase.
@@ -144,7 +144,7 @@ impl Rules {
         }
         let stale = self.allow.iter().find(|allowed| !findings.iter().any(|finding| allowed.allows(finding)));
         if let Some(Allowed { path, text, .. }) = stale {
-            let message = format!("the allowed text {text:?} is not in {path} any more: remove it from the list");
+            let message = format!("the allowed text {text:?} is no longer in {path}: remove it from the list");
             return Err(Error::new(message).in_file(Path::new(RULES)));
         }
         findings.retain(|finding| !self.allow.iter().any(|allowed| allowed.allows(finding)));

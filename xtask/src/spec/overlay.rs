@@ -1,4 +1,4 @@
-//! The overlay stage: applies the corrections of an OpenAPI Overlay 1.0 document.
+//! The overlay stage: applies the corrections in an OpenAPI Overlay 1.0 document.
 //!
 //! This stage is stricter than the standard: an action must have a reason (`description`), select
 //! exactly one place, and change that place. Once Flinks has corrected the document, this stage
@@ -123,7 +123,7 @@ fn target_advice(document: &Value, target: &str) -> String {
         let place = document.pointer(pointers(&path, document).first()?)?;
         Some((prefix, place))
     });
-    let what_to_do = "the target no longer exists or has another name: remove the action or correct its target";
+    let what_to_do = "the target no longer exists or has been renamed: remove the action or correct its target";
     let Some((prefix, place)) = found else { return what_to_do.into() };
     let names: Vec<&str> = match place {
         Value::Object(object) => object.keys().map(String::as_str).collect(),

@@ -20,8 +20,8 @@ pub(crate) fn unescape(step: &str) -> String {
 }
 
 /// Converts a JSON pointer into the JSONPath for an overlay action. If a list entry has a `name`,
-/// the path selects the entry by that name. The entry's index would change if another entry were
-/// inserted before it.
+/// the path selects the entry by that name. A path with an index would select a different entry if
+/// an entry were inserted earlier in the list.
 pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
     let mut here = document;
     let mut path = String::from("$");
@@ -96,8 +96,8 @@ pub(crate) fn is_secret(schema: &Value) -> bool {
         && schema.get("format").and_then(Value::as_str) == Some("password")
 }
 
-/// Returns whether a parameter is a header that OpenAPI 3.0.3 ignores. A header marked as a secret
-/// is not ignored.
+/// Returns whether a parameter is a header that OpenAPI 3.0.3 ignores. Does not check for a secret
+/// mark, although the generator keeps a header with this mark.
 pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
     let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
     text("in") == "header"

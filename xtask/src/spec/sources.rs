@@ -32,7 +32,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Reads the file. A missing file is treated as a new file.
+    /// Reads the file. If the file does not exist, returns the content of a new file.
     pub(crate) fn read(root: &Path) -> Result<Self> {
         let path = Path::new(SOURCES);
         let (head, text) = match std::fs::read_to_string(root.join(path)) {

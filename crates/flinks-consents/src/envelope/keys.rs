@@ -70,8 +70,8 @@ impl EncryptionKeys {
         Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
     }
 
-    /// Adds a key that is used only for decryption. This is either the key of older values or a key
-    /// that other processes will soon encrypt with.
+    /// Adds a key that is used only for decryption. This is either a key that older values were
+    /// encrypted with or a key that other processes will soon encrypt with.
     ///
     /// # Errors
     ///

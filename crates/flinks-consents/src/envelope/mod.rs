@@ -83,7 +83,7 @@ impl EncryptionKeys {
     ///
     /// Returns an [`EnvelopeError`] if the value is damaged, was sealed by a newer version of this
     /// crate or was moved from another location. Also returns an error if this set does not contain
-    /// the value's key.
+    /// the key that the value was encrypted with.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         const DAMAGED: EnvelopeError = EnvelopeError::Damaged;
         let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);

@@ -1,4 +1,4 @@
-//! Hidden names: keyed hashes of ids that do not reveal the ids to a reader of the store.
+//! Hidden names: keyed hashes of ids. A reader of the store cannot learn the ids from these hashes.
 
 use std::fmt;
 

@@ -12,8 +12,8 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// different processes do not refresh the same consents.
 ///
 /// A store for a single process or a single machine needs no leases. For such a store, an empty
-/// `impl` is enough: the default methods provide a single shard with a lease that every worker can
-/// acquire.
+/// `impl` is enough: the default methods provide a single shard, and every worker can acquire its
+/// lease at any time.
 ///
 /// ```
 /// # use flinks_consents::store::*;
@@ -29,9 +29,9 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// impl WorkLeases for MyStore {}
 /// ```
 ///
-/// If a worker loses its lease on a shard, only some work is wasted, because the lease in each
-/// record prevents concurrent refreshes of the same consent. Shard leases therefore do not have to
-/// survive a store failover.
+/// If a worker loses its lease on a shard, the only consequence is some wasted work, because the
+/// lease in each record prevents concurrent refreshes of the same consent. Shard leases therefore
+/// do not have to survive a store failover.
 pub trait WorkLeases: TokenStore {
     /// Returns the number of shards, which must be the same in all processes.
     fn shards(&self) -> u16 {
@@ -86,8 +86,8 @@ pub trait WorkLeases: TokenStore {
 
     /// Lists up to `limit` consents of a shard that have ended but have not been reported yet.
     ///
-    /// Returns `None` if the store does not record which ended consents were reported. Each worker
-    /// then reports only the consents whose end it has detected itself. The worker's list of these
+    /// Returns `None` if the store does not track which ends have been reported. Each worker then
+    /// reports only the consents whose end it has detected itself. A worker's list of these
     /// consents is lost when the process exits.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
@@ -101,7 +101,7 @@ pub trait WorkLeases: TokenStore {
     }
 
     /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
-    /// been replaced. After the item was listed, the end user may have consented again, and the new
+    /// been replaced. The end user may have consented again since the item was listed, and the new
     /// consent may have ended as well.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
@@ -114,10 +114,10 @@ pub trait WorkLeases: TokenStore {
 pub struct WorkItem {
     /// The consent's shard.
     pub shard: u16,
-    /// The consent's name in the store: either its id or a hidden name.
+    /// The consent's name in the store: either its id or its hidden name.
     pub name: String,
-    /// A number that lets the store recognize the item later, such as the deadline at the time of
-    /// listing. The worker does not interpret the number.
+    /// A number that lets the store recognize the item later, such as the item's deadline when it
+    /// was listed. The worker does not interpret the number.
     pub stamp: u64,
 }
 

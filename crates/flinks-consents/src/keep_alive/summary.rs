@@ -29,8 +29,8 @@ pub struct Summary {
     /// had already refreshed or removed them or had found that they had ended.
     pub refreshed_elsewhere: u64,
     /// The number of ended consents that this run reported to
-    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). The end of such a consent may have been
-    /// detected by any process. [O6](flinks::rules)
+    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). Any process may have detected the end
+    /// of such a consent. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
     /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The affected consents are not
@@ -84,7 +84,7 @@ impl fmt::Display for StopReason {
                 write!(f, "{GIVE_UP} refreshes in a row failed; last error: {error}")
             }
             Self::Suspected(error) => {
-                write!(f, "a gateway seems to refuse the refreshes; last error: {error}")
+                write!(f, "a gateway seems to be refusing the refreshes; last error: {error}")
             }
         }
     }
@@ -110,7 +110,7 @@ impl fmt::Display for Summary {
             Some(Stopped { reason }) => {
                 write!(f, "; stopped early: {reason}; the next run tries a single consent first")
             }
-            None if *failed > 0 => write!(f, "; the next run retries the failed ones"),
+            None if *failed > 0 => write!(f, "; the next run retries the failed refreshes"),
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! The counts of a run and the decision to stop the run early.
+//! Counts the outcomes of a run and decides whether to stop the run early.
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;

@@ -31,7 +31,7 @@ pub(super) struct Worker {
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
 
-/// Which consents of a shard one phase of a run refreshes.
+/// The consents in a shard that one phase of a run refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     NotSuspected,

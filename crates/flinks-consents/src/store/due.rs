@@ -9,8 +9,8 @@ use super::record::{IDLE, MAX_SKEW, Record};
 /// it.
 ///
 /// A consent is due if its refresh token idles out before a certain time. A consent is also due if
-/// the stored time of its last refresh is in the future. The wall clock was ahead when that time
-/// was written, so the age of the refresh token is unknown.
+/// the stored time of its last refresh is in the future. In that case, the wall clock was ahead
+/// when the time was written, so the age of the refresh token is unknown.
 ///
 /// A store that loads its records calls [`rank`](Self::rank) for each of them. A store with an
 /// index of deadlines compares [`Record::idle_deadline`] with [`before`](Self::before) and

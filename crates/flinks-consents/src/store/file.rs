@@ -34,9 +34,9 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 /// # Damaged files
 ///
 /// If a file does not contain a record, the store renames the file to a name that contains
-/// `.damaged` and reports the error once. The consent of this file is unknown until you restore the
-/// file or the end user consents again. A damaged file may contain a secret, and this crate never
-/// removes it.
+/// `.damaged` and reports the error once. The consent in this file is unknown to the store until
+/// you restore the file or the end user consents again. A damaged file may contain a secret, and
+/// this crate never removes it.
 ///
 /// # A missing directory
 ///
@@ -51,8 +51,8 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 pub struct FileStore(Arc<Directory>);
 
 impl FileStore {
-    /// Opens the store in a directory. Creates the directory if it is missing, and removes
-    /// unfinished files that killed processes left behind.
+    /// Opens the store in a directory. Creates the directory if it is missing, and removes any
+    /// unfinished files left behind by processes that were killed.
     ///
     /// Use a directory that contains no other files. If possible, let this function create the
     /// directory.
@@ -187,7 +187,7 @@ impl TokenStore for FileStore {
     }
 }
 
-/// Reads all records. Skips unreadable files and logs their number.
+/// Reads all records. Skips unreadable files and logs how many there are.
 fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     let mut unreadable = 0_u32;

@@ -180,7 +180,7 @@ impl Record {
         matches!(self.standing, Standing::Ended(_))
     }
 
-    /// Returns whether the last refresh was refused and the refusal is not known to be final.
+    /// Returns `true` if the last refresh was refused and the refusal is not known to be final.
     /// [O6](flinks::rules)
     pub fn is_suspected(&self) -> bool {
         matches!(self.standing, Standing::Suspected(_))

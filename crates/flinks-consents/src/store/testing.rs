@@ -119,7 +119,7 @@ struct PlannedCall {
     fault: StoreFault,
 }
 
-/// The call and release counts that waiting tests and held calls watch.
+/// The numbers of calls and releases, which waiting tests and held calls watch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     loads: u64,

@@ -4,7 +4,8 @@ use crate::lines::Lines;
 
 use crate::prelude::*;
 
-/// Makes a refresh fail and returns the log lines and the name of the consent in the log.
+/// Makes a refresh fail and returns the log lines and the name that identifies the consent in the
+/// log.
 async fn log_failed_refresh(setup: &Setup, consents: ConsentsBuilder) -> (Lines, String) {
     let lines = Lines::default();
     let consents = consents.build();

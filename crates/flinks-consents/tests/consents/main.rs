@@ -111,7 +111,7 @@ impl Setup {
         Consents::builder(self.client()).store_timeout(TIMEOUT)
     }
 
-    /// Creates a `Consents` value. In these tests, each value represents one process.
+    /// Creates a `Consents` value. In these tests, each `Consents` value represents one process.
     pub(crate) fn consents(&self, store: impl TokenStore) -> Consents {
         self.builder().store(store).build()
     }
@@ -120,7 +120,7 @@ impl Setup {
         self.builder().store(store).outage_policy(policy).build()
     }
 
-    /// Imports the refresh token of the emulator as the consent of [`user`].
+    /// Imports the emulator's refresh token as the consent of [`user`].
     pub(crate) async fn import(&self, consents: &Consents) -> Consent {
         consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
@@ -142,7 +142,8 @@ impl Setup {
         code(&self.emulator, &self.client())
     }
 
-    /// Starts a call that refreshes the consent and waits until the emulator holds the request.
+    /// Starts a call that refreshes the consent, and then waits until the emulator holds the
+    /// request.
     pub(crate) async fn held_call(
         &self,
         consent: &Consent,

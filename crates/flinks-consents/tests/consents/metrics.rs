@@ -1,4 +1,4 @@
-//! Tests the metrics of consents, the store and keep-alive. Each test also checks that
+//! Tests the metrics for consents, the store and keep-alive. Each test also checks that
 //! `OBSERVABILITY.md` lists all labels and values that were recorded.
 
 use flinks_consents::KeepAlive;

@@ -11,7 +11,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Several callers of one process request a token concurrently. A fault, if any, affects the
+    /// Several callers in one process request a token concurrently. A fault, if any, affects the
     /// first requests to the server.
     RequestToken {
         index: usize,
@@ -37,7 +37,7 @@ enum Step {
     ConsentAgain {
         index: usize,
     },
-    /// Advances the clocks by a number of hundredths of an access token's lifetime.
+    /// Advances the clocks by this many hundredths of the lifetime of an access token.
     Advance {
         hundredths: u32,
     },
@@ -94,7 +94,7 @@ proptest! {
     }
 }
 
-/// The two processes and the state that the test expects.
+/// Two processes, and the state that the test expects them to have.
 struct Model {
     setup: Setup,
     rotates: bool,
@@ -287,7 +287,7 @@ impl Model {
         }
     }
 
-    /// Returns whether the refresh token is still usable, that is, has not idled out.
+    /// Returns whether the refresh token is still usable, which means that it has not idled out.
     fn is_refreshable(&self) -> bool {
         let idle = self.setup.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
         idle < IDLE_LIMIT
@@ -327,7 +327,7 @@ impl Model {
         self.record().await.idle_deadline() - IDLE_LIMIT
     }
 
-    /// Checks that the newest refresh token that the server issued is in the store.
+    /// Checks that the store contains the newest refresh token that the server issued.
     async fn check_that_refresh_token_is_stored(&self) {
         let issued = self.setup.emulator.issued();
         let newest = issued.iter().rfind(|issued| issued.kind == Kind::RefreshToken).unwrap();

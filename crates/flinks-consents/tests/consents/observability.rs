@@ -1,4 +1,4 @@
-//! Checks that `OBSERVABILITY.md` and the dashboard list exactly the metrics and the events that the
+//! Checks that `OBSERVABILITY.md` and the dashboard list exactly the metrics and events that the
 //! crates record.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,7 +156,7 @@ fn dashboard_shows_each_metric() {
     assert_eq!(shown, page.0.into_keys().collect());
 }
 
-/// Returns the words that start with `flinks_` in a query.
+/// Returns all words in `query` that start with `flinks_`.
 fn names(query: &str) -> Vec<String> {
     let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("flinks_")).map(str::to_owned).collect()
@@ -179,7 +179,7 @@ fn page_lists_each_event() {
     assert!(messages.is_empty(), "the page does not list these events: {messages:#?}");
 }
 
-/// Collects the messages of all events in a folder and its subfolders.
+/// Collects the messages of all events that the source files in a folder and its subfolders record.
 fn collect_messages(folder: &Path, messages: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

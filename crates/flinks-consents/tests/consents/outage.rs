@@ -1,4 +1,4 @@
-//! Tests consents while the store is unavailable, with both outage policies. (O5, O6, O9)
+//! Tests consents under both outage policies while the store is unavailable. (O5, O6, O9)
 
 use crate::prelude::*;
 

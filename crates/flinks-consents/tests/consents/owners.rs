@@ -13,7 +13,7 @@ fn bank(number: u32) -> ConsentId {
     id(&format!("user-7/bank-{number}"))
 }
 
-/// Creates two consents of one owner and a third consent without an owner.
+/// Creates two consents for one owner and a third consent without an owner.
 async fn two_banks(setup: &Setup, store: impl TokenStore) -> Consents {
     let consents = setup.consents(store);
     for (number, label) in [(1, "First bank"), (2, "Second bank")] {

@@ -1,4 +1,5 @@
-//! Tests consents after the process has restarted or after the runtime of a refresh has stopped.
+//! Tests how consents behave after the process has restarted, or after the runtime that was running
+//! a refresh has stopped.
 
 use crate::prelude::*;
 use flinks_consents::flinks::Cause;

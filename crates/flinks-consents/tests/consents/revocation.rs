@@ -3,7 +3,7 @@
 use crate::prelude::*;
 use crate::wall_clock::consents_with_fast_clock;
 
-/// Creates the consent of [`user`] in `store` and fetches an access token.
+/// Creates the consent for [`user`] in `store` and fetches an access token.
 async fn consents_in(store: &FaultyStore, policy: OutagePolicy) -> (Setup, Consents) {
     let setup = start().await;
     let consents = setup.consents_with(store.clone(), policy);
@@ -78,7 +78,7 @@ async fn o10_unconfirmed_revocation_keeps_the_record() {
     }
 }
 
-/// Creates a consent that a refusal has ended.
+/// Creates a consent that was ended by a refusal.
 async fn ended(setup: &Setup, store: &MemoryStore) -> Consents {
     let consents = setup.consents(store.clone());
     let consent = setup.import(&consents).await;

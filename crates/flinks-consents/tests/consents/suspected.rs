@@ -1,5 +1,5 @@
-//! Tests refusals that a gateway may have sent: the consent is suspected until the suspicion is
-//! confirmed or cleared. (O6)
+//! Tests refusals that a gateway may have sent: the consent is treated as suspected until the
+//! suspicion is confirmed or cleared. (O6)
 
 use crate::prelude::*;
 

@@ -88,7 +88,7 @@ impl Operation {
         }
     }
 
-    /// Returns the product and the name of the type that represents the operation in the generated
+    /// Returns the operation's product, and the name of the operation's type in the generated
     /// crate.
     fn generated(self) -> &'static str {
         match self {
@@ -178,13 +178,13 @@ impl Log {
     }
 }
 
-/// A test of one row with one operation.
+/// A test that runs one row with one operation.
 pub(crate) struct Case {
     log: Log,
     canaries: Vec<String>,
     /// The number of requests that the calls in this case sent.
     pub(crate) requests: u64,
-    /// For each kind of text, the number of texts that were searched.
+    /// The number of searches for canaries in each kind of text.
     pub(crate) checks: BTreeMap<&'static str, u64>,
 }
 
@@ -193,7 +193,7 @@ impl Case {
         Self { log, canaries: Vec::new(), requests: 0, checks: BTreeMap::new() }
     }
 
-    /// Creates a canary: a text that must not appear anywhere.
+    /// Creates a canary: a string that must not appear anywhere.
     pub(crate) fn canary(&mut self) -> String {
         let canary = format!("canary-{}", uuid::Uuid::new_v4());
         self.plant(canary.clone());

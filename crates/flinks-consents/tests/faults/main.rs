@@ -1,5 +1,5 @@
-//! A catalogue of faults in servers, networks and configurations. For each fault, it states the
-//! expected error and the expected number of requests.
+//! A catalogue of faults in servers, networks and configurations. For each fault, the catalogue
+//! states the expected error and the expected number of requests.
 //!
 //! Each row runs with every operation to which it applies. The test calls the operations through
 //! the facade, against the emulator. The test compares the number of requests with the table of
@@ -38,7 +38,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::case::{Case, Log, Operation};
 
-/// The numbers of requests and searches for a row.
+/// The number of requests and the number of searches for a row.
 #[derive(Default)]
 struct Tally {
     requests: u64,
@@ -56,8 +56,8 @@ impl Tally {
 
 type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
 
-/// The environment variable with the path of the file to which the inner process writes its
-/// canaries.
+/// The environment variable that contains the path of the file to which the inner process writes
+/// its canaries.
 const PLANTED: &str = "FAULTS_PLANTED";
 
 fn main() {

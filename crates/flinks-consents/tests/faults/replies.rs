@@ -50,7 +50,7 @@ pub(crate) async fn check(case: &mut Case, row: &Row, operation: Operation) {
 }
 
 /// Returns whether a successful response to the operation has a body. The response to a revocation
-/// has none.
+/// has no body.
 pub(crate) fn has_body(operation: Operation) -> bool {
     operation != Operation::Revoke
 }
@@ -76,8 +76,8 @@ pub(crate) fn garbage(bytes: &str) -> Fault {
     Fault::Garbage { bytes: bytes.as_bytes().to_vec() }
 }
 
-/// Returns a successful response body that fits every operation. The body contains the members
-/// `more`, and `tokens` is the value of every token field.
+/// Returns a successful response body that fits every operation. `tokens` is the value of every
+/// token field, and `more` contains additional members.
 pub(crate) fn success(tokens: &str, more: &str) -> String {
     format!(
         r#"{{{more}"access_token":{tokens},"refresh_token":"emu_r","Token":{tokens},"sessionId":"s","referenceId":"r","RequestId":"q","Login":{{"Id":"l"}}}}"#

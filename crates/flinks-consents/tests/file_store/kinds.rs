@@ -41,7 +41,7 @@ const KINDS: [(&str, Create); 6] = [
     }),
 ];
 
-/// Waits for `work`. Fails if it takes too long because a thread is blocked.
+/// Waits for `work`. Fails if `work` takes too long, which means that a thread is blocked.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), work).await.unwrap()
 }

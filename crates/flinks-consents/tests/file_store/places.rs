@@ -15,7 +15,7 @@ use crate::kinds::create_fifo;
 use crate::prelude::*;
 use crate::{NOWHERE, assert_holds, client, consents, files, id, stored};
 
-/// Calls the operations of a store, all of which must fail, and returns their errors.
+/// Calls the operations of a store, checks that each call fails, and returns the errors.
 async fn failures(store: &FileStore, record: &Record) -> Vec<StoreError> {
     let id = id("user-7");
     vec![

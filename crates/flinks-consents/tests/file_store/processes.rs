@@ -42,7 +42,7 @@ impl Process {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    /// Reads a line of the process's output. Returns `None` if the process has exited.
+    /// Reads a line from the process's output. Returns `None` if the process has exited.
     pub(crate) fn read_line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
@@ -62,7 +62,7 @@ impl Process {
     }
 }
 
-/// Performs the role for which another process of this program started this one.
+/// Performs the role that the parent process assigned to this process.
 #[tokio::main]
 pub(crate) async fn run_role(role: &str) {
     let arguments: Vec<String> = std::env::args().skip(2).collect();
@@ -265,8 +265,8 @@ pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
 
 const NOBODY: u32 = 65534;
 
-/// Runs as a user other than root. A store repairs the user's own files and refuses other users'
-/// files.
+/// Runs as a user other than root. Checks that a store repairs the user's own files and refuses
+/// other users' files.
 async fn use_stores_as_another_user(directory: &Path) {
     // This directory belongs to root, and everyone can read it.
     let of_root = FileStore::open(directory.join("of root"));

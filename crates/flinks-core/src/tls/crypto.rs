@@ -8,8 +8,8 @@ use rustls::crypto::CryptoProvider as Provider;
 
 /// The crypto provider that a client uses for TLS with rustls.
 ///
-/// The default depends on the enabled features. It is ring with the `rustls` feature. Without
-/// `rustls`, it is aws-lc-rs with the `aws-lc-rs` feature. Without either, it is the process's
+/// The default depends on the enabled features. With the `rustls` feature, it is ring. With
+/// `aws-lc-rs` but without `rustls`, it is aws-lc-rs. With neither feature, it is the process's
 /// default provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -42,8 +42,8 @@ pub(crate) struct Challenge {
     pub(crate) save: bool,
 }
 
-/// An end user's visit to the iframe page. Each form changes the visit and redirects to the page
-/// for the current stage.
+/// An end user's visit to the iframe page. Each submitted form changes the visit, and the response
+/// redirects to the page for the current stage.
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,

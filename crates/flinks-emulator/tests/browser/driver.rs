@@ -155,9 +155,9 @@ impl Browser {
         self.call(Method::DELETE, "", json!({})).await;
     }
 
-    /// Asserts that the parent page has received no event from the page in the frame. After all
-    /// scripts have run, this function sends a message from the frame. That message must be the
-    /// first message that the parent page receives.
+    /// Asserts that the parent page has received no event from the page in the frame. Once the page
+    /// has loaded and its scripts have run, this function sends a message from the frame. That
+    /// message must be the first message that the parent page receives.
     pub(crate) async fn assert_parent_received_no_event(&self) {
         self.wait_until("return document.readyState === 'complete'").await;
         self.script("parent.postMessage('end of test', '*')").await;

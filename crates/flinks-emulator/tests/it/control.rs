@@ -170,8 +170,8 @@ async fn the_control_api_issues_codes_and_resets_the_emulator() {
     }
 }
 
-/// A page with another origin can send requests to the control API if it is opened in a browser on
-/// this machine. The control API must refuse these requests.
+/// If a page with another origin is opened in a browser on this machine, it can send requests to
+/// the control API. The control API must refuse these requests.
 #[tokio::test]
 async fn the_control_api_refuses_foreign_hosts_and_origins() {
     let local = local().await;

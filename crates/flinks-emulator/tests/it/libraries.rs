@@ -1,5 +1,4 @@
-//! Tests that each endpoint accepts requests in the form in which common HTTP libraries send them
-//! by default.
+//! Tests that each endpoint accepts the requests that common HTTP libraries send by default.
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};

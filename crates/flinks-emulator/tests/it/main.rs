@@ -106,8 +106,8 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
-    /// Asserts that the first decision in a visit is final: forms that are submitted later redirect
-    /// to the same return URL.
+    /// Asserts that the first decision in a visit is final: the response to any later form
+    /// redirects to the same return URL.
     async fn assert_decision_is_final(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
         for fields in later {
             let again = send(self.post(address).form(fields)).await;

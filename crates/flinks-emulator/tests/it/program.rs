@@ -75,7 +75,7 @@ fn shell(command: &str) -> Value {
     serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{command}\n{}", String::from_utf8_lossy(&stderr)))
 }
 
-/// Runs the two commands from the page "Set Up Authorization" in Flinks' documentation. The test
+/// Runs the two commands from the "Set Up Authorization" page of Flinks' documentation. The test
 /// replaces only the host and the values.
 #[test]
 fn the_commands_of_the_flinks_documentation_work() {

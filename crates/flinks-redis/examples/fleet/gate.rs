@@ -113,9 +113,9 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Forwards bytes. Calls `before` with the number of RESP values that the received bytes complete,
-/// and calls `after` with the same number once the bytes have been sent. Stops if `before` returns
-/// `false`.
+/// Forwards bytes as they arrive. Counts the RESP values that are complete after each read and
+/// passes this number to `before`, and again to `after` once the bytes have been sent. Stops if
+/// `before` returns `false`.
 async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,

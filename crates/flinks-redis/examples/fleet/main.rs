@@ -1,4 +1,5 @@
-//! Simulates machines that share consents, in virtual time, through outages and a restart.
+//! Simulates a fleet of machines that share consents. The simulation runs in virtual time and
+//! includes outages and a restart.
 //!
 //! `cargo run --release -p flinks-redis --example fleet -- 10000000 200` simulates ten million
 //! consents on two hundred machines. Each consent needs about one kilobyte of memory and 30

@@ -232,7 +232,7 @@ async fn tls() {
         assert!(!format!("{builder:?}").contains("canary"));
         assert_eq!(
             builder.build().unwrap_err().to_string(),
-            "invalid configuration: certificates must be PEM, and can be set only for rediss:// addresses"
+            "invalid configuration: certificates must be in PEM format, and can be set only for rediss:// addresses"
         );
     }
     // TLS works the same way with a cluster.

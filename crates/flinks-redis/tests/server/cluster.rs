@@ -30,7 +30,8 @@ async fn conforms_on_a_cluster() {
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
-/// Runs every operation on a cluster of three nodes. The store has the address of only one node.
+/// Runs every operation on a cluster of three nodes. The store is given the
+/// address of only one node.
 async fn spread_over_three_nodes() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);

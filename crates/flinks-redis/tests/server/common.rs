@@ -49,7 +49,8 @@ pub(crate) async fn record_key(record: &Record) -> String {
     separate_server.keys().into_iter().find(|key| !key.ends_with(":due")).unwrap()
 }
 
-/// Loads a record until the result is as expected, up to 21 times. Returns the last result.
+/// Loads a record repeatedly, up to 21 times, until the result is as expected. Returns the last
+/// result.
 pub(crate) async fn load_until(
     store: &RedisStore,
     id: &ConsentId,
@@ -88,7 +89,7 @@ pub(crate) fn worker(server: &Server, flinks: &Flinks) -> KeepAlive {
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
 }
 
-/// Returns whether no consent will idle out within a week.
+/// Returns `true` if no consent will idle out within a week.
 pub(crate) async fn nothing_is_due(server: &Server) -> bool {
     let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     store(&server.address()).due(in_a_week, 1000).await.unwrap().is_empty()

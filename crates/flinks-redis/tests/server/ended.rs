@@ -89,7 +89,8 @@ async fn reported_after_crash() {
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// While the worker reports one ended consent, the end user of the other one consents again.
+/// While the worker reports one of two ended consents, the end user of the other consent consents
+/// again.
 async fn renewed() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

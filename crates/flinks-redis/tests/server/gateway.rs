@@ -1,4 +1,4 @@
-//! Tests the runs of a worker whose requests a gateway refuses before they reach Flinks (O6). Also
+//! Tests worker runs in which a gateway refuses the requests before they reach Flinks (O6). Also
 //! tests a run with a consent whose timestamp is in the future because the wall clock of a machine
 //! was ahead (O5).
 

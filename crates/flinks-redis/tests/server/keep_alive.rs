@@ -92,8 +92,8 @@ async fn damaged_record() {
     assert!(summary.to_string().contains("only in this process"), "{summary}");
 }
 
-/// Checks that workers with wrong keys or another store count the consents but refresh none of
-/// them.
+/// Checks that a worker refreshes nothing if it has the wrong keys or if its `Consents` uses a
+/// different store, but counts the consents that it lists.
 pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let with = |keys: EncryptionKeys| {
         let store = RedisStore::builder(server.address(), keys).build().unwrap();

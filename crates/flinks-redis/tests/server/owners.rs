@@ -1,4 +1,4 @@
-//! Tests the consents of an owner (O10).
+//! Tests consents that have an owner (O10).
 
 use flinks_consents::{ConsentId, Consents, OwnerId, Page, Replaced};
 

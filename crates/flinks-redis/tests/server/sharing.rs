@@ -75,7 +75,8 @@ async fn lost_response() {
 }
 
 /// A replica that missed the last write becomes the primary, so the new refresh token from that
-/// write is lost. One request to Flinks then shows that the consent has ended.
+/// write is lost. It then takes one request to Flinks to find out that the consent has
+/// ended.
 async fn lost_write() {
     let mut server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -69,9 +69,8 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Injects a fault into one of the following commands. `position` is the number of commands
-    /// before that command. Only reads and scripts count, except the scripts for the lease of a
-    /// worker.
+    /// Injects a fault into a later command. `position` is the number of commands before that
+    /// command. Only reads and scripts are counted, but not the scripts for worker leases.
     pub(crate) fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }
@@ -144,7 +143,7 @@ impl ProxyState {
         }
     }
 
-    /// Returns the planned fault if it is to be injected into this command.
+    /// Returns the scheduled fault if it must be injected into this command.
     fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
         let is_of_a_consent = match words {
             [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),

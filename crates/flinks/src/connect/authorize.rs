@@ -133,7 +133,7 @@ const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
     FlinksCode::UNKNOWN_CHALLENGE_KEY,
 ];
-/// The default timeout of a call to `/Authorize`. A live call may take 210 seconds.
+/// The default timeout for a call to `/Authorize`. A live call may take 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A request to authorize an end user.
@@ -219,7 +219,7 @@ impl Outcome {
         match response {
             types::AuthorizeResponse::Session(session) => {
                 if session.http_status_code.is_some_and(|status| status != 200) {
-                    return malformed("HttpStatusCode", "is not 200, but the HTTP status is");
+                    return malformed("HttpStatusCode", "is not 200, although the HTTP status is");
                 }
                 let Some(request_id) = id(session.request_id) else { return malformed("RequestId", "is missing") };
                 if is_echo(request_id.expose_secret()) {
@@ -234,7 +234,7 @@ impl Outcome {
             }
             types::AuthorizeResponse::Challenge(challenge) => {
                 if challenge.http_status_code.is_some_and(|status| status != 203) {
-                    return malformed("HttpStatusCode", "is not 203, but the HTTP status is");
+                    return malformed("HttpStatusCode", "is not 203, although the HTTP status is");
                 }
                 let Some(RequestId(request_id)) = id(challenge.request_id) else {
                     return malformed("RequestId", "is missing");
@@ -373,8 +373,8 @@ impl AnswerError {
     /// Returns the challenge if it can be answered again.
     ///
     /// It can be answered again if nothing was sent or if the bank refused the answer. It can also
-    /// be answered again if the answer was not examined because the token was refused or a rate
-    /// limit was exceeded.
+    /// be answered again if the token was refused or a rate limit was exceeded, because the answer
+    /// was not examined in that case.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }

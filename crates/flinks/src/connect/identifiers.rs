@@ -27,8 +27,8 @@ impl Instance {
         url.map_err(|_| Error::configuration("instance", "does not form a valid host name"))
     }
 
-    /// Returns the instance if the base URL consists of one of the two hosts of an instance,
-    /// without a path or a port.
+    /// Returns the instance whose host the base URL names, or `None` if the base URL names another
+    /// host or has a path or a port.
     fn of_host(base_url: &BaseUrl) -> Option<Self> {
         let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
         let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;

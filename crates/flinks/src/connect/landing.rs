@@ -20,8 +20,8 @@ use crate::callback::{CallbackForm, CsrfState, last_path_segment};
 use crate::error::{Detail, Error, Kind, SpendError};
 use crate::operation::Operation;
 
-/// The place where a landing carries its `state`, a random value that ties the landing to the
-/// session that started the widget.
+/// The place for the `state` of a landing: a random value that ties the landing to the session that
+/// started the widget.
 ///
 /// Flinks does not document which parts of the redirect URL the widget keeps, or whether a
 /// whitelisted URL may have an added parameter or path segment. Test your placement with your
@@ -34,15 +34,15 @@ pub enum StatePlacement {
     /// The `state` parameter in the query of the redirect URL.
     Query,
     /// The last path segment of the redirect URL, after the path that you gave. Your application
-    /// must route every such path to its landing.
+    /// must route every such path to the handler for landings.
     Path,
     /// Not in the URL. Only the session that holds the [`PendingLanding`] ties the landing to the
     /// end user.
     ///
     /// This placement is weaker. A verified landing proves that this session has started *a* visit
     /// to the widget within the last 30 minutes. It does not prove that the landing belongs to that
-    /// visit: another site can send the end user's browser to your landing with a login id of its
-    /// choice while the visit is pending.
+    /// visit: another site can send the end user's browser to your redirect URL with a login id of
+    /// its choice while the visit is pending.
     Session,
 }
 
@@ -190,7 +190,7 @@ pub struct Landing {
 /// 1. Call `/Authorize` with it, and [`confirm`](Self::confirm) it with the resulting session. This
 ///    proves that the login belongs to your Flinks customer id.
 /// 2. Refuse it if it is already stored for another user of your application. Flinks does not know
-///    your users, so only your records can show this. [`LoginId`] compares in constant time.
+///    your users, so only your records can show this. [`LoginId`] values are compared in constant time.
 ///
 /// ```no_run
 /// use flinks::connect::{Client, LoginId, Outcome, PendingLanding};

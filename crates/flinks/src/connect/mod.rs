@@ -97,8 +97,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if the request fails. [`Error::is_credentials`] is true if the secret key
-    /// was refused; for other failures, see the methods of [`Error`]. [C2](crate::rules)
+    /// Returns an error if the request fails. [`Error::is_credentials`] returns `true` if the
+    /// secret key was refused; for other failures, see the methods of [`Error`]. [C2](crate::rules)
     ///
     /// # Cancel safety
     ///
@@ -133,7 +133,7 @@ impl Client {
         let malformed = |field, reason| Err(Error::malformed(GENERATE, &head, field, reason));
         let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = response.into_inner();
         if http_status_code.is_some_and(|status| status != 200) {
-            return malformed("HttpStatusCode", "is not 200, but the HTTP status is");
+            return malformed("HttpStatusCode", "is not 200, although the HTTP status is");
         }
         if let Some(problem) = token_problem(token.expose_secret()) {
             return malformed("Token", problem);
@@ -227,8 +227,8 @@ impl AuthorizeToken {
         self.deadline.wall()
     }
 
-    /// Returns whether the token has expired on the monotonic clock or the wall clock.
-    /// [A4](crate::rules)
+    /// Returns whether the token has expired according to either the monotonic clock or the wall
+    /// clock. [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.deadline.is_past()
     }

@@ -58,7 +58,7 @@ const CALLBACK: CallbackForm = CallbackForm {
     mismatch: "`state` does not match the pending authorization",
 };
 
-/// The message for a callback or a landing whose login id cannot be sent.
+/// The error message for a callback or landing that contains an invalid login id.
 pub(super) const INVALID_LOGIN_ID: &str = "`loginId` is empty or contains an invalid character";
 
 /// A bank authorization that has not started yet.

@@ -11,8 +11,8 @@ use crate::validate::query;
 use crate::{Language, RedirectUrl};
 
 impl Client {
-    /// Creates a widget that redirects the end user to `redirect_url`, with the `loginId` and
-    /// `institution` parameters. [`verify_landing`](Self::verify_landing) verifies the landing.
+    /// Creates a widget that adds the `loginId` and `institution` parameters to `redirect_url` and
+    /// redirects the end user there. [`verify_landing`](Self::verify_landing) verifies the landing.
     pub fn widget(&self, redirect_url: &RedirectUrl) -> Widget {
         Widget {
             base_url: self.iframe.as_str().to_owned(),
@@ -149,8 +149,8 @@ impl Widget {
     /// Spends the token and returns the URL for one iframe. Load the URL only once.
     /// [C5](crate::rules)
     ///
-    /// With this method, the landing cannot be verified. Use [`start`](Self::start) unless your
-    /// application protects its landing in another way.
+    /// The end user's return from a widget with this URL cannot be verified. Use
+    /// [`start`](Self::start) unless your application protects its landing page in another way.
     ///
     /// # Errors
     ///

@@ -10,8 +10,7 @@ use crate::operation::Operation;
 
 /// The recommended next step after an [`Error`].
 ///
-/// [`SpendError`](crate::SpendError) has more information about the token that the call would have
-/// spent.
+/// For a call that spends a token, [`SpendError`](crate::SpendError) also reports the token's fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {

@@ -132,13 +132,13 @@ impl Error {
     }
 
     /// Creates the error for an invalid call argument, which an end user may have entered. `reason`
-    /// completes "the value …", such as "must not be empty".
+    /// completes the clause "the value …", for example with "must not be empty".
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
     }
 
     /// Creates the error for an invalid value that an operator or a developer has set. `reason`
-    /// completes "the value …", such as "is not set".
+    /// completes the clause "the value …", for example with "is not set".
     pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Configuration { field, reason })
     }

@@ -44,8 +44,8 @@ pub(crate) enum Kind {
 pub(crate) enum Detail {
     /// The body does not match its schema.
     Body(InvalidResponse),
-    /// A field cannot be used. The text completes a sentence about that field. Without a field, the
-    /// text is a clause about the whole response.
+    /// A field cannot be used. The text completes a sentence about that field. If there is no
+    /// field, the text is a clause about the whole response.
     Value(&'static str),
 }
 

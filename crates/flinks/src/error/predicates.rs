@@ -11,8 +11,8 @@ impl Error {
     /// Returns whether the credentials were refused: Pay's user name and password, Connect's secret
     /// key ("You must provide a valid auth key"), or Outbound's client id and secret.
     ///
-    /// Pay refuses credentials with a 400 that has no body, so for Pay the request itself may also
-    /// be the problem. [P6](crate::rules)
+    /// Because Pay refuses credentials with a 400 that has no body, this method also returns `true`
+    /// if Pay rejects the request itself with a 400. [P6](crate::rules)
     ///
     /// Flinks recommends checking that the secret key is sent only to `/GenerateAuthorizeToken`,
     /// and the token only to `/Authorize` or the iframe. This crate's types ensure both, so check
@@ -32,10 +32,11 @@ impl Error {
 
     /// Returns whether a token was refused.
     ///
-    /// Connect refuses a token with "You must provide a valid authorize token". Pay refuses a token
-    /// with a 401 when a session starts, and Outbound with a 401 in response to a revocation.
+    /// Connect refuses a token with "You must provide a valid authorize token". If the refused
+    /// token was used to start a session, Pay responds with a 401. If it was used to revoke a
+    /// connection, Outbound responds with a 401.
     ///
-    /// A refused token was already spent, has expired, or belongs to another customer or
+    /// A refused token has already been spent, has expired, or belongs to another customer or
     /// environment. Flinks recommends requesting a new token for each attempt.
     pub fn is_token_refused(&self) -> bool {
         match self.0.operation {
@@ -46,9 +47,9 @@ impl Error {
         }
     }
 
-    /// Returns whether the end user must enter another user name, password or answer, or must do
-    /// something at the bank. Also returns `true` if the end user declined to consent on the bank's
-    /// page. [C6, C7](crate::rules)
+    /// Returns whether the end user must enter a different user name, password or answer, or must
+    /// take action at the bank. Also returns `true` if the end user declined to consent on the
+    /// bank's page. [C6, C7](crate::rules)
     pub fn needs_user(&self) -> bool {
         self.has_oauth_error(&[OAuthError::ACCESS_DENIED])
             || self.has_flinks_code(&[

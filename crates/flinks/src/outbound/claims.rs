@@ -57,7 +57,7 @@ struct ExpClaim {
     exp: Option<u64>,
 }
 
-/// The `exp` claim as a fractional number, as RFC 7519, section 2, allows.
+/// The `exp` claim as a number with a fraction, which RFC 7519, section 2, allows.
 #[derive(Deserialize)]
 struct FractionalExpClaim {
     exp: Option<f64>,

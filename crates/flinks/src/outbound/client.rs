@@ -38,9 +38,9 @@ pub struct Client {
     /// Whether the server has ever replaced a refresh token. Once it has, a refresh whose response
     /// was lost is not retried (A5).
     has_rotated: Arc<AtomicBool>,
-    /// The authorization codes that were sent. If an end user reloads the callback page, the code
-    /// must not be sent again: the server might revoke the tokens that it issued for the code (RFC
-    /// 6749, section 4.1.2).
+    /// The authorization codes that have been sent. If an end user reloads the callback page, the
+    /// code must not be sent again: the server might revoke the tokens that it issued for the code
+    /// (RFC 6749, section 4.1.2).
     codes: Arc<RecentSecrets>,
     executor: CallExecutor,
 }
@@ -82,8 +82,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if the request fails. [`Error::is_credentials`] is true if the client id or
-    /// the client secret is wrong.
+    /// Returns an error if the request fails. [`Error::is_credentials`] returns `true` if the
+    /// client id or the client secret is wrong.
     ///
     /// # Cancel safety
     ///
@@ -115,9 +115,9 @@ impl Client {
     /// # Cancel safety
     ///
     /// A code is treated as sent as soon as any byte of its request may have left this machine. If
-    /// the future is dropped earlier, for example while it connects, nothing is sent. The code can
-    /// then still be exchanged when the end user reloads the page. If the future is dropped later,
-    /// the response is lost.
+    /// the future is dropped earlier, for example while the client is connecting, nothing is sent.
+    /// The code can then still be exchanged when the end user reloads the page. If the future is
+    /// dropped later, the response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
             let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code has already been sent"));
@@ -145,13 +145,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if the request fails. [`Error::needs_consent`] is true if the end user must
-    /// consent again. [O6](crate::rules)
+    /// Returns an error if the request fails. [`Error::needs_consent`] returns `true` if the end
+    /// user must consent again. [O6](crate::rules)
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped after the request was sent, the response is lost, including any new
-    /// refresh token. Run the call in a separate task (`tokio::spawn`).
+    /// If the future is dropped after the request has been sent, the response is lost, including
+    /// any new refresh token. Run the call in a separate task (`tokio::spawn`).
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
         let policy = if self.rotates_refresh_tokens() { RetryPolicy::RotatingRefresh } else { RetryPolicy::Refresh };
@@ -178,7 +178,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped after the request was sent, the connection may or may not have
+    /// If the future is dropped after the request has been sent, the connection may or may not have
     /// ended.
     pub async fn revoke(&self, access_token: &AccessToken) -> Result<(), Error> {
         let authorization = &Authorization::bearer(access_token.secret());
@@ -190,7 +190,7 @@ impl Client {
         self.executor.call(Operation::OutboundRevoke, RetryPolicy::Never, DEFAULT_TIMEOUT, attempt).await
     }
 
-    /// Restores an access token that was stored outside this process, such as in a database.
+    /// Restores an access token that was stored outside this process, for example in a database.
     ///
     /// `issued_at` and `lifetime` are the values that the [`AccessToken`] methods of the same names
     /// returned. The maximum lifetime is one day.
@@ -220,7 +220,7 @@ impl Client {
         &self.executor.clock
     }
 
-    /// Returns the timeout of a call, including all of its attempts and the waits between them.
+    /// Returns the timeout for a call, including all of its attempts and the waits between them.
     pub fn timeout(&self) -> Duration {
         self.executor.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }

@@ -18,10 +18,10 @@ use crate::validate::MUST_NOT_BE_EMPTY;
 #[non_exhaustive]
 #[must_use = "a new refresh token must be stored, because the old one may no longer be valid"]
 pub struct Tokens {
-    /// The access token for the Open Banking API. If the response contains a new refresh token, the
-    /// access token may already have expired.
+    /// The access token for the Open Banking API. If the response also contains a refresh token,
+    /// the access token is returned even if it has already expired.
     pub access_token: AccessToken,
-    /// The refresh token for the next access token.
+    /// The refresh token for requesting the next access token.
     ///
     /// According to the Flinks documentation, this token is present after an authorization code has
     /// been exchanged. After a refresh, it is present only if the server replaced the old refresh
@@ -77,9 +77,9 @@ impl AccessToken {
         self.0.bearer.deadline().map(Deadline::lifetime)
     }
 
-    /// Returns the token's remaining lifetime on the monotonic clock or the wall clock, whichever
-    /// is shorter. Returns zero if the token has expired, and `None` if its lifetime is unknown.
-    /// [A4, O3](crate::rules)
+    /// Returns the token's remaining lifetime according to the monotonic clock or the wall clock,
+    /// whichever is shorter. Returns zero if the token has expired, and `None` if its lifetime is
+    /// unknown. [A4, O3](crate::rules)
     pub fn remaining(&self) -> Option<Duration> {
         self.0.bearer.deadline().map(Deadline::remaining)
     }
@@ -91,8 +91,8 @@ impl AccessToken {
         self.0.bearer.expires_at()
     }
 
-    /// Returns whether the token has expired on the monotonic clock or the wall clock.
-    /// [A4](crate::rules)
+    /// Returns whether the token has expired according to either the monotonic clock or the wall
+    /// clock. [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.0.bearer.is_expired()
     }

@@ -1,5 +1,5 @@
-//! Tests that the client treats a response as malformed if its token is one of the request's
-//! secrets (C4) or the token from an earlier response (P5, C3).
+//! Tests that the client treats a response as malformed if its token equals one of the request's
+//! secrets (C4) or a token from an earlier response (P5, C3).
 
 use flinks::connect::Authorize;
 use flinks::outbound::ClientAuthentication;

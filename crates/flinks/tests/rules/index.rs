@@ -1,5 +1,5 @@
-//! Maintains the "held by" column of `RULES.md`. The column counts the tests whose names start with
-//! a rule's id.
+//! Maintains the "held by" column of `RULES.md`. For each rule, the column counts the tests whose
+//! names start with the rule's id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

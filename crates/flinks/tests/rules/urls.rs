@@ -75,7 +75,8 @@ fn base_url_with_the_path_of_an_endpoint_is_refused() {
     }
 }
 
-/// Reads the paths of all endpoints from the generated clients, so the test covers new endpoints.
+/// Reads the paths of all endpoints from the generated clients, so that the test automatically
+/// covers new endpoints.
 #[test]
 fn every_documented_path_is_refused_in_a_base_url() {
     let mut paths = 0;

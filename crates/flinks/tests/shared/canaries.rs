@@ -85,5 +85,5 @@ pub(crate) fn responses(success: &str) -> Vec<RawResponse> {
     ]
 }
 
-/// The timeout of a call to a server that never completes its response.
+/// The timeout for a call to a server that never completes its response.
 pub(crate) const SHORT: Duration = Duration::from_millis(200);

@@ -20,7 +20,7 @@ impl Recorder {
         Self(PrometheusBuilder::new().set_buckets(&[1.0]).unwrap().build_recorder())
     }
 
-    /// Records the metrics of this thread until the returned value is dropped.
+    /// Records the metrics emitted on this thread until the returned value is dropped.
     pub(crate) fn record(&self) -> metrics::LocalRecorderGuard<'_> {
         metrics::set_default_local_recorder(&self.0)
     }

@@ -57,7 +57,8 @@ pub struct Constants {
 /// # Errors
 ///
 /// Returns an error if progenitor's types have an unexpected shape, if a client cannot send the
-/// request for an operation, or if the mark of a secret has no effect.
+/// request for an operation, or if a field is marked as a secret but the generated code does not
+/// treat it as one.
 pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
     let operations = operations(types, normalized)?;
     let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
@@ -132,7 +133,7 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     }
 }
 
-/// Rewrites `crate::types::X` to `types::X` so that the file can be any module of a crate.
+/// Rewrites `crate::types::X` to `types::X` so that the file can be used as any module of a crate.
 struct RelativePaths;
 
 impl syn::visit_mut::VisitMut for RelativePaths {
@@ -145,7 +146,7 @@ impl syn::visit_mut::VisitMut for RelativePaths {
     }
 }
 
-/// Splits doc comments into lines so that they are printed as `///`.
+/// Splits doc comments into lines so that each line is printed as a `///` comment.
 struct DocLines;
 
 impl syn::visit_mut::VisitMut for DocLines {

@@ -19,7 +19,7 @@ use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
-/// Hardens the `types` module. Returns the module and the fields that contain a secret.
+/// Hardens the `types` module. Returns the hardened module, and the fields that contain a secret.
 pub(super) fn harden(
     mut module: syn::ItemMod,
     normalized: &Normalized,
@@ -279,8 +279,8 @@ fn secret_type(name: &str, normalized: &Normalized) -> Item {
     }
 }
 
-/// Generates the union of an operation's responses. Only the status distinguishes the variants
-/// (T12).
+/// Generates the union type for an operation's successes or errors. Only the status distinguishes
+/// the variants (T12).
 fn union(bodies: &Bodies) -> Item {
     let ident = format_ident!("{}", bodies.union.as_deref().map(pascal).unwrap_or_default());
     let mut seen = BTreeSet::new();

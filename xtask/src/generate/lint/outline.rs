@@ -172,7 +172,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
         }
         if let Some(other) = seen.insert(name.clone(), place.pointer()) {
             return Err(error(format!(
-                "the operationId `{id}` becomes the method `{name}`, which the operation at {other} already uses"
+                "the operationId `{id}` becomes the method name `{name}`, which is already used by the operation at {other}"
             ))
             .help("change one of the two ids with an overlay action"));
         }

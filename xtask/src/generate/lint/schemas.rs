@@ -63,8 +63,8 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// Returns whether a schema is composed of itself through references, `oneOf`, `anyOf` and `allOf`,
-/// without a property in between.
+/// Returns whether a schema contains itself through references, `oneOf`, `anyOf` or `allOf` alone,
+/// with no property in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
     let mut seen = BTreeSet::new();

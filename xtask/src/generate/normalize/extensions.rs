@@ -8,8 +8,8 @@ use super::names::Names;
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// The key of a list of optional properties. A listed property is treated as absent if it cannot be
-/// decoded.
+/// The key for a list of optional properties. If a listed property cannot be decoded, it is treated
+/// as absent.
 const LENIENT: &str = "x-lenient";
 
 /// Removes the lists under `x-lenient` from the named schemas and returns them.

@@ -14,7 +14,7 @@ pub struct Normalized {
     pub operations: Vec<Operation>,
     /// The named schemas that are secrets. Each becomes a separate type.
     pub secret_types: BTreeSet<String>,
-    /// Everything that is marked as a secret.
+    /// The locations of everything that is marked as a secret.
     pub secrets: Vec<SecretPlace>,
     /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
     /// named schema and a property.
@@ -38,7 +38,7 @@ impl Normalized {
 /// The original location of a schema.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The name that messages use for the operation that the schema belongs to.
+    /// The name of the schema's operation, as it appears in messages.
     pub operation: Option<String>,
     /// The JSON pointer.
     pub pointer: String,

@@ -4,8 +4,8 @@ use pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Parser, Tag, TagEnd
 use pulldown_cmark_to_cmark::{Options, cmark_with_options};
 use serde_json::Value;
 
-/// Converts each `description` and `summary` to rustdoc, unless the key is a name or belongs to
-/// example data.
+/// Converts each `description` and `summary` to rustdoc. Leaves example data unchanged, and treats
+/// a property that happens to be named `description` or `summary` like any other property.
 pub(super) fn sanitize_prose(value: &mut Value) {
     match value {
         Value::Object(object) => {

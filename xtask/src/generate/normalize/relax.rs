@@ -130,8 +130,9 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` for every direct child of a value. The `example` key is included because a property
-/// can have this name. No later stage reads real examples.
+/// Calls `act` for every direct child of a value. Includes the child with the key `example`,
+/// because a property can have this name. Changing a real example is harmless, because no later
+/// stage reads it.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),

@@ -12,7 +12,7 @@ pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 /// A public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The declaration without argument names. If the declaration changes, dependants may fail to
+    /// The declaration without argument names. If the declaration changes, dependents may fail to
     /// compile.
     pub(super) signature: String,
     /// The line in the list: the declaration with argument names.

@@ -1,10 +1,11 @@
 //! The public-API stage: lists the public items of a crate, one per line. Every change to the list
-//! affects dependants.
+//! affects dependents.
 //!
-//! [`read_generated`] reads a generated file. [`read_crate`] reads a hand-written crate as built on
-//! Linux with all features. It lists the items that are reachable from `lib.rs` through public
-//! modules and re-exports, and the implementations of public types. It does not list auto traits,
-//! `#[must_use]` attributes, items marked `#[doc(hidden)]`, or implementations of private traits.
+//! [`read_generated`] reads a generated file. [`read_crate`] reads a hand-written crate as it is
+//! built on Linux with all features. It lists the items that are reachable from `lib.rs` through
+//! public modules and re-exports, and the implementations of public types. It does not list auto
+//! traits, `#[must_use]` attributes, items marked `#[doc(hidden)]`, or implementations of private
+//! traits.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -17,7 +18,7 @@
 //! | `macros` | expands `macro_rules!` macros that have a single rule |
 //! | `code` | formats code as one line of text |
 //!
-//! Unsupported syntax causes an error that quotes it, so no item is omitted silently.
+//! Unsupported syntax causes an error that quotes the syntax, so no item is omitted silently.
 
 mod code;
 mod conditions;

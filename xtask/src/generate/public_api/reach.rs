@@ -22,8 +22,8 @@ pub(super) fn list(modules: &Modules) -> Result<PublicApi> {
 struct Reach<'a> {
     modules: &'a Modules,
     api: PublicApi,
-    /// The first public name of each public type and trait, keyed by the module that defines it and
-    /// its name in that module.
+    /// The first public name of each public type and trait, keyed by the defining module and the
+    /// name in that module.
     names: BTreeMap<(ModulePath, String), String>,
     /// The modules that were listed, each with the name that it was listed under.
     listed: BTreeSet<(ModulePath, String)>,
@@ -121,7 +121,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Searches all modules and lists the implementations that are visible to a dependant.
+    /// Searches all modules and lists the implementations that are visible to dependent crates.
     fn implementations(&mut self) -> Result<()> {
         let modules = self.modules;
         for (path, module) in &modules.0 {
@@ -152,8 +152,8 @@ impl Reach<'_> {
         }
     }
 
-    /// Returns whether every type and trait of this crate in the header of an implementation is
-    /// public.
+    /// Returns true if the header of an implementation names at least one of this crate's types or
+    /// traits, and if all those that it names are public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());
         item.trait_.iter().for_each(|(_, path, _)| paths.visit_path(path));

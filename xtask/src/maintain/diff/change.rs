@@ -49,7 +49,7 @@ impl Effect {
         }
     }
 
-    /// Returns whether a dependant's code may have to change.
+    /// Returns whether the code of dependent crates may have to change.
     pub fn is_breaking(self) -> bool {
         self >= Self::BreaksReaders
     }

@@ -10,8 +10,8 @@ use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
 /// Compares the normal forms that code is generated from. The effect of some changes depends on how
-/// the generator treats a keyword. The changes to public items in `interface` determine the effect
-/// of such a change.
+/// the generator treats a keyword. For such a change, the differences in public items (`interface`)
+/// determine the effect.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
     let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);

@@ -4,11 +4,11 @@
 //! contains, in a fenced block, the part of the document for that operation.
 //!
 //! - Slices that describe all operations in our document replace the document. If a single slice
-//!   does so, it replaces the document byte for byte.
-//! - Any other slice is merged. Each of its operations replaces the operation with the same method
-//!   and path. If there is no such operation, the operation is appended. Parts that operations
-//!   share (`info`, `servers`, components, …) are also replaced and reported. A merge keeps
-//!   everything else byte for byte and removes nothing.
+//!   describes all of them, it replaces the document byte for byte.
+//! - Any other slice is merged. Each operation in the slice replaces the document's operation with
+//!   the same method and path. If the document has no such operation, the slice's operation is
+//!   appended. Parts that operations share (`info`, `servers`, components, …) are also replaced and
+//!   reported. A merge keeps everything else byte for byte and removes nothing.
 
 mod merge;
 mod parts;

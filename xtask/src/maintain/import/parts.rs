@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::spec::schema::{METHODS, escape};
 
-/// Returns the mergeable parts of a document. Each part is given as the keys that lead to it.
+/// Returns the mergeable parts of a document. Each part is represented by the keys that lead to it.
 pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     let mut parts = Vec::new();
     for (key, value) in document.as_object().into_iter().flatten() {
@@ -28,7 +28,8 @@ pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     parts
 }
 
-/// Returns the parts of a slice that are missing from the document or differ from it.
+/// Returns the parts of a slice that are missing from the document or differ from the same parts of
+/// the document.
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<Vec<String>> {
     let differs = |path: &Vec<String>| {
         let pointer = pointer(path);

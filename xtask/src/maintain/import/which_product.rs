@@ -42,10 +42,10 @@ pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>)
         .help("omit --product: it is only for input that does not name its product")),
         (_, Some(requested)) => Ok(requested),
         ([], None) => Err(Error::new(match &slice.document_name {
-            Some(name) => format!("the page is a part of `{name}`, which is not a document of this project"),
+            Some(name) => format!("the page is part of `{name}`, which is not one of this project's documents"),
             None => "unknown product: the title, servers and operations match no product".into(),
         })
-        .help("if it belongs to a product of this project, name the product with --product")),
+        .help("if it belongs to one of this project's products, specify the product with --product")),
         (several, None) => Err(Error::new(format!("the document matches several products: {}", list(several)))
             .help("name one with --product")),
     }

@@ -21,7 +21,7 @@ pub(super) enum Creation {
     Refused,
 }
 
-/// The purpose of opening a file.
+/// The purpose for which a file is opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Purpose {
     Read,

@@ -41,7 +41,7 @@ pub(super) const UNFINISHED: &str = "new";
 const MARKER: &str = "id";
 const NOT_A_FILE: StoreError = StoreError::misconfigured("contains an entry that is not a regular file");
 
-/// A store's directory, which is opened for each operation.
+/// The directory of a store. Each operation opens it.
 #[derive(Debug)]
 pub(super) struct Directory {
     /// The absolute path, with symbolic links resolved. The path stays valid even if the working
@@ -227,7 +227,7 @@ impl OpenDirectory<'_> {
     }
 
     /// Opens the lock file of a record. All records share 256 lock files. This keeps the number of
-    /// files small, and threads still rarely wait for each other.
+    /// files small, and even so, threads rarely have to wait for each other.
     pub(super) fn lock_file(&self, name: &OsStr) -> Result<File, StoreError> {
         const STEP: Duration = Duration::from_millis(1);
         let digits = name.to_str().and_then(|name| name.get(..2));

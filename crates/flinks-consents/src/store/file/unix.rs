@@ -26,7 +26,7 @@ impl Handle {
         Ok(Self(File::from(rustix::fs::open(path, flags, Mode::empty())?)))
     }
 
-    /// Opens a file. The caller must check that it is a regular file.
+    /// Opens a file. The caller must check that the file is a regular file.
     pub(super) fn open_file(&self, name: &OsStr, purpose: Purpose) -> io::Result<File> {
         let access = match purpose {
             Purpose::Read => OFlags::RDONLY,
@@ -151,8 +151,9 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted. The exception is a parent directory inside a
-    /// directory with the sticky bit, such as `/tmp`, where every user can create directories.
+    /// The owners of parent directories are trusted. The exception is the owner of a parent
+    /// directory that is inside a directory with the sticky bit, such as `/tmp`, because every user
+    /// can create directories there.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {

@@ -39,8 +39,9 @@ fn violated_header_rule(call: &Call) -> Option<&'static str> {
 
 /// Returns whether the client accepts JSON (RFC 9110, section 12.5.1).
 ///
-/// A missing or empty `Accept` header accepts everything. Several `Accept` headers are combined
-/// into one list. The most specific media range that includes JSON takes precedence.
+/// If the `Accept` header is missing or empty, the client accepts everything. Several `Accept`
+/// headers are combined into one list. The most specific media range that includes JSON takes
+/// precedence.
 fn accepts_json(call: &Call) -> bool {
     let lines = call.headers.get_all(header::ACCEPT).iter();
     let list = lines.map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase()).collect::<Vec<_>>();

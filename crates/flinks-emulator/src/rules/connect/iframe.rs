@@ -1,5 +1,5 @@
-//! The iframe page (C5). Opening the page spends the token. After that, each form redirects to the
-//! page for the current stage.
+//! The iframe page (C5). Opening the page spends the token. After that, the response to each form
+//! redirects to the page for the current stage.
 
 use std::collections::BTreeMap;
 
@@ -127,7 +127,7 @@ impl Iframe {
 }
 
 impl Stage {
-    /// Returns the name of the step that the form of this stage contains.
+    /// Returns the name of the step at this stage. The form contains this name.
     fn step(&self) -> String {
         match self {
             Self::Choosing => "institution".to_owned(),

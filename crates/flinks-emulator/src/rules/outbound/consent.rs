@@ -64,7 +64,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     }
     let is_known = |scope: &String| SCOPES.contains(&scope.as_str());
     if !consent.scopes.iter().any(|scope| scope == "ACCOUNT_BASIC") || !consent.scopes.iter().all(is_known) {
-        let description = "scope must contain ACCOUNT_BASIC and no unknown scopes.";
+        let description = "scope must contain `ACCOUNT_BASIC` and no unknown scopes.";
         return fail(Refusal::new("invalid_scope", description));
     }
     if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
@@ -111,7 +111,7 @@ pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -
     let url = match form.text("decision") {
         Some("agree") => consent.agreed(state, call),
         Some("refuse") => consent.refused(ACCESS_DENIED),
-        _ => return refuse("decision must be agree or refuse."),
+        _ => return refuse("decision must be `agree` or `refuse`."),
     };
     let reply = Reply::see_other(url.as_str()).with_ids();
     if let Some(consent) = state.outbound.consents.get_mut(&call.parameter) {

@@ -78,7 +78,7 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
     match grant_type {
         "client_credentials" => {
             if body.text("scope").is_some_and(|scope| scope != CLIENT_SCOPE) {
-                return Err(Refusal::new("invalid_scope", "scope must be client:admin or absent."));
+                return Err(Refusal::new("invalid_scope", "scope must be `client:admin` or absent."));
             }
             Ok(issue_access_token(state, call, None, None))
         }

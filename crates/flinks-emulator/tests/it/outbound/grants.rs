@@ -105,7 +105,7 @@ async fn o1_a_refusal_names_the_field_but_no_value() {
         assert_eq!(refused(&local, body, "invalid_request").await, description);
     }
     let scope = refused(&local, client("scope"), "invalid_scope").await;
-    assert_eq!(scope, "scope must be client:admin or absent.");
+    assert_eq!(scope, "scope must be `client:admin` or absent.");
 }
 
 #[tokio::test]
