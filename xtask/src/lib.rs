@@ -6,9 +6,9 @@
 //!
 //! # Traps
 //!
-//! The following table lists problems that progenitor 0.15.1 and reqwest 0.13.5 would cause with
-//! these documents. For each trap, this crate, `flinks-core` or a product crate contains a test
-//! that is named after the trap.
+//! The following table lists the traps: problems that progenitor 0.15.1 and reqwest 0.13.5 would
+//! cause with these documents. For each trap, this crate, `flinks-core` or a product crate contains
+//! a test that is named after the trap.
 //!
 //! | id | trap |
 //! | --- | --- |

@@ -179,8 +179,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Regenerates one product. If `product` is `None`, regenerates all products and the lists of
-/// public items of the hand-written crates.
+/// Regenerates the code of one product. If `product` is `None`, regenerates the code of all
+/// products and the lists of public items for the hand-written crates.
 fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();
     for (product, outcome) in regenerate(root, &products(product), mode) {

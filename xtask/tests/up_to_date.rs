@@ -42,9 +42,9 @@ fn lists_of_public_items_are_fresh() {
     }
 }
 
-/// The public APIs use types from other crates only on purpose. The facade uses reqwest twice, in
-/// the HTTP hook of its settings. `flinks-core` uses the reqwest status type, so its uses of
-/// reqwest are not counted.
+/// No public API uses a type from another crate by accident. The facade uses reqwest twice, in the
+/// HTTP hook of its settings. `flinks-core` uses the reqwest status type, so its uses of reqwest
+/// are not counted.
 #[test]
 fn no_foreign_type_is_public_by_accident() {
     for (name, reqwest) in

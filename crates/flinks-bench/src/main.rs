@@ -111,7 +111,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns a line with the number of cores, the processor and the version of Linux.
+/// Returns a line with the number of cores, the processor model and the Linux version.
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name").map(str::to_owned));

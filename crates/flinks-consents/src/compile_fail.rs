@@ -1,5 +1,4 @@
-//! Programs that must not compile. Each is paired with the same program without the mistake, which
-//! compiles.
+//! Programs that must not compile. Each is paired with a corrected version that compiles.
 //!
 //! A code can be exchanged only once, `invalidate` takes an access token, and `import` takes a
 //! refresh token:

@@ -311,8 +311,8 @@ impl Consents {
     /// Lists up to `limit` consents whose refresh tokens idle out within `within`, ordered by idle
     /// deadline.
     ///
-    /// - Consents whose recorded last refresh is in the future come first. The wall clock was wrong
-    ///   when that time was recorded, so the age of the refresh token is unknown.
+    /// - Consents come first if the recorded time of their last refresh is in the future. The wall
+    ///   clock was wrong when that time was recorded, so the age of the refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

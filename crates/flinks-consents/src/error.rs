@@ -166,8 +166,8 @@ impl ConsentError {
         self.store_error().is_some()
     }
 
-    /// Returns whether the store is unavailable. If other processes are using the record, the store
-    /// is busy instead.
+    /// Returns whether the store is unavailable. Returns `false` if the store is only busy because
+    /// other processes are using the record.
     pub(crate) fn is_store_unavailable(&self) -> bool {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
@@ -324,7 +324,7 @@ impl ConsentError {
         self.call()?.trace_id()
     }
 
-    /// Returns what to do about the error.
+    /// Returns advice on what to do about the error.
     pub fn advice(&self) -> Advice {
         if let Kind::Call(error) = &self.0.kind {
             return match (error.advice(), self.0.refusal) {

@@ -1,9 +1,9 @@
 //! Waits until other processes have released their leases or finished their writes.
 //! `Consent::lease` in `refresh.rs` acquires a lease.
 //!
-//! A process acquires the right to refresh a consent with one compare-and-swap that writes a
-//! [`Lease`] into the record. The process releases the lease by writing the result of the refresh.
-//! If the lease holder crashes, the lease expires.
+//! To acquire the right to refresh a consent, a process writes a [`Lease`] into the record with a
+//! single compare-and-swap. The process releases the lease by writing the result of the refresh. If
+//! the lease holder crashes, the lease expires.
 
 use std::time::Duration;
 

@@ -13,7 +13,8 @@ use crate::shutdown::ShutdownError;
 use crate::store::conformance::Violation;
 use crate::store::{ConsentId, OwnerId, StoreError};
 
-/// Defines `KINDS` and `name`. `name` does not compile if a kind is missing from the list.
+/// Defines the `KINDS` list and the `name` function, which does not compile if a kind is missing
+/// from the list.
 macro_rules! kinds {
     ($($kind:ident)*) => {
         const KINDS: &[&str] = &[$(stringify!($kind)),*];

@@ -1,5 +1,5 @@
-//! Stores a new consent with its owner and label, and revokes the connection of the consent that
-//! the new consent replaces.
+//! Stores a new consent with its owner and label and, on request, revokes the connection of the
+//! replaced consent.
 
 use std::time::SystemTime;
 
@@ -106,7 +106,7 @@ impl NewConsent {
     ///   another consent of the same owner.
     /// - The `sub` of the old or the new access token is unknown.
     ///
-    /// Also, nothing is revoked if the new consent cannot be stored immediately.
+    /// If the new consent cannot be stored immediately, nothing is revoked either.
     /// ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
@@ -138,8 +138,8 @@ impl NewConsent {
         outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
     }
 
-    /// Imports a refresh token that you stored elsewhere, in the same way as
-    /// [`Consents::import`](crate::Consents::import). Nothing is revoked.
+    /// Like [`Consents::import`](crate::Consents::import), imports a refresh token that you stored
+    /// elsewhere. Nothing is revoked.
     ///
     /// # Errors
     ///

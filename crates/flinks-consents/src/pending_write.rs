@@ -57,7 +57,7 @@ pub(crate) enum Attempt {
 pub(crate) enum Verdict {
     /// The write replaces the stored record.
     Apply,
-    /// The store has the result of the write, or an equivalent record.
+    /// The store already contains the result of the write or an equivalent record.
     AlreadyStored,
     /// The write is out of date, so it is dropped.
     Superseded,

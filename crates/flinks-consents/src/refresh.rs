@@ -1,5 +1,5 @@
-//! Refreshes a consent, and sends only one refresh across all processes that share the store. (O5,
-//! O6)
+//! Refreshes a consent so that, of all the processes that share the store, only one sends the
+//! refresh request. (O5, O6)
 //!
 //! ```text
 //!            ┌─────────────── another process changed the record ◄──────────┐

@@ -263,7 +263,7 @@ impl Consent {
     }
 
     /// Makes `write` the pending write as soon as the record lock is free. The spawned task joins
-    /// the queue for the lock now, ahead of later calls.
+    /// the queue for the lock immediately, ahead of later calls.
     fn defer_when_unlocked(&self, write: PendingWrite, error: ConsentError) {
         // The caller runs in a task, so there is always a runtime.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };

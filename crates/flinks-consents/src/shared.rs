@@ -60,11 +60,11 @@ pub enum OutagePolicy {
     /// of all consents in use stay in memory.
     ///
     /// Once a process has seen Flinks replace a refresh token, it does not refresh without the
-    /// store, because two processes that use the same refresh token could end the consent. If
-    /// Flinks replaces a refresh token for the first time during the outage, only this process has
-    /// the new refresh token until the store is available again (see [`Event::NotStored`]). The
-    /// other processes still have the old refresh token. If your server replaces refresh tokens,
-    /// use [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
+    /// store, because two processes that use the same refresh token could end the consent. The
+    /// first replacement can happen during the outage. In that case, only this process has the new
+    /// refresh token until the store is available again (see [`Event::NotStored`]). The other
+    /// processes still have the old refresh token. If your server replaces refresh tokens, use
+    /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
 

@@ -1,5 +1,5 @@
-//! Runs one fetch for all callers of a shared token and emits the resulting event. Also decides
-//! which caller starts the fetch and which callers wait for it. (O4)
+//! Runs one fetch for all callers that need a shared token, and emits the resulting event. Also
+//! decides which caller starts the fetch and which callers wait for it. (O4)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(crate) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, C
     Ok(cached_token(source).await?.token.clone())
 }
 
-/// Returns the cache entry of a valid token.
+/// Returns the cache entry for a valid token.
 pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     // Try a second time if the fetched token expired before the caller was polled.
     let mut is_first = true;
@@ -237,7 +237,7 @@ mod tests {
         fn emit(&self, _: &Event) {}
     }
 
-    /// A caller of the server.
+    /// A caller that requests tokens from the server.
     struct User {
         server: Server,
         clock: ManualClock,
@@ -299,7 +299,7 @@ mod tests {
 
     proptest! {
         /// No matter how the calls are distributed over time, there is at most one refresh in any
-        /// period of four fifths of a lifetime.
+        /// period as long as four fifths of a token's lifetime.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

@@ -20,7 +20,7 @@ pub(crate) struct ConsentState {
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
-/// The part of the state of a record that exists only in this process.
+/// The part of a record's state that exists only in this process.
 #[derive(Default)]
 pub(crate) enum LocalRecord {
     /// Nothing. The store has the newest record.

@@ -1,4 +1,5 @@
-//! Decides when a suspected refusal ends a consent. A gateway may have sent such a refusal. (O6)
+//! Decides when a suspected refusal ends a consent. Such a refusal may have come from a gateway.
+//! (O6)
 //!
 //! This crate's README shows the states and their transitions.
 //!

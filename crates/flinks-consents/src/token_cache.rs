@@ -61,7 +61,7 @@ struct Control {
     /// The earliest start time of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
-    /// Until when a rejected token is kept, on the monotonic clock. See
+    /// The time until which a rejected token is kept, on the monotonic clock. See
     /// [`reject`](TokenCache::reject).
     keep_rejected_until: Duration,
 }
@@ -75,8 +75,9 @@ struct Failure {
 /// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
 /// no lifetime can cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a server's rejections do not replace a token again after they have replaced one. A server
-/// that rejects every token therefore causes at most one refresh per minute.
+/// For this long after a server's rejections have caused a token to be replaced, further rejections
+/// do not cause another replacement. A server that rejects every token therefore causes at most one
+/// refresh per minute.
 const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
@@ -162,9 +163,10 @@ impl TokenCache {
     }
 
     /// Invalidates a token that a server has rejected, unless rejections have already replaced a
-    /// token within the last minute. In that case, the rejection does not depend on the token.
+    /// token within the last minute. In that case, the token is not the cause of the rejection.
     ///
-    /// Returns whether the request may be sent again, because its token was replaced or will be.
+    /// Returns whether the request may be sent again because its token has been or will be
+    /// replaced.
     pub(crate) fn reject(&self, token: &AccessToken, clock: &dyn Clock) -> bool {
         let id = TokenId::from_token(token);
         let now = clock.monotonic();

@@ -173,8 +173,8 @@ fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Buil
     builder.build().map_err(|_| BUILD_FAILED)
 }
 
-/// Builds the client without a TLS feature. In such a build, reqwest panics if another crate has
-/// enabled rustls in reqwest and no crypto provider is installed (T11).
+/// Builds the client if no TLS feature is enabled. In such a build, reqwest panics if another crate
+/// has enabled rustls in reqwest and no crypto provider is installed (T11).
 #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
 fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
     let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 /// Text that is redacted in `Debug` output and wiped from memory when dropped.
 ///
-/// It does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the clear text,
+/// It does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the plain text,
 /// because request bodies need it. Do not serialize a value that contains a secret, except to send
 /// the value to Flinks.
 ///
@@ -17,12 +17,12 @@ use serde::{Serialize, Serializer};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Creates a secret from its clear text.
+    /// Creates a secret from its plain text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }
 
-    /// Returns the clear text. Keep it out of logs, errors and URLs.
+    /// Returns the plain text. Keep it out of logs, errors and URLs.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }
@@ -131,12 +131,12 @@ macro_rules! secret_type {
         $visibility struct $name($crate::Secret);
 
         impl $name {
-            /// Creates a secret from its clear text.
+            /// Creates a secret from its plain text.
             pub fn new(secret: impl ::std::convert::Into<$crate::Secret>) -> Self {
                 Self(secret.into())
             }
 
-            /// Returns the clear text. Keep it out of logs, errors and URLs.
+            /// Returns the plain text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }

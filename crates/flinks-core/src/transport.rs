@@ -199,7 +199,7 @@ impl TransportBuilder {
     }
 
     /// Adds certificate authorities to those that the platform trusts. This is necessary, for
-    /// example, if a company's proxy uses its own authority.
+    /// example, if a corporate proxy uses its own certificate authority.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
         self.tls.roots = Some(roots);

@@ -1,5 +1,5 @@
-//! The part that every application writes around the SDK: clients, routes, errors and shutdown. Its
-//! pages are in `pages`, and its users are in `visitor`.
+//! The part that every application writes around the SDK: clients, routes, errors and shutdown. The
+//! pages are in `pages`, and the users and their sessions are handled in `visitor`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -147,7 +147,7 @@ async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<St
     Ok(pages::accounts(&bank, &response.json().await.map_err(data_error)?))
 }
 
-/// Logs an error of the Open Banking API, without its URL.
+/// Logs an error from a call to the Open Banking API, but omits the URL.
 fn data_error(error: reqwest::Error) -> Failure {
     tracing::warn!("{}", error.without_url());
     UNAVAILABLE
@@ -180,8 +180,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Serves requests until `stop` completes and every in-flight request has received its response.
-/// Then waits for in-flight refreshes and stores pending writes.
+/// Serves requests until `stop` completes. Then waits up to 10 seconds for in-flight requests to
+/// complete and up to 45 seconds for in-flight refreshes, and stores pending writes.
 ///
 /// # Errors
 ///

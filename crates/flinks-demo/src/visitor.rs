@@ -25,9 +25,9 @@ impl Visitor {
         self.session.insert(name, pending).await.map_err(|_| UNAVAILABLE)
     }
 
-    /// Takes a pending authorization out of the session, so that it is used once. Without the call
-    /// to `save`, the session would keep it if this request fails. A session store that several
-    /// processes share also needs a way to take a value atomically.
+    /// Takes a pending authorization out of the session, so that it can be used only once.
+    /// Without the call to `save`, the session would keep the authorization if this request failed.
+    /// A session store that several processes share also needs a way to take a value atomically.
     pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;
         self.session.save().await.map_err(|_| UNAVAILABLE)?;

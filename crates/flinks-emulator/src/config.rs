@@ -121,8 +121,8 @@ pub struct ConnectConfig {
     /// Whether answering an MFA question requires and spends a new authorize token. Default:
     /// `true`.
     ///
-    /// Flinks does not document this. With `false`, the request with the answer may use the token
-    /// that started the session, although that token has already been spent.
+    /// Flinks does not document this. If this is `false`, the request that answers the question may
+    /// use the token that started the session, even though that token has already been spent.
     pub mfa_answer_spends_token: bool,
     /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
     /// document this time.
@@ -163,8 +163,8 @@ pub struct OutboundConfig {
     /// Whether each use of a refresh token replaces the token with a new one. Default: `false`, as
     /// documented.
     pub rotate_refresh_tokens: bool,
-    /// Whether the response to a refresh repeats an unchanged refresh token. Default: `false`, as
-    /// documented.
+    /// Whether the response to a refresh contains the refresh token even if the token has not
+    /// changed. Default: `false`, as documented.
     pub repeat_refresh_token: bool,
     /// The HTTP status of an `invalid_client` error, either 400 or 401. Default: 400, as documented
     /// by Flinks. RFC 6749, section 5.2, also allows 401.
@@ -211,13 +211,13 @@ pub struct Limits {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndUser {
-    /// The end user decides on a page.
+    /// A page asks the end user for the decision.
     #[default]
     Asked,
-    /// The end user agrees immediately, without a page. Use this setting in tests without a
+    /// The end user agrees immediately, without seeing a page. Use this setting in tests without a
     /// browser.
     Agrees,
-    /// The end user refuses immediately, without a page.
+    /// The end user refuses immediately, without seeing a page.
     Refuses,
 }
 

@@ -1,4 +1,4 @@
-//! The guide: a text with the emulator's credentials and commands to try.
+//! The guide, which lists the emulator's credentials and commands to try.
 
 use crate::config::{ClientAuthentication, Config};
 use crate::credentials;

@@ -1,4 +1,4 @@
-//! The request and response types of the rules, and strict parsers for request fields.
+//! The request and response types that the rules use, and strict parsers for request fields.
 
 use std::collections::BTreeMap;
 use std::fmt;

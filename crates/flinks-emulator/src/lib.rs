@@ -85,8 +85,8 @@ impl Emulator {
         Self::dangerously_listen_anywhere(address, config).await
     }
 
-    /// Starts an emulator on an address of this machine, even if it is not a loopback address. Port
-    /// 0 selects a free port.
+    /// Starts an emulator on any address of this machine, including non-loopback addresses. Port 0
+    /// selects a free port.
     ///
     /// This is dangerous if other machines can reach the address: the emulator's credentials are
     /// public, traffic is not encrypted, and the emulator stores every request. The control API

@@ -277,7 +277,7 @@ struct Arrival {
     /// The number of resets that happened before this request arrived.
     resets: u64,
     fault: Option<Fault>,
-    /// Receives every release that follows the arrival of the request.
+    /// Receives a notification if `Emulator::release` is called after this request has arrived.
     release: Release,
 }
 

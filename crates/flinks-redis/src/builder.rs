@@ -28,8 +28,8 @@ pub struct RedisStoreBuilder {
     keys: EncryptionKeys,
 }
 
-/// The default timeout for a call. Redis usually responds within milliseconds, and an end user may
-/// be waiting.
+/// The default timeout for a call. It is short, because Redis usually responds within milliseconds
+/// and an end user may be waiting.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {

@@ -37,7 +37,7 @@ impl RedisStore {
         Ok(items(shard, beyond.into_iter().chain(before)).take(limit).collect())
     }
 
-    /// Lists at most `limit` ended consents in a shard that have not been reported yet.
+    /// Lists at most `limit` of a shard's ended consents that have not been reported yet.
     pub(crate) async fn list_ended(&self, shard: u16, limit: usize) -> Result<Vec<WorkItem>, StoreError> {
         let command = self.range(shard, Index::Ended, "-inf", "+inf", limit);
         let found: Vec<(String, f64)> = self.command(command).await?;

@@ -84,7 +84,8 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set if its deadline has not changed since the member was listed.
+/// Removes a member from a sorted set unless the member's deadline has changed since the member was
+/// listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.
@@ -105,7 +106,7 @@ if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 ";
 
-/// Removes an entry from the owner index if the entry has not been written again.
+/// Removes an entry from the owner index, unless the entry has been written again.
 ///
 /// - `KEYS[1]`: the owner's hash.
 /// - `ARGV[1]`: the consent's hidden name. `ARGV[2]`: the entry's expected version.

@@ -156,7 +156,7 @@ impl PlainHost {
         match &self.0 {
             None => Some(NOT_SAFE),
             Some(allowed) if is_host_of_flinks(allowed) => {
-                Some("must not be a Flinks host: dangerous_plain_redis_host cannot allow it")
+                Some("must not be a Flinks host, even with dangerous_plain_redis_host")
             }
             Some(allowed) if !self.matches(host) || allowed.is_empty() => {
                 Some("must start with rediss:// unless its host is the one that dangerous_plain_redis_host allows")

@@ -8,8 +8,8 @@ use std::fmt;
 pub enum Warning {
     /// The server evicts keys when its memory is full, so it may evict refresh tokens.
     Evicts,
-    /// The server has no append-only file. A restart loses the refresh tokens that were written
-    /// after the last snapshot.
+    /// The server has no append-only file. If it restarts, the refresh tokens that were written
+    /// after the last snapshot are lost.
     DoesNotPersist,
     /// The eviction and persistence settings could not be checked, because the Redis user has no
     /// permission to run `INFO` or because the output of `INFO` does not include them.

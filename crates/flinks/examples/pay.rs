@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let token = client.authorize().await?;
     match client.initiate_session(token, &session).await {
         Err(SpendError::Unknown(error)) => {
-            println!("check whether the session started before you repeat the call: {error}");
+            println!("before you repeat the call, check whether the session started: {error}");
         }
         other => println!("unexpected outcome: {other:?}"),
     }

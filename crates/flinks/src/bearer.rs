@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::operation::Operation;
 use crate::validate::token_problem;
 
-/// The fields of a response that describe a token.
+/// The response fields that describe a token.
 pub(crate) struct BearerResponse {
     pub(crate) access_token: Secret,
     pub(crate) token_type: Option<String>,

@@ -99,7 +99,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
     /// Returns an error if
     ///
     /// - the base URL belongs to another product,
-    /// - the base URL is `https` and no TLS feature is enabled,
+    /// - the base URL uses `https` but no TLS feature is enabled,
     /// - the platform has no trusted certificates, or
     /// - a certificate, a key or the crypto provider cannot be used.
     pub fn build(self) -> Result<C, Error> {

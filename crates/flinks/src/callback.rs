@@ -55,7 +55,7 @@ impl CsrfState {
         parameters.into_result(form)
     }
 
-    /// Compares the `state` of a callback with this one, in constant time.
+    /// Compares the `state` that a callback contains with the expected `state`, in constant time.
     pub(crate) fn check(&self, received: Option<&str>, form: &CallbackForm) -> Result<(), Error> {
         let Some(received) = received else {
             return Err(form.rejection("`state` is missing"));
@@ -83,8 +83,8 @@ impl CsrfState {
 /// The format of one kind of callback, and the messages for rejected callbacks.
 pub(crate) struct CallbackForm {
     pub(crate) operation: Operation,
-    /// The parameter with the result, such as `code`. A callback contains either this parameter or
-    /// `error`.
+    /// The parameter that contains the result, such as `code`. A callback contains either this
+    /// parameter or `error`.
     pub(crate) result: &'static str,
     /// The parameters that can accompany the result.
     pub(crate) details: &'static [&'static str],

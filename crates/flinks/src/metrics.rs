@@ -16,7 +16,7 @@ const POOL_TOKENS: &str = "flinks_pool_tokens_total";
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_histogram};
     describe_histogram!(CALL_DURATION, Unit::Seconds, "Duration of a call to Flinks, including its retries");
-    describe_counter!(RETRIES, Unit::Count, "Attempts that repeated a failed attempt of the same call");
+    describe_counter!(RETRIES, Unit::Count, "Attempts made after an earlier attempt of the same call failed");
     #[cfg(feature = "pool")]
     describe_counter!(POOL_TOKENS, Unit::Count, "Tokens that a token pool handed out");
 }

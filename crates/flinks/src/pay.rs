@@ -1,5 +1,5 @@
-//! Flinks Pay: exchanges a user name and password for a session token that starts one payment
-//! session.
+//! The Flinks Pay client, which exchanges a user name and password for a session token that starts
+//! one payment session.
 //!
 //! Based on the Flinks documentation page
 //! [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).

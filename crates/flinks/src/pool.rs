@@ -107,8 +107,8 @@ impl<C: SingleUse> TokenPool<C> {
         }))
     }
 
-    /// Starts filling the pool. Call this method at the start of the program or before a peak, for
-    /// example. Does nothing if no Tokio runtime is running.
+    /// Starts filling the pool. For example, call this method when the program starts or before a
+    /// traffic peak. Does nothing if no Tokio runtime is running.
     pub fn fill(&self) {
         let mut state = lock(&self.0.state);
         drop_old_tokens::<C>(&mut state);
@@ -301,7 +301,7 @@ impl PoolSize {
     /// tokens.
     pub const MAX: usize = 1000;
 
-    /// Creates a size from 1 to [`MAX`](Self::MAX).
+    /// Creates a pool size. `size` must be from 1 to [`MAX`](Self::MAX).
     ///
     /// # Errors
     ///

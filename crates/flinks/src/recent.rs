@@ -10,7 +10,7 @@ use hashlink::LinkedHashMap;
 
 /// A set of recent secrets. It stores keyed hashes, never the secrets themselves.
 ///
-/// A secret is forgotten once the lifetime has passed on the monotonic clock, or once [`MAX`] later
+/// A secret is forgotten once the lifetime has passed on the monotonic clock, or once [`MAX`] newer
 /// secrets have been added.
 pub(crate) struct RecentSecrets {
     lifetime: Duration,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// A URL of your application that an end user is redirected to. It is an absolute `https` URL, or
+/// A URL in your application that receives redirected end users. It is an absolute `https` URL, or
 /// an `http` URL with a loopback address.
 ///
 /// The text is stored unchanged, because some servers compare it byte for byte. Flinks redirects

@@ -22,7 +22,7 @@ pub(crate) enum RetryPolicy {
     AsNeeded,
     /// The operation uses a refresh token.
     Refresh,
-    /// The operation uses a refresh token that every response replaces. A lost response contains
+    /// The operation uses a refresh token, and every response replaces it. A lost response contains
     /// the next refresh token, so another attempt with the old token would be refused.
     RotatingRefresh,
     /// The operation exchanges an authorization code. The exchange is retried only if it is
@@ -77,8 +77,8 @@ impl CallExecutor {
         Self { timeout: Some(timeout), connect_timeout, ..self.clone() }
     }
 
-    /// Calls `attempt` until it succeeds, until a failure must not be retried, or until the timeout
-    /// is reached.
+    /// Calls `attempt` until it succeeds, until it fails in a way that must not be retried, or
+    /// until the timeout is reached.
     pub(crate) async fn call<T, F>(
         &self,
         operation: Operation,
@@ -207,8 +207,8 @@ mod tests {
     /// Returns the error of a call whose attempts fail with `errors`, one after the other. Each
     /// attempt takes `each_takes`.
     async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
-        /// A clock that completes short sleeps immediately,
-        /// advancing the time, and never reaches a deadline.
+        /// A clock that completes each short sleep immediately
+        /// by advancing the time, and never reaches a deadline.
         struct AutoAdvanceClock(crate::ManualClock);
         impl Clock for AutoAdvanceClock {
             fn monotonic(&self) -> Duration {

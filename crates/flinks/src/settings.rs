@@ -143,8 +143,8 @@ impl Settings {
     /// certificates and identities are ignored; use [`root_certificates`](Self::root_certificates)
     /// and [`client_certificate`](Self::client_certificate) instead.
     ///
-    /// This method is the only part of the public API that uses `reqwest`. The name of its feature
-    /// contains the `reqwest` version.
+    /// This method is the only part of the public API that uses `reqwest`. The name of the feature
+    /// that enables it contains the `reqwest` version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,

@@ -7,7 +7,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) use flinks_core::token_problem;
 
-/// Returns whether a response repeats a secret from its request (C4). Compares in constant time.
+/// Returns whether a response echoes a secret from its request (C4). Compares in constant time.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
     let is_equal = |sent: &str| received.as_bytes().ct_eq(sent.as_bytes());
@@ -30,7 +30,7 @@ pub(crate) const MUST_NOT_BE_EMPTY: &str = "must not be empty";
 
 /// The reason for rejecting a token that [`is_echo`] detects.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
-pub(crate) const REPEATS_A_SECRET: &str = "repeats a secret from the request";
+pub(crate) const REPEATS_A_SECRET: &str = "echoes a secret from the request";
 /// The reason for rejecting a single-use token that an earlier response also contained.
 #[cfg(any(feature = "connect", feature = "pay"))]
 pub(crate) const HANDED_OUT_BEFORE: &str = "was handed out before";

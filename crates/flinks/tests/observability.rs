@@ -48,7 +48,8 @@ async fn start() -> Local {
     Local { emulator, pay, connect, outbound }
 }
 
-/// Starts a call whose request the emulator holds, and then drops the call.
+/// Starts a call, waits until the emulator has received the request and is holding it, and then
+/// drops the call.
 async fn cancel_call(local: &Local) {
     local.emulator.fail_next(Operation::PayAuthorize, Fault::Hold { when: When::Before });
     let before = local.emulator.count(Operation::PayAuthorize);

@@ -1,4 +1,4 @@
-//! The completeness stage: checks that the code contains everything in the document.
+//! The completeness stage checks that the code contains everything in the document.
 //!
 //! Compares each operation in the corrected document, before normalization, with its type in the
 //! code. Each parameter must appear as an argument, and each body property must appear as a field

@@ -1,24 +1,24 @@
-//! The generator: creates a product crate's code from a published document.
+//! Generates a product crate's code from a published document.
 //!
 //! [`generated`] runs all stages for one product. [`generate`] runs the stages that follow the
 //! overlay. The stages run in this order:
 //!
-//! 1. [`read`]: reads the document and checks its hash against `sources.toml`.
-//! 2. [`overlay`]: applies the corrections.
-//! 3. [`lint::check_outline`]: checks the document shape that the next stage relies on.
-//! 4. [`normalize`]: converts the document to the form that the later stages expect.
-//! 5. [`lint::check_normal_form`]: rejects everything that would make progenitor panic or that
+//! 1. [`read`] reads the document and checks its hash against `sources.toml`.
+//! 2. [`overlay`] applies the corrections.
+//! 3. [`lint::check_outline`] checks the document shape that the next stage relies on.
+//! 4. [`normalize`] converts the document to the form that the later stages expect.
+//! 5. [`lint::check_normal_form`] rejects everything that would make progenitor panic or that
 //!    progenitor would silently lose.
-//! 6. [`progenitor`]: generates the `types` module. The rest of progenitor's output is not used.
-//! 7. [`harden`]: rewrites the types so that they cannot leak secrets, and generates the client and
+//! 6. [`progenitor`] generates the `types` module. The rest of progenitor's output is not used.
+//! 7. [`harden`] rewrites the types so that they cannot leak secrets, and generates the client and
 //!    its operations.
-//! 8. [`completeness`]: compares the document with the code and reports everything that a stage
+//! 8. [`completeness`] compares the document with the code and reports everything that a stage
 //!    lost.
-//! 9. [`output`]: formats the file.
-//! 10. [`secret_names`]: checks that every field with a secret-looking name is marked or exempted.
+//! 9. [`output`] formats the file.
+//! 10. [`secret_names`] checks that every field with a secret-looking name is marked or exempted.
 //!     This stage reads the corrected document. It runs late so that other errors are reported
 //!     first.
-//! 11. [`public_api`]: lists the public items in a second file.
+//! 11. [`public_api`] lists the public items in a second file.
 //!
 //! Invariants:
 //!
@@ -26,8 +26,8 @@
 //! - No document can make a stage panic: a failing stage returns an [`Error`] with the location of
 //!   the problem.
 //! - The same input always produces the same bytes.
-//! - No module here imports [`maintain`](crate::maintain), which imports documents, compares them
-//!   and releases crates.
+//! - No module here uses [`maintain`](crate::maintain), which imports documents, compares them and
+//!   releases crates.
 
 mod catch_panic;
 pub mod completeness;
@@ -187,8 +187,9 @@ pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product
 /// The hand-written crates whose public items are listed, in dependency order.
 pub const LISTED_CRATES: [&str; 5] = ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator"];
 
-/// Compares the lists of public items of [`LISTED_CRATES`] with the code of these crates. If `mode`
-/// is [`Mode::Write`], writes the lists that differ. Skips crates that do not exist below `root`.
+/// For each crate in [`LISTED_CRATES`], compares the list of public items with the crate's code. If
+/// `mode` is [`Mode::Write`], writes the lists that differ. Skips crates that do not exist below
+/// `root`.
 ///
 /// # Errors
 ///

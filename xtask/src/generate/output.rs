@@ -1,4 +1,4 @@
-//! The output stage: formats and writes a generated file.
+//! The output stage formats and writes a generated file.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! The progenitor stage: generates Rust types for the schemas of a document and for the arguments
+//! The progenitor stage generates Rust types for the schemas of a document and for the arguments
 //! of its operations.
 //!
 //! Only the `types` module of progenitor's output is used. progenitor does not receive the
@@ -36,7 +36,7 @@ pub(super) fn parameter_key(index: usize) -> String {
     format!("parameter{index}")
 }
 
-/// The types of a document.
+/// The types that a document defines.
 #[derive(Debug)]
 pub struct Types {
     /// The `types` module of progenitor's output.
@@ -71,7 +71,7 @@ impl Types {
     }
 }
 
-/// Generates the types of a document that passed the lint.
+/// Generates the types that a document defines. The document must have passed the lint.
 ///
 /// # Errors
 ///

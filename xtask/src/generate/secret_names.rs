@@ -1,4 +1,4 @@
-//! The secret-names stage: checks that every field with a secret-looking name is marked as a secret
+//! The secret-names stage checks that every field with a secret-looking name is marked as a secret
 //! or exempted with a reason.
 //!
 //! An overlay action marks a field (`format: password`) or exempts it (`x-not-secret` with the
@@ -148,7 +148,7 @@ impl Search<'_> {
                 json_path(self.document, at)
             )),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
-                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` has no reason")).help("set its value to the reason")
+                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` does not give a reason")).help("set its value to the reason")
             }
             Some(reason) if !is_open && schema.get(NOT_SECRET_KEY).is_some() => Error::new(format!(
                 "`{NOT_SECRET_KEY}` of `{name}` has no effect: the field does not look like a secret, or is marked as one; the reason is: {}",
@@ -306,8 +306,8 @@ mod tests {
     #[test]
     fn an_exemption_needs_a_reason_and_an_effect() {
         for (properties, part) in [
-            (json!({"token_type": {"type": "string", "x-not-secret": " "}}), "has no reason"),
-            (json!({"token_type": {"type": "string", "x-not-secret": true}}), "has no reason"),
+            (json!({"token_type": {"type": "string", "x-not-secret": " "}}), "does not give a reason"),
+            (json!({"token_type": {"type": "string", "x-not-secret": true}}), "does not give a reason"),
             (json!({"name": {"type": "string", "x-not-secret": "why"}}), "has no effect"),
             (
                 json!({"token": {"type": "string", "format": "password", "x-not-secret": "the given reason"}}),

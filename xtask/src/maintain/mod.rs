@@ -12,7 +12,7 @@
 //!
 //! - [`versions`] reads the versions in the manifests.
 //! - `changelog` reads and writes changelogs.
-//! - `yaml_patch` replaces part of a YAML text and keeps the rest byte for byte.
+//! - `yaml_patch` replaces part of a YAML string and keeps the rest byte for byte.
 //! - `bases` reads the current version and the last release of each published crate.
 //!
 //! Invariants:

@@ -1,4 +1,4 @@
-//! `cargo xtask release`: writes the proposed versions into the manifests and changelogs.
+//! `cargo xtask release` writes the proposed versions into the manifests and changelogs.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::product::Product;
 use crate::{Error, Result};
 
 /// Sets the proposed versions in the manifests, the workspace dependencies and the changelogs. A
-/// crate that was never released keeps its version, unless its changelog requests a higher one.
-/// Returns the crates in publishing order.
+/// crate that was never released keeps its version, unless its changelog requests a higher
+/// version. Returns the crates in publishing order.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `cargo xtask update`: imports changed pages and proposes versions and changelogs.
+//! `cargo xtask update` imports changed pages and proposes versions and changelogs.
 
 use std::path::Path;
 
@@ -81,11 +81,11 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     Ok(Summary { markdown, is_refused })
 }
 
-/// Checks that a text is a date such as `2026-11-21`.
+/// Checks that a string is a date such as `2026-11-21`.
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not a date.
+/// Returns an error if the string is not a date.
 pub fn check_day(text: &str) -> Result<()> {
     sources::day(text).map(drop)
 }

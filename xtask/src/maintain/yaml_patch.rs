@@ -1,4 +1,4 @@
-//! Copies an entry from one YAML text into another, line by line. All other lines keep their
+//! Copies an entry from one YAML string into another, line by line. All other lines keep their
 //! layout.
 //!
 //! Only block mappings are supported. The caller parses the result, compares it with the expected
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Copies the entry at `path` in `from` to the same path in `into`. The entry replaces the old
 /// entry or, if none exists, becomes the last of its siblings. Returns `None` if the layout of
-/// either text is not supported.
+/// either string is not supported.
 pub(crate) fn replace_entry(into: &str, from: &str, path: &[&str]) -> Option<String> {
     let into: Vec<&str> = into.lines().collect();
     let from: Vec<&str> = from.lines().collect();

@@ -1,4 +1,4 @@
-//! Finds phrases that readers of this project stumbled over.
+//! Finds phrases that readers of this project have stumbled over.
 //!
 //! ```text
 //! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
@@ -6,7 +6,7 @@
 //!
 //! `text` splits a file into paragraphs, so a phrase is found even if it spans two lines.
 //! `xtask/prose.toml` lists the patterns, each with an example and a better wording. It also lists
-//! the allowed texts, each with the reason.
+//! the phrases that are allowed, each with the reason.
 
 mod text;
 
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use crate::git::git;
 use crate::{Error, Result};
 
-/// The file with the patterns and the allowed texts, relative to the project's root.
+/// The file with the patterns and the allowed phrases, relative to the project's root.
 const RULES: &str = "xtask/prose.toml";
 
 /// The rules of `xtask/prose.toml`.
@@ -51,13 +51,13 @@ pub struct Pattern {
     write: String,
 }
 
-/// A text that is allowed although a pattern finds it.
+/// A phrase that is allowed although a pattern finds it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Allowed {
     path: String,
     text: String,
-    /// The reason why the text is allowed. The code does not use this field.
+    /// The reason why the phrase is allowed. The code does not use this field.
     #[serde(rename = "reason")]
     _reason: String,
 }
@@ -72,7 +72,7 @@ fn optional_regex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::res
 }
 
 impl Pattern {
-    /// Returns the positions of the phrases that the pattern finds in a text.
+    /// Returns the positions of the phrases that the pattern finds in `text`.
     fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
         let is_plain = |found: &str| self.except.as_ref().is_some_and(|except| except.is_match(found));
         self.regex.find_iter(text).filter(move |found| !is_plain(found.as_str())).map(|found| found.range())
@@ -120,12 +120,12 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Searches all files of the project at `root` that git tracks or would add.
+    /// Searches all files that git tracks or would add in the project at `root`.
     ///
     /// # Errors
     ///
-    /// Returns an error if git fails, if a file cannot be read, or if an allowed text is no longer
-    /// found.
+    /// Returns an error if git fails, if a file cannot be read, or if an allowed phrase is no
+    /// longer found.
     pub fn check(&self, root: &Path) -> Result<Vec<Finding>> {
         let listed = git(root, &["ls-files", "--cached", "--others", "--exclude-standard", "-z"])?;
         let listed = String::from_utf8_lossy(&listed);

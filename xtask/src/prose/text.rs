@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use proc_macro2::{TokenStream, TokenTree};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// A paragraph, a heading, a table cell, a comment or a message. Its lines are joined by spaces.
+/// A paragraph, a heading, a table cell, a comment or a message. Its lines are joined with spaces.
 #[derive(Default)]
 pub(super) struct Paragraph {
     pub(super) text: String,

@@ -1,4 +1,4 @@
-//! The overlay stage: applies the corrections in an OpenAPI Overlay 1.0 document.
+//! The overlay stage applies the corrections in an OpenAPI Overlay 1.0 document.
 //!
 //! This stage is stricter than the standard: an action must have a reason (`description`), select
 //! exactly one place, and change that place. Once Flinks has corrected the document, this stage
@@ -87,7 +87,7 @@ fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
         }
     };
     if action.description.trim().is_empty() {
-        return Err(Error::new("the action has no reason").help("add a `description` that states the reason"));
+        return Err(Error::new("the action does not give a reason").help("add a `description` that states the reason"));
     }
     let target = document.pointer_mut(pointer).filter(|target| target.is_object() || target.is_array());
     let target = target.ok_or_else(|| {
@@ -257,7 +257,7 @@ mod tests {
             (json!([]), "invalid OpenAPI Overlay"),
             (json!({"overlay": "2.0.0", "info": {"title": "t", "version": "1"}, "actions": []}), "/overlay"),
             (overlay(json!([{"target": "$.o", "update": {}}])), "/actions/0"),
-            (overlay(json!([{"target": "$.o", "description": " ", "update": {"z": 1}}])), "has no reason"),
+            (overlay(json!([{"target": "$.o", "description": " ", "update": {"z": 1}}])), "does not give a reason"),
             (overlay(json!([{"target": "$.o[", "description": "d", "update": {}}])), "invalid JSONPath"),
             (overlay(json!([{"target": "$.o", "description": "d"}])), "neither"),
             (overlay(json!([{"target": "$.o.k", "description": "d", "remove": true}])), "primitive"),

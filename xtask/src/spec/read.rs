@@ -1,4 +1,4 @@
-//! The read stage: reads a document and compares its hash with the accepted hash.
+//! The read stage reads a document and compares its hash with the accepted hash.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The file `openapi/sources.toml`. It lists the accepted documents and the published pages that
-//! each document was imported from.
+//! Reads and updates `openapi/sources.toml`, which lists the accepted documents and the published
+//! pages that each document was imported from.
 
 use std::path::Path;
 

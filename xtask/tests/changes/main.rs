@@ -23,11 +23,11 @@ use xtask::maintain::diff::{ProductDiff, Step, diff};
 
 use Expected::{Refused, Reported};
 
-/// Frozen copies of the documents. The cases replace texts that the real documents may no longer
+/// Frozen copies of the documents. The cases replace strings that the real documents may no longer
 /// contain.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
 
-/// A text in the document and its replacement.
+/// A string in the document and its replacement.
 type Edit = (&'static str, &'static str);
 
 struct Case {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Checks that each text compiles without warnings as a module of a crate named `name`.
+/// Checks that each piece of code compiles without warnings as a module of a crate named `name`.
 pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

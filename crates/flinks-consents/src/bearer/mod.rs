@@ -12,9 +12,8 @@
 //!              get another token ─► send ─► return the response, also if it is a rejection
 //! ```
 //!
-//! A rejection replaces a token at most once per minute. If the next token is rejected within that
-//! minute too, the rejection does not depend on the token, so the rejection is returned and nothing
-//! is refreshed.
+//! A rejected token is replaced at most once per minute. If the next token is also rejected within
+//! that minute, the token is not the cause, and the rejection is returned without another refresh.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;
@@ -126,8 +125,8 @@ impl Consent {
     ///
     /// `request` receives the value of the `Authorization` header, which is marked as sensitive. It
     /// runs at most twice. A rejected token is [invalidated](Self::invalidate), at most once per
-    /// minute: if the next token is rejected within that minute too, its result is returned, because
-    /// the rejection does not depend on the token.
+    /// minute: if the next token is also rejected within that minute, the token is not the cause,
+    /// and the result is returned without another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
     /// response that proves that the API did not process the request, such as a 401, and never for

@@ -12,8 +12,8 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// different processes do not refresh the same consents.
 ///
 /// A store for a single process or a single machine needs no leases. For such a store, an empty
-/// `impl` is enough: the default methods provide a single shard, and every worker can acquire its
-/// lease at any time.
+/// `impl` is enough: the default methods provide a single shard, and every worker can acquire the
+/// shard's lease at any time.
 ///
 /// ```
 /// # use flinks_consents::store::*;
@@ -67,8 +67,8 @@ pub trait WorkLeases: TokenStore {
     /// Loads the record of a listed consent.
     ///
     /// If a record is damaged or encrypted with an unknown key, the store must log which record is
-    /// affected and return [`Lookup::Unreadable`]. An error would stop the worker before it has
-    /// refreshed the other consents.
+    /// affected and return [`Lookup::Unreadable`]. If the store returned an error instead, the
+    /// worker would stop before refreshing the other consents.
     fn look_up<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
             let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Missing) };
@@ -116,8 +116,8 @@ pub struct WorkItem {
     pub shard: u16,
     /// The consent's name in the store: either its id or its hidden name.
     pub name: String,
-    /// A number that lets the store recognize the item later, such as the item's deadline when it
-    /// was listed. The worker does not interpret the number.
+    /// A number that lets the store recognize the item later, such as the item's deadline at the
+    /// time of listing. The worker does not interpret the number.
     pub stamp: u64,
 }
 

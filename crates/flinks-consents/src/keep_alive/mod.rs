@@ -111,10 +111,10 @@ impl KeepAlive {
     /// Sets a callback that is called for each consent that has ended. The end user of such a
     /// consent must consent again.
     ///
-    /// For each ended consent, one of the workers calls the callback in its next run at the latest,
-    /// no matter which process detected the end. If a worker crashes during the callback, the next
-    /// worker reports the same consent again. A panic in the callback is caught and logged, and the
-    /// consent is treated as reported.
+    /// For each ended consent, one of the workers calls the callback no later than its next run,
+    /// regardless of which process detected the end. If a worker crashes during the callback, the
+    /// next worker reports the same consent again. A panic in the callback is caught and logged,
+    /// and the consent is treated as reported.
     ///
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
     /// [`FileStore`](crate::FileStore), do not track which ends have been

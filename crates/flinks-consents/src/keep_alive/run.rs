@@ -107,7 +107,7 @@ impl<'a> Run<'a> {
         Ok(progress.summary)
     }
 
-    /// Runs the three phases. Returns early if the run stops.
+    /// Runs the three phases. Returns before the last phase is complete if the run stops early.
     async fn process_shards(&mut self) -> Result<(), StoreError> {
         let shards = self.order_shards();
         let mut with_suspected = Vec::new();

@@ -8,7 +8,7 @@ use crate::error::ConsentError;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The number of consents that were due when the worker started on their shards.
+    /// The number of consents that were due when the worker started to process their shards.
     pub due: u64,
     /// The number of due consents that the worker has examined so far.
     pub examined: u64,
@@ -69,12 +69,12 @@ pub enum StopReason {
     /// Twenty refreshes failed in a row.
     Failed(ConsentError),
     /// Many refreshes were refused, possibly by a gateway: twenty in a row, or at least twenty in
-    /// total if that is more than a tenth of the examined consents. [O6](flinks::rules)
+    /// total and more than a tenth of the examined consents. [O6](flinks::rules)
     Suspected(ConsentError),
 }
 
 /// The number of consecutive failures or suspected refusals that stops a run. Problems with
-/// individual consents are unlikely to cause so many.
+/// individual consents are unlikely to cause that many.
 pub(super) const GIVE_UP: u64 = 20;
 
 impl fmt::Display for StopReason {

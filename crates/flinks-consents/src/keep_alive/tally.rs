@@ -9,7 +9,7 @@ use super::summary::{GIVE_UP, Progress, StopReason, Stopped};
 pub(super) enum Outcome {
     /// The run is stopping, so the consent was not refreshed.
     NotTried,
-    /// The current phase does not select the consent.
+    /// The current phase does not include the consent.
     Skipped,
     /// The consent is suspected, so a later phase refreshes it.
     Deferred,

@@ -1,4 +1,4 @@
-//! Refreshes single consents within the rate limit of the worker.
+//! Refreshes individual consents within the worker's rate limit.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
 
-/// The consents in a shard that one phase of a run refreshes.
+/// Which consents in a shard are refreshed in one phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     NotSuspected,
@@ -42,7 +42,7 @@ impl Worker {
     /// Refreshes a consent if it is still due and `selection` includes it.
     ///
     /// The record is loaded first, because another process may have refreshed the consent since it
-    /// was listed. Only consents that need a refresh wait for the rate limit.
+    /// was listed. The rate limit applies only to consents that need a refresh.
     pub(super) async fn refresh(
         &self,
         item: &WorkItem,

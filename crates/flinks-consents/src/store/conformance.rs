@@ -41,8 +41,8 @@ impl From<StoreError> for Violation {
 /// Checks whether a store meets the requirements of [`TokenStore`].
 ///
 /// The check calls `open` several times. Each call must return the same store, preferably opened
-/// the way another process would open it. The check uses the system clock. If the check succeeds,
-/// it has removed all records that it created.
+/// the way another process would open it. The check uses the system clock. A successful check
+/// removes all the records that it created.
 ///
 /// # Errors
 ///

@@ -118,7 +118,7 @@ impl FileStoreOptions {
     /// Requires that the directory already contains a store.
     ///
     /// Without this option, a process that starts before a volume is mounted creates an empty store
-    /// at the mount point. In that store, every consent is unknown.
+    /// at the mount point. That store does not contain any of your consents.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self
@@ -175,7 +175,7 @@ impl TokenStore for FileStore {
         })
     }
 
-    /// Reads every file, like [`due`](Self::due).
+    /// Like [`due`](Self::due), reads every file.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
         let (owner, page) = (owner.clone(), page.clone());
         self.blocking(move |directory| Ok(page.select(&owner, read_all(directory)?.iter())))

@@ -91,7 +91,8 @@ pub enum StoreFault {
 }
 
 impl StoreFault {
-    /// Creates a fault that makes the call fail without effect, as if the store were unavailable.
+    /// Creates a fault that makes the call fail without taking effect, as if the store were
+    /// unavailable.
     pub const fn unavailable() -> Self {
         Self::Fail(StoreError::unavailable("is unavailable"))
     }
@@ -119,7 +120,7 @@ struct PlannedCall {
     fault: StoreFault,
 }
 
-/// The numbers of calls and releases, which waiting tests and held calls watch.
+/// The counts of calls and releases, which waiting tests and held calls watch.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     loads: u64,

@@ -148,7 +148,7 @@ pub(crate) struct Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFate {
-    /// The call spends no token, or it succeeded.
+    /// The operation does not spend a token, or the call succeeded.
     None,
     Unspent,
     Spent,

@@ -38,7 +38,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::case::{Case, Log, Operation};
 
-/// The number of requests and the number of searches for a row.
+/// For one row, the number of requests and the number of searches for canaries.
 #[derive(Default)]
 struct Tally {
     requests: u64,

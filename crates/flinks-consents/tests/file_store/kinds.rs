@@ -1,5 +1,5 @@
-//! Tests directory entries that are not regular files but have a name that a store uses. The store
-//! does not follow such entries, is not blocked by them and leaves them in place.
+//! Tests how a store treats directory entries that have one of its file names but are not regular
+//! files. The store does not follow such entries, is not blocked by them and leaves them in place.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
@@ -229,7 +229,8 @@ pub(crate) async fn o5_directory_that_others_can_rename_is_refused() {
     }
 }
 
-/// Most Linux distributions give each user a private group with write permission.
+/// On most Linux distributions, each user has a private group, and this group can write to the
+/// user's directories.
 pub(crate) async fn o5_only_the_private_group_of_the_owner_may_write_above_a_store() {
     let temporary = tempfile::tempdir().unwrap();
     let parent = temporary.path().join("parent");

@@ -16,7 +16,7 @@ pub(crate) enum RawResponse {
     Bytes(Vec<u8>),
     /// Writes these bytes and leaves the connection open.
     ThenSilence(Vec<u8>),
-    /// Writes a response with this status. Its headers and the strings in its JSON body repeat the
+    /// Writes a response with this status. Its headers and the strings in its JSON body echo the
     /// whole request.
     Echo(&'static str),
     /// Writes the first bytes once and then the second bytes repeatedly until the client

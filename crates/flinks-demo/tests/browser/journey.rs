@@ -31,7 +31,7 @@ struct Person {
 }
 
 impl Person {
-    /// Activates an element: either clicks it, or presses Tab until it has the focus and then
+    /// Activates an element: either clicks it, or presses Tab until it has focus and then
     /// presses Enter.
     async fn activate(&self, selector: &str) {
         self.browser.wait_for(selector).await;
@@ -42,7 +42,7 @@ impl Person {
         self.browser.press(&[ENTER]).await;
     }
 
-    /// Presses Tab until an element has the focus, and checks that the focus is visible.
+    /// Presses Tab until an element has focus, and checks that the focus is visible.
     async fn focus(&self, selector: &str) {
         let has_focus = format!("return document.activeElement.matches({selector:?})");
         for _ in 0..60 {

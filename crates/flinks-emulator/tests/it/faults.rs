@@ -1,4 +1,4 @@
-//! Tests of each fault with a client that reads directly from the socket.
+//! Tests each fault, using a client that reads directly from the socket.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};

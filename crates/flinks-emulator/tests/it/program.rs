@@ -7,7 +7,7 @@ use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 use serde_json::Value;
 
-/// The program, running on a free port. Dropping it stops the program.
+/// The program, running on a free port. Dropping this value stops the program.
 struct Program {
     child: Child,
     base_url: String,

@@ -25,7 +25,7 @@ use crate::support;
 pub(crate) struct Plan {
     pub(crate) consents: u32,
     pub(crate) machines: u32,
-    /// The time between two consecutive calls for end users.
+    /// The time between two consecutive calls on behalf of end users.
     pub(crate) call_interval: Duration,
     /// The duration of each outage.
     pub(crate) outage: Duration,
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
 pub(crate) struct Phase {
     pub(crate) name: &'static str,
     pub(crate) duration: Duration,
-    /// The number of calls for an access token.
+    /// The number of calls that requested an access token.
     pub(crate) calls: u64,
     /// The number of calls that returned an error.
     pub(crate) failed_calls: u64,
@@ -58,11 +58,12 @@ pub(crate) struct Outcome {
     pub(crate) lost: u64,
     /// The number of requests with an invalid refresh token.
     pub(crate) invalid_requests: u32,
-    /// The number of consents that had been due for two hours but were not refreshed.
+    /// The number of consents that had been due for two hours but had not been refreshed.
     pub(crate) overdue: usize,
     /// The memory that Redis used.
     pub(crate) redis_memory: Memory,
-    /// The resident memory of this process, which runs all machines and the simulated Flinks.
+    /// The resident memory of this process, which runs all machines and the simulated Flinks
+    /// server.
     pub(crate) resident_memory: Memory,
 }
 
@@ -74,7 +75,8 @@ pub(crate) struct Memory {
     pub(crate) end: u64,
 }
 
-/// A clock that follows the time of the Tokio runtime. Its wall clock may be wrong.
+/// A clock that follows the time of the Tokio runtime. The wall-clock time that it reports may be
+/// wrong.
 #[derive(Clone, Copy)]
 struct VirtualClock {
     start: Instant,
@@ -276,8 +278,8 @@ impl Machine {
     }
 }
 
-/// Simulates calls for end users. Each call requests an access token on a random machine. One in
-/// ten calls is for one of a few frequently used consents.
+/// Simulates calls on behalf of end users. Each call requests an access token on a random machine.
+/// One in ten calls is for one of a few frequently used consents.
 async fn simulate_users(world: Arc<World>, fleet: Arc<Mutex<Vec<Machine>>>) {
     let frequent = (world.plan.consents / 10_000).max(1);
     loop {
@@ -296,7 +298,7 @@ async fn simulate_users(world: Arc<World>, fleet: Arc<Mutex<Vec<Machine>>>) {
 }
 
 /// Returns the number of consents that have ended or whose refresh token in Redis is not the one
-/// that the simulated Flinks accepts.
+/// that the simulated Flinks server accepts.
 async fn count_lost(redis: &str, flinks: &Server, consents: u32) -> u64 {
     let store = store(redis, HOUR);
     let is_lost = async |consent: u32| {

@@ -27,7 +27,7 @@ fn main() {
     // thousand consents is used a thousand times as often as the others.
     let call_interval = Duration::from_secs(500_000) / consents.max(500_000);
     let outage = Duration::from_secs(6 * 60 * 60);
-    println!("{consents} consents, {machines} machines, a call for an end user every {call_interval:?}\n");
+    println!("{consents} consents, {machines} machines, a call on behalf of an end user every {call_interval:?}\n");
     println!(
         "{:<22} {:>8} {:>9} {:>8} | {:>9} {:>8} {:>6} | {:>10} {:>8} {:>6} | {:>8} {:>7}",
         "", "hours", "calls", "failed", "Flinks", "per sec.", "peak", "Redis", "per sec.", "peak", "kept", "failed"
@@ -51,7 +51,7 @@ fn main() {
     let per_consent = |bytes: u64| bytes / u64::from(consents.max(1));
     println!("\nlost consents: {}", outcome.lost);
     println!("requests with an invalid refresh token: {}", outcome.invalid_requests);
-    println!("consents that were due for two hours but not refreshed: {}", outcome.overdue);
+    println!("consents that had been due for two hours but had not been refreshed: {}", outcome.overdue);
     println!(
         "Redis memory per consent: {} bytes at the start, {} bytes at the end",
         per_consent(outcome.redis_memory.start),
@@ -59,7 +59,7 @@ fn main() {
     );
     let megabytes = |bytes: u64| bytes / 1_000_000;
     println!(
-        "memory of this process, including all machines and the simulated Flinks: {} MB at the start, {} MB at the end",
+        "memory of this process (all machines and the simulated Flinks server): {} MB at the start, {} MB at the end",
         megabytes(outcome.resident_memory.start),
         megabytes(outcome.resident_memory.end)
     );

@@ -127,7 +127,7 @@ async fn key_rotation() {
 }
 
 /// A store connects while the fingerprint cannot be read. Checks that the store compares its name
-/// key in a later call.
+/// key with the fingerprint in a later call.
 async fn name_key_checked_later() {
     let server = Server::start(&[]);
     let one = record("one", "r1", SystemTime::now()).await;

@@ -89,8 +89,7 @@ async fn reported_after_crash() {
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// While the worker reports one of two ended consents, the end user of the other consent consents
-/// again.
+/// Two consents have ended. While the worker reports one of them, the end user renews the other.
 async fn renewed() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

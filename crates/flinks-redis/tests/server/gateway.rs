@@ -25,8 +25,8 @@ pub(crate) const WITH_SERVER: Tests = &[
 /// The time between two runs of the worker.
 const BETWEEN_RUNS: Duration = Duration::from_secs(120);
 
-/// A worker that sends one request at a time, along with its clock and the ended consents that it
-/// reports.
+/// A worker, its clock and the ended consents that it has reported. The worker sends one request at
+/// a time.
 struct Worker {
     keep_alive: KeepAlive,
     consents: Consents,

@@ -92,8 +92,8 @@ async fn damaged_record() {
     assert!(summary.to_string().contains("only in this process"), "{summary}");
 }
 
-/// Checks that a worker refreshes nothing if it has the wrong keys or if its `Consents` uses a
-/// different store, but counts the consents that it lists.
+/// A worker has the wrong keys, or its `Consents` uses a different store. Checks that the worker
+/// refreshes nothing but still counts the consents that it lists.
 pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let with = |keys: EncryptionKeys| {
         let store = RedisStore::builder(server.address(), keys).build().unwrap();

@@ -78,7 +78,7 @@ async fn expired_lease() {
     check_expired_lease(OtherWorker::HoldsLease).await;
 }
 
-/// The other worker's actions while the first worker is in its callback.
+/// The other worker's actions while the first worker's callback is running.
 #[derive(Clone, Copy, PartialEq)]
 enum OtherWorker {
     /// The other worker reports all ended consents.

@@ -40,7 +40,7 @@ impl Flinks {
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
-    /// Creates a consent and returns the authorization code that the end user would return with.
+    /// Creates a consent and returns the authorization code that the callback would contain.
     pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =
@@ -72,7 +72,7 @@ impl Flinks {
         }
     }
 
-    /// Sets whether each token request receives an empty 403 response, as from a gateway.
+    /// Sets whether each token request receives an empty 403 response, as if from a gateway.
     pub(crate) fn set_gateway_refusing(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {

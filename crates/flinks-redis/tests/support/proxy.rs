@@ -70,7 +70,7 @@ impl Proxy {
     }
 
     /// Injects a fault into a later command. `position` is the number of commands before that
-    /// command. Only reads and scripts are counted, but not the scripts for worker leases.
+    /// command. Only reads and scripts are counted, excluding the scripts for worker leases.
     pub(crate) fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }

@@ -126,14 +126,14 @@ impl Client {
     }
 }
 
-/// The codes that mean that an answer was wrong and that the challenge can be answered again.
+/// The codes for a wrong answer, after which the challenge can be answered again.
 const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::INVALID_SECURITY_RESPONSE,
     FlinksCode::QUESTION_NOT_FOUND,
     FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
     FlinksCode::UNKNOWN_CHALLENGE_KEY,
 ];
-/// The default timeout for a call to `/Authorize`. A live call may take 210 seconds.
+/// The default timeout for a call to `/Authorize`. A live call can take up to 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A request to authorize an end user.
@@ -374,7 +374,7 @@ impl AnswerError {
     ///
     /// It can be answered again if nothing was sent or if the bank refused the answer. It can also
     /// be answered again if the token was refused or a rate limit was exceeded, because the answer
-    /// was not examined in that case.
+    /// was not examined in either case.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }

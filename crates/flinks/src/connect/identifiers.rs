@@ -90,8 +90,8 @@ impl FromStr for Instance {
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
-    /// One base URL for both hosts. If it is the base URL of one of the hosts of an instance, such
-    /// as `https://toolbox-api.private.fin.ag`, the client uses both hosts of that instance.
+    /// One base URL for both hosts. If it points to one of an instance's two hosts, for example
+    /// `https://toolbox-api.private.fin.ag`, the client uses both hosts of that instance.
     BaseUrl(BaseUrl),
 }
 

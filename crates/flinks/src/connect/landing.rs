@@ -20,8 +20,8 @@ use crate::callback::{CallbackForm, CsrfState, last_path_segment};
 use crate::error::{Detail, Error, Kind, SpendError};
 use crate::operation::Operation;
 
-/// The place for the `state` of a landing: a random value that ties the landing to the session that
-/// started the widget.
+/// Where to put the `state`, a random value that ties a landing to the session that started the
+/// widget.
 ///
 /// Flinks does not document which parts of the redirect URL the widget keeps, or whether a
 /// whitelisted URL may have an added parameter or path segment. Test your placement with your
@@ -33,8 +33,8 @@ use crate::operation::Operation;
 pub enum StatePlacement {
     /// The `state` parameter in the query of the redirect URL.
     Query,
-    /// The last path segment of the redirect URL, after the path that you gave. Your application
-    /// must route every such path to the handler for landings.
+    /// The last path segment of the redirect URL, appended to the path that you gave. Your
+    /// application must route every such path to its landing handler.
     Path,
     /// Not in the URL. Only the session that holds the [`PendingLanding`] ties the landing to the
     /// end user.
@@ -114,7 +114,7 @@ impl Widget {
 /// end user returns. [C5](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingLanding {{ .. }}")]
-#[must_use = "the landing cannot be verified without the pending landing"]
+#[must_use = "the end user's return cannot be verified without this value"]
 pub struct PendingLanding {
     placement: StatePlacement,
     state: CsrfState,

@@ -1,4 +1,4 @@
-//! The events that the widget posts to the page that contains it (C5).
+//! The events that the widget posts to its parent page (C5).
 
 use flinks_core::Secret;
 use serde_json::Value;
@@ -37,7 +37,7 @@ impl Widget {
     /// `origin` is `event.origin`, and `data` is the JSON text of `event.data`. Sends nothing.
     /// [C5](crate::rules)
     ///
-    /// The script must compare `event.origin` with [`message_origin`](Self::message_origin) too,
+    /// The script must also compare `event.origin` with [`message_origin`](Self::message_origin),
     /// because other pages can post messages to your page. The end user controls the script, so
     /// this check does not authenticate the message. Verify the URL of a redirect with
     /// [`Client::verify_landing`](super::Client::verify_landing).
@@ -53,7 +53,8 @@ impl Widget {
     /// - `message data` if the text is not a JSON object with a `step`, or if the step is
     ///   `REDIRECT` and there is no `url`.
     ///
-    /// Ignore such an event. It may come from a browser extension, for example.
+    /// Ignore an event that causes such an error. The event may come from a browser extension, for
+    /// example.
     pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
         let expected = self.message_origin();
         if expected.is_empty() || origin != expected {

@@ -1,5 +1,5 @@
-//! Flinks Connect: exchanges a secret key for an authorize token that connects an end user's bank
-//! account.
+//! The Flinks Connect client, which exchanges a secret key for an authorize token that connects an
+//! end user's bank account.
 //!
 //! Based on the Flinks documentation pages
 //! [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)

@@ -62,8 +62,8 @@ pub enum Theme {
 }
 
 impl Widget {
-    /// Sets `demo`: whether the widget shows the sandbox banks. Use this parameter only with the
-    /// sandbox.
+    /// Sets `demo`, which determines whether the widget shows the sandbox banks. Use this parameter
+    /// only with the sandbox.
     pub fn demo(self, is_demo: bool) -> Self {
         self.set("demo", &is_demo.to_string())
     }
@@ -85,7 +85,7 @@ impl Widget {
         )
     }
 
-    /// Sets `consentEnable`: whether the widget shows Flinks' consent screen.
+    /// Sets `consentEnable`, which determines whether the widget shows Flinks' consent screen.
     pub fn consent(self, is_shown: bool) -> Self {
         self.set("consentEnable", &is_shown.to_string())
     }
@@ -111,7 +111,7 @@ impl Widget {
         self.set("daysOfTransactions", days)
     }
 
-    /// Sets `scheduleRefresh`: whether Flinks refreshes the account every night.
+    /// Sets `scheduleRefresh`, which determines whether Flinks refreshes the account every night.
     pub fn schedule_refresh(self, is_scheduled: bool) -> Self {
         self.set("scheduleRefresh", &is_scheduled.to_string())
     }
@@ -149,8 +149,9 @@ impl Widget {
     /// Spends the token and returns the URL for one iframe. Load the URL only once.
     /// [C5](crate::rules)
     ///
-    /// The end user's return from a widget with this URL cannot be verified. Use
-    /// [`start`](Self::start) unless your application protects its landing page in another way.
+    /// Your application cannot verify an end user's return from a widget that was loaded with this
+    /// URL. Use [`start`](Self::start) unless your application protects its landing page in another
+    /// way.
     ///
     /// # Errors
     ///

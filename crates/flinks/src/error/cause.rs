@@ -38,7 +38,7 @@ pub enum Cause {
     /// [`Settings`](crate::Settings).
     ///
     /// With native-tls, the cause is [`Tls`](Self::Tls) instead. If the server closes the
-    /// connection before the client passes the request to it, the cause is
+    /// connection before the client passes the request to that connection, the cause is
     /// [`Connection`](Self::Connection).
     ClientCertificate,
     /// A proxy requires valid credentials (407).

@@ -89,8 +89,8 @@ impl Error {
         }
     }
 
-    /// Returns whether a 404 means that the endpoint does not exist. For an existing endpoint,
-    /// Flinks itself would have sent a documented error code.
+    /// Returns whether a 404 means that the endpoint does not exist. If the endpoint existed, a 404
+    /// from Flinks would contain a documented error code.
     fn is_unknown_endpoint(&self) -> bool {
         matches!(self.0.kind, Kind::Rejected | Kind::Status)
             && !self.oauth_error().is_some_and(OAuthError::is_documented)

@@ -33,8 +33,8 @@ pub(super) struct Inner {
     attempts: u32,
     /// Whether an earlier attempt of the same call may have reached the server.
     pub(super) earlier_may_have_been_sent: bool,
-    /// Whether the response does not indicate success and its body is JSON, but not the documented
-    /// error body.
+    /// Whether the response status does not indicate success and the body is JSON other than the
+    /// documented error body.
     pub(super) is_undocumented_json: bool,
     /// Whether the outcome of a call that spends a token is unknown.
     pub(super) is_outcome_unknown: bool,
@@ -224,7 +224,7 @@ impl Error {
         })
     }
 
-    /// Corrects the error for a call that never sent a byte.
+    /// Corrects the error of a call that never sent a byte.
     #[cfg(feature = "outbound")]
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {

@@ -71,7 +71,7 @@ fn each_kind() -> Vec<Error> {
     ]
 }
 
-/// Returns the refusals whose message depends on the status or the code.
+/// Returns the refusals whose messages depend on the status or the code.
 fn refusals() -> Vec<(&'static str, Error)> {
     use Operation::{
         ConnectAuthorize, ConnectGenerateAuthorizeToken, OutboundRefresh, PayAuthorize, PayInitiateSession,

@@ -34,9 +34,9 @@ pub enum Refusal {
     Suspected {
         /// How long to wait until another such refusal can confirm this one.
         ///
-        /// Zero means that no wait remains: another such refusal confirms this one once another
-        /// consent has been refreshed. Without such a refresh, confirmation takes 24 hours from the
-        /// first refusal.
+        /// If the value is zero, the wait is over: another such refusal confirms this one, provided
+        /// that another consent has been refreshed since the first refusal. Without such a refresh,
+        /// confirmation takes 24 hours from the first refusal.
         confirm_after: Duration,
     },
 }

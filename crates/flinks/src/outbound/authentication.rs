@@ -33,8 +33,8 @@ impl ClientAuthentication {
         }
     }
 
-    /// Checks the client id. This is necessary because [`None`](Self::None) has no constructor that
-    /// could check it.
+    /// Checks the client id. A separate method is necessary because [`None`](Self::None) has no
+    /// constructor that could check the id.
     pub(super) fn check(&self) -> Result<(), Error> {
         match token_problem(self.client_id()) {
             Some(problem) => Err(Error::configuration("client id", problem)),

@@ -93,7 +93,8 @@ pub struct AuthorizationRequest<'a> {
 }
 
 impl AuthorizationRequest<'_> {
-    /// Sets the scope. `ACCOUNT_BASIC` is always included; add others, such as `["TRANSACTIONS"]`.
+    /// Sets the scope. `ACCOUNT_BASIC` is always included, so pass only additional values, such as
+    /// `["TRANSACTIONS"]`.
     pub fn scope(self, scopes: &[&str]) -> Self {
         let others = scopes.iter().filter(|scope| **scope != REQUIRED_SCOPE);
         Self { scope: std::iter::once(&REQUIRED_SCOPE).chain(others).copied().collect::<Vec<_>>().join(" "), ..self }

@@ -100,8 +100,8 @@ impl AccessToken {
     /// Returns the claims in an end user's access token, **without verifying its signature**. Use
     /// the claims only for your own records, never to authenticate anyone.
     ///
-    /// Returns `None` if the token is not a JWT, as is the case with the `client_credentials`
-    /// grant. [O8](crate::rules)
+    /// Returns `None` if the token is not a JWT, as is the case with tokens from the
+    /// `client_credentials` grant. [O8](crate::rules)
     pub fn unverified_claims(&self) -> Option<Claims> {
         claims::parse(self.expose_secret())
     }

@@ -1,4 +1,4 @@
-//! Prints the facade's values and errors, so that their text can be searched for secrets.
+//! Prints the facade's values and errors, so that the output can be searched for secrets.
 
 use flinks::connect::StatePlacement;
 

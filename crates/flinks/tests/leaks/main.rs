@@ -1,5 +1,5 @@
-//! Puts a canary into every secret and checks that no text contains a canary, whether a call
-//! succeeds or fails (A3, T4).
+//! Puts a canary into every secret and checks that neither the log nor any printed text contains a
+//! canary, whether a call succeeds or fails (A3, T4).
 //!
 //! This test is a separate binary, because it captures the log of the whole process.
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::raw_server::{RawResponse, http_response};
 
-/// The canaries for the secrets marked in the overlays, and all texts that were printed.
+/// The canaries for the secrets marked in the overlays, and all the text that was printed.
 #[derive(Default)]
 pub(crate) struct Canaries {
     pub(crate) planted: BTreeMap<String, String>,
@@ -22,12 +22,13 @@ impl Canaries {
         self.planted.entry(mark.to_owned()).or_insert_with(canary).clone()
     }
 
-    /// Records the `Debug` text of a value.
+    /// Records the `Debug` output of a value.
     pub(crate) fn print(&mut self, value: &dyn Debug) {
         self.printed.push(format!("{value:?}\n{value:#?}"));
     }
 
-    /// Records the `Debug` text of a successful outcome, or all texts of an error and its sources.
+    /// Records the `Debug` output of a successful outcome, or the `Display` and `Debug` output of
+    /// an error and its sources.
     pub(crate) fn print_outcome<T: Debug, E: Error>(&mut self, outcome: Result<T, E>) {
         match outcome {
             Ok(value) => {
@@ -45,7 +46,7 @@ impl Canaries {
         }
     }
 
-    /// Asserts that neither the log nor the printed texts contain a canary.
+    /// Asserts that neither the log nor the printed text contains a canary.
     pub(crate) fn assert_not_in(&self, log: &str) {
         assert_eq!(self.found(log), Vec::<&str>::new());
         assert!(self.printed.len() > 50);

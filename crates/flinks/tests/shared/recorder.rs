@@ -1,4 +1,4 @@
-//! Records the metrics of one thread in Prometheus' text format.
+//! Records the metrics of one thread in the Prometheus text format.
 
 use std::collections::BTreeMap;
 

@@ -74,7 +74,7 @@ impl Arguments {
     }
 }
 
-/// Whether the document requires an argument.
+/// Whether the document requires the argument.
 enum Presence {
     Required,
     Optional,

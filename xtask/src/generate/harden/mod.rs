@@ -1,4 +1,4 @@
-//! The harden stage: rewrites progenitor's types so that they cannot leak secrets, and generates
+//! The harden stage rewrites progenitor's types so that they cannot leak secrets, and generates
 //! the client and its operations.
 //!
 //! Only the `types` module comes from progenitor. The client and methods that progenitor generates

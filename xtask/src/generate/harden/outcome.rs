@@ -20,8 +20,8 @@ pub(super) struct Outcome {
 /// Generates the `match` arms for successes:
 ///
 /// - If one body is documented, every 2xx response is decoded as that body.
-/// - If no body is documented, 200, 204 and the documented statuses are treated as empty responses,
-///   and any other 2xx status is an error.
+/// - If no body is documented, a response with status 200, 204 or a documented status is treated as
+///   empty, and any other 2xx status is an error.
 /// - If several bodies are documented, the status selects the body, and an undocumented 2xx status
 ///   is an error.
 ///

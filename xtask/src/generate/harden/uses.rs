@@ -61,8 +61,9 @@ impl Uses {
     }
 
     /// Returns whether a type keeps a derive. Only requests keep `Serialize`, so a response cannot
-    /// be serialized by accident. Only requests keep `Default`. Otherwise, a response would lose
-    /// `Default` as soon as it gained a required field, which would be a breaking change.
+    /// be serialized by accident. Only requests keep `Default`. If responses also kept it, a
+    /// response would lose `Default` as soon as it gained a required field, which would be a
+    /// breaking change.
     pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {

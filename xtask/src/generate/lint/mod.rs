@@ -1,4 +1,4 @@
-//! The lint stage: rejects everything that would make progenitor panic or that progenitor would
+//! The lint stage rejects everything that would make progenitor panic or that progenitor would
 //! silently lose.
 //!
 //! The lint runs twice. [`check_outline`] runs before normalization and checks what normalization

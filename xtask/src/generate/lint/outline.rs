@@ -62,7 +62,7 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
         if item.contains_key("$ref") {
             return Err(Error::new("the path item is a reference, which is not supported")
                 .at(&pointer)
-                .help("replace the reference with its target in an overlay action"));
+                .help("with an overlay action, replace the reference with its target"));
         }
         for (key, operation) in item.iter().filter(|(key, _)| schema::METHODS.contains(&key.as_str())) {
             if !operation.is_object() {
@@ -149,7 +149,7 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
         let name = id.to_snake_case();
         if name.is_empty() {
             return Err(error("the operation has no `operationId`, so its Rust name cannot be derived".into())
-                .help("add one with an overlay action on the operation"));
+                .help("add an `operationId` with an overlay action on the operation"));
         }
         // The generated code uses these names.
         let taken = [

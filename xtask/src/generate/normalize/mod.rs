@@ -1,4 +1,4 @@
-//! The normalize stage: rewrites a document into the form that the later stages expect.
+//! The normalize stage rewrites a document into the form that the later stages expect.
 //!
 //! The result has the same meaning as the input. Every body is a named schema, each operation has
 //! one type for successes and one for errors, a secret is exactly `{type: string, format:

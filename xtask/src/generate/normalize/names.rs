@@ -139,7 +139,7 @@ pub(super) fn needs_a_name(schema: &Value) -> bool {
     !has("$ref") && (has("properties") || has("enum") || has("oneOf") || has("anyOf") || has("allOf"))
 }
 
-/// Returns a schema without the members that do not change its meaning.
+/// Returns a schema with only the members that affect its meaning.
 pub(super) fn without_prose(schema: &Value) -> Value {
     match schema {
         Value::Object(object) => {

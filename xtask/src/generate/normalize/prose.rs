@@ -46,7 +46,7 @@ pub(crate) fn rustdoc(text: &str) -> String {
     }
 }
 
-/// Rewrites the Markdown events of a text.
+/// Rewrites the events of parsed Markdown.
 #[derive(Default)]
 struct Rewriter<'a> {
     events: Vec<Event<'a>>,
@@ -94,7 +94,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// Converts each bare URL in a text to a link.
+    /// Converts each bare URL in a piece of text to a link.
     fn text(&mut self, text: &str) {
         let mut rest = text;
         while let Some(start) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {

@@ -29,8 +29,8 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
 }
 
 /// Makes optional lists and maps nullable, like all other optional properties. Otherwise, typify
-/// would generate a collection that does not accept null, and a response with null would be an
-/// error (T13).
+/// would generate a collection that does not accept null, and a null value in a response would be
+/// an error (T13).
 pub(super) fn optional_may_be_null(value: &mut Value) {
     let required = value.get("required").cloned().unwrap_or_default();
     let is_required =

@@ -100,8 +100,8 @@ fn json_media_type(holder: &mut Value) {
     }
 }
 
-/// Counts the distinct bodies. If `with_none` is set, all statuses without a body together count as
-/// one body.
+/// Counts the distinct bodies. If `with_none` is set, all statuses without a body are counted
+/// together as one body.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

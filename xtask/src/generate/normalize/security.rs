@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::spec::schema::{self, Place, escape, is_secret, reference, resolve};
 use crate::{Error, Result};
 
-/// A header that a security requirement needs.
+/// A header that a security requirement calls for.
 struct Credential {
     /// The kind of credential, such as `a bearer token`. Two credentials with the same kind and
     /// header are sent in the same way.
@@ -27,8 +27,8 @@ pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
     credentials(document, place).map(drop)
 }
 
-/// Adds a header parameter to the operation for each header that the security requirement needs,
-/// except for headers that the operation already describes. Returns a description of the
+/// Adds a header parameter to the operation for each header that the security requirement calls
+/// for, except for headers that the operation already describes. Returns a description of the
 /// credentials.
 ///
 /// # Errors
@@ -72,7 +72,7 @@ fn is_marked(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// Returns the headers that an operation's security requirement needs, and whether they are
+/// Returns the headers that an operation's security requirement calls for, and whether they are
 /// required.
 fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool)> {
     let own = format!("{}/security", place.pointer());

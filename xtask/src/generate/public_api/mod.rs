@@ -1,4 +1,4 @@
-//! The public-API stage: lists the public items of a crate, one per line. Every change to the list
+//! The public-API stage lists the public items of a crate, one per line. Every change to the list
 //! affects dependents.
 //!
 //! [`read_generated`] reads a generated file. [`read_crate`] reads a hand-written crate as it is

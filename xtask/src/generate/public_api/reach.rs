@@ -138,7 +138,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the exported macros. They are at the crate root.
+    /// Lists the exported macros, which are at the crate root.
     fn macros(&mut self) {
         for item in self.modules.0.values().flat_map(|module| &module.items) {
             let Item::Macro(item) = item else { continue };
@@ -152,8 +152,8 @@ impl Reach<'_> {
         }
     }
 
-    /// Returns true if the header of an implementation names at least one of this crate's types or
-    /// traits, and if all those that it names are public.
+    /// Returns true if the header of an implementation names at least one type or trait from this
+    /// crate, and if every such type and trait is public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());
         item.trait_.iter().for_each(|(_, path, _)| paths.visit_path(path));

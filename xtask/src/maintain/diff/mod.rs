@@ -1,4 +1,4 @@
-//! `cargo xtask diff`: reports what changed between two versions of the documents and how the
+//! `cargo xtask diff` reports what changed between two versions of the documents and how the
 //! changes affect users of the generated crates.
 //!
 //! The documents are compared twice. Code is generated from the normal form, so the normal form

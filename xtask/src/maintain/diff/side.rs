@@ -16,7 +16,7 @@ pub enum Side {
 
 impl Side {
     /// Resolves a name from the command line. A folder that contains `openapi/` takes precedence.
-    /// Any other name is a commit in the repository at `root`.
+    /// Any other name is resolved as a commit in the repository at `root`.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! `cargo xtask import`: merges the pages that Flinks publishes into `openapi/*.yaml`.
+//! `cargo xtask import` merges the pages that Flinks publishes into `openapi/*.yaml`.
 //!
 //! Flinks publishes its documents in slices. Each reference page describes one operation and
 //! contains, in a fenced block, the part of the document for that operation.

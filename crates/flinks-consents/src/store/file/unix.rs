@@ -195,7 +195,7 @@ impl Access {
     /// Checks the owner of a file and corrects its permissions.
     ///
     /// A file may have several hard links. If one of them is a backup, the backup stays intact,
-    /// because a record is replaced and never overwritten.
+    /// because a record's file is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;

@@ -1,4 +1,5 @@
-//! `/Authorize`: logs an end user in to the bank and spends the authorize token (C6).
+//! The `/Authorize` endpoint, which logs an end user in to the bank and spends the authorize token
+//! (C6).
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -241,8 +242,8 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the 203 response with one of the bank's security questions. This response is not a
-/// success.
+/// Returns the 203 response with one of the bank's security questions. This response does
+/// not indicate success.
 fn challenged(index: usize, request_id: &str) -> Reply {
     let challenge = bank::question(index).map(|question| match question.choices {
         [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),

@@ -42,7 +42,7 @@ async fn o10_the_consent_page_returns_a_code_or_an_error_with_the_state() {
     }
 }
 
-/// Returns the issued codes, except the code that the emulator starts with.
+/// Returns the issued codes, except the code that exists when the emulator starts.
 fn codes(local: &Local) -> Vec<String> {
     let issued = local.emulator.issued().into_iter().filter(|issued| issued.kind == Kind::Code);
     issued.map(|issued| issued.value).filter(|code| code != OUTBOUND_CODE).collect()
