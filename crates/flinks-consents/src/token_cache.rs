@@ -75,9 +75,8 @@ struct Failure {
 /// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
 /// no lifetime can cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// For this long after a server's rejections have caused a token to be replaced, further rejections
-/// do not cause another replacement. A server that rejects every token therefore causes at most one
-/// refresh per minute.
+/// How long a rejection prevents further rejections from replacing a token, unless the server accepts
+/// the new token. A server that rejects every token therefore causes at most one refresh per minute.
 const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
@@ -162,8 +161,9 @@ impl TokenCache {
         }
     }
 
-    /// Invalidates a token that a server has rejected, unless rejections have already replaced a
-    /// token within the last minute. In that case, the token is not the cause of the rejection.
+    /// Invalidates a token that a server has rejected. Does nothing if a rejection has already
+    /// replaced a token within the last minute and the server has not
+    /// [accepted](Self::accept_replay) the new token, because then the token is not the cause.
     ///
     /// Returns whether the request may be sent again because its token has been or will be
     /// replaced.
@@ -182,6 +182,12 @@ impl TokenCache {
             self.invalidate_id(control, id, now);
             true
         })
+    }
+
+    /// Records that a server accepted the token that replaced a rejected one. The next rejection
+    /// may then replace a token again.
+    pub(crate) fn accept_replay(&self) {
+        self.flight.with_state(|control| control.keep_rejected_until = Duration::ZERO);
     }
 
     pub(crate) fn is_invalidated(&self, id: TokenId) -> bool {

@@ -100,7 +100,7 @@ async fn request_connect_token(local: &str) -> Result<Summary, Box<dyn Error>> {
         request: format!("POST {}/v3/…/BankingServices/GenerateAuthorizeToken", client.base_url()),
         response: format!("{token:?}"),
         expires: expiry(token.expires_at()),
-        next: "client.authorize(token, …) or client.widget(…).url(token). Both spend the token.".into(),
+        next: "client.authorize(token, …) or client.widget(…).start(token, …). Both spend the token.".into(),
     })
 }
 

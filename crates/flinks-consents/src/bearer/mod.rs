@@ -12,8 +12,9 @@
 //!              get another token ─► send ─► return the response, also if it is a rejection
 //! ```
 //!
-//! A rejected token is replaced at most once per minute. If the next token is also rejected within
-//! that minute, the token is not the cause, and the rejection is returned without another refresh.
+//! If the second token is also rejected, the token is not the cause. For the next minute, rejections
+//! are then returned without another refresh. The same applies if the request may not be sent again,
+//! because nothing shows that the server accepts the second token.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;
@@ -51,6 +52,9 @@ mod sealed {
 
         /// Invalidates a rejected token. Returns `true` if the server may accept another token.
         fn reject(&self, token: &AccessToken) -> bool;
+
+        /// Records that the server accepted the second token of a request.
+        fn accept_replay(&self);
     }
 
     impl<S: Source + std::fmt::Debug> Tokens for S {
@@ -60,6 +64,10 @@ mod sealed {
 
         fn reject(&self, token: &AccessToken) -> bool {
             self.cache().reject(token, self.clock().as_ref())
+        }
+
+        fn accept_replay(&self) {
+            self.cache().accept_replay();
         }
     }
 }
@@ -92,7 +100,11 @@ pub(crate) async fn send<E: Exchange>(
     // Frees the connection for the second request.
     drop(response);
     let token = source.token().await?;
-    Ok(exchange.send(replay, token.authorization()).await)
+    let response = exchange.send(replay, token.authorization()).await;
+    if !exchange.is_rejected(&response) {
+        source.accept_replay();
+    }
+    Ok(response)
 }
 
 /// The closures of [`Consent::send`].
@@ -124,9 +136,9 @@ impl Consent {
     /// `is_rejected` returns `true` for its result, for example because the API responded with 401.
     ///
     /// `request` receives the value of the `Authorization` header, which is marked as sensitive. It
-    /// runs at most twice. A rejected token is [invalidated](Self::invalidate), at most once per
-    /// minute: if the next token is also rejected within that minute, the token is not the cause,
-    /// and the result is returned without another refresh.
+    /// runs at most twice. A rejected token is [invalidated](Self::invalidate). If the second token
+    /// is also rejected, the token is not the cause. In that case, the second result is returned,
+    /// and for a minute, rejections do not cause another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
     /// response that proves that the API did not process the request, such as a 401, and never for

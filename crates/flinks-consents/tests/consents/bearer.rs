@@ -118,6 +118,12 @@ async fn o4_one_rejection_is_followed_by_one_refresh_and_one_replay() {
         assert_eq!(form.get(&accounts(&setup.emulator)).await, StatusCode::OK, "{}", form.name());
         assert_eq!(setup.emulator.count(ACCOUNTS), 2, "{}", form.name());
         assert_eq!(setup.token_requests(), 2, "{}", form.name());
+
+        // The API has accepted the second token, so the next rejection replaces it too.
+        setup.advance(2 * SECOND);
+        setup.emulator.fail_next(ACCOUNTS, Fault::status(401));
+        assert_eq!(form.get(&accounts(&setup.emulator)).await, StatusCode::OK, "{}", form.name());
+        assert_eq!(setup.token_requests(), 3, "{}", form.name());
     }
 }
 

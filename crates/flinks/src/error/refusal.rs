@@ -34,9 +34,9 @@ pub enum Refusal {
     Suspected {
         /// How long to wait until another such refusal can confirm this one.
         ///
-        /// If the value is zero, the wait is over: another such refusal confirms this one, provided
-        /// that another consent has been refreshed since the first refusal. Without such a refresh,
-        /// confirmation takes 24 hours from the first refusal.
+        /// If the value is zero, another such refusal confirms this one, provided that another
+        /// consent has been refreshed since the first refusal. Without such a refresh, confirmation
+        /// takes 24 hours from the first refusal.
         confirm_after: Duration,
     },
 }
