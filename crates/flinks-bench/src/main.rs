@@ -1,4 +1,4 @@
-//! Measures the Flinks crates and comparable crates in one run. `cargo xtask bench` runs this
+//! Benchmarks the Flinks crates against comparable crates in one run. `cargo xtask bench` runs this
 //! program.
 
 #![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
@@ -22,7 +22,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::report::Report;
 
-/// Measures the Flinks crates and comparable crates.
+/// Benchmarks the Flinks crates against comparable crates.
 #[derive(Parser)]
 struct Arguments {
     /// Run only a few rounds and skip the builds, to check that the benchmarks work.

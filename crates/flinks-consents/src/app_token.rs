@@ -76,7 +76,7 @@ impl AppTokenSource {
         shared_token::access_token(self).await
     }
 
-    /// Invalidates an access token that a server has refused, for example if the Open Banking API
+    /// Invalidates an access token that a server has rejected, for example if the Open Banking API
     /// responded with 401. The next call to [`access_token`](Self::access_token) requests another
     /// token. If the token has already been replaced, this does nothing.
     pub fn invalidate(&self, token: &AccessToken) {

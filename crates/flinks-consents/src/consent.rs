@@ -54,7 +54,7 @@ impl Consent {
         shared_token::access_token(self).await
     }
 
-    /// Invalidates an access token that a server has refused, for example if the Open Banking API
+    /// Invalidates an access token that a server has rejected, for example if the Open Banking API
     /// responded with 401. The next call to [`access_token`](Self::access_token) returns another
     /// token. That call waits until at least one second has passed since the last refresh.
     ///

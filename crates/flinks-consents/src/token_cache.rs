@@ -140,7 +140,7 @@ impl TokenCache {
         });
     }
 
-    /// Invalidates a token that a server has refused. If a new token has already replaced it, the
+    /// Invalidates a token that a server has rejected. If a new token has already replaced it, the
     /// new token stays in the cache.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
         let id = TokenId::from_token(token);

@@ -30,8 +30,7 @@ pub(crate) fn check(document: &Value, file: &syn::File) -> Result<()> {
     Ok(())
 }
 
-const HELP: &str =
-    "the generator lost this part: simplify the schema with an overlay action, and fix the stage that lost it";
+const HELP: &str = "the generator dropped this part: simplify the schema with an overlay action as a workaround, and fix the stage that dropped it";
 
 /// The items of a generated file, by name.
 struct Code<'a> {

@@ -53,8 +53,8 @@ fn below(entry: &Range<usize>, path: &[&str]) -> Range<usize> {
     entry.start.saturating_add(key)..entry.end
 }
 
-/// Returns the entries of the block mapping in a range. Each entry is a key with the lines that
-/// belong to it.
+/// Returns the entries of a block mapping that fills the given range of lines. Each entry is a key
+/// with the lines that belong to it.
 fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usize>)>> {
     let mut entries: Vec<(String, Range<usize>)> = Vec::new();
     let mut column = None;

@@ -100,8 +100,8 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be read, or if a pattern does not find its own example or
-    /// finds its own rewrite.
+    /// Returns an error if the file cannot be read, or if a pattern does not find its own example
+    /// or finds its own rewrite.
     pub fn read(root: &Path) -> Result<Self> {
         let path = Path::new(RULES);
         let text = std::fs::read_to_string(root.join(path)).map_err(|error| read_error(path, &error))?;

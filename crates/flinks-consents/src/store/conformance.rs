@@ -86,7 +86,7 @@ async fn check_round_trip<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Vi
     ensure(contains(&open(), &plain).await?, "`load` did not return the record that was stored")?;
     ensure(
         open().compare_and_swap(Some(plain.generation()), &full).await?,
-        "`compare_and_swap` did not replace a record with the expected generation",
+        "`compare_and_swap` did not replace a record whose generation was the expected one",
     )?;
     ensure(contains(&open(), &full).await?, "`load` did not return the record exactly as it was stored")?;
     ensure(
@@ -117,7 +117,7 @@ async fn check_swap<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     ensure(contains(&store, &first).await?, "`compare_and_swap` returned `false` but changed the record")?;
     ensure(
         store.compare_and_swap(Some(generation), &second).await?,
-        "`compare_and_swap` did not replace a record with the expected generation",
+        "`compare_and_swap` did not replace a record whose generation was the expected one",
     )?;
     ensure(!store.compare_and_swap(Some(generation), &second).await?, wrong)?;
     ensure(
@@ -200,7 +200,7 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
     let refreshed = record("conformance: oldest", now)?.after(oldest.generation());
     ensure(
         store.compare_and_swap(Some(oldest.generation()), &refreshed).await?,
-        "`compare_and_swap` did not replace a record with the expected generation",
+        "`compare_and_swap` did not replace a record whose generation was the expected one",
     )?;
     let in_order = [&from_the_future, &older, &suspected].map(|record| record.id().clone());
     ensure(store.due(window, 10).await? == in_order, "`due` still lists a consent that was refreshed")?;
@@ -264,7 +264,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     for (old, new) in [(first, &refreshed), (second, &moved)] {
         ensure(
             store.compare_and_swap(Some(old.generation()), new).await?,
-            "`compare_and_swap` did not replace a record with the expected generation",
+            "`compare_and_swap` did not replace a record whose generation was the expected one",
         )?;
     }
     let of_one = ids(&store.list(&one, &Page::first(10)).await?);

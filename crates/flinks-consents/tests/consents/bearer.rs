@@ -191,7 +191,7 @@ async fn o4_permanent_rejection_of_posts_causes_one_refresh_per_minute() {
 #[tokio::test]
 async fn o4_concurrent_permanent_rejections_cause_one_refresh() {
     let (setup, consent) = with_token().await;
-    let is_rejected = |_: &()| true;
+    let is_rejected = |(): &()| true;
     let all_sent = Arc::new(Barrier::new(100));
     for _ in 0..3 {
         let calls = (0..100).map(|_| {

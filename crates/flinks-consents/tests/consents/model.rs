@@ -287,7 +287,7 @@ impl Model {
         }
     }
 
-    /// Returns whether the refresh token is still usable, which means that it has not idled out.
+    /// Returns whether the refresh token is still usable, that is, whether it has not idled out.
     fn is_refreshable(&self) -> bool {
         let idle = self.setup.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
         idle < IDLE_LIMIT

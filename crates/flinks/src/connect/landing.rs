@@ -190,7 +190,8 @@ pub struct Landing {
 /// 1. Call `/Authorize` with it, and [`confirm`](Self::confirm) it with the resulting session. This
 ///    proves that the login belongs to your Flinks customer id.
 /// 2. Refuse it if it is already stored for another user of your application. Flinks does not know
-///    your users, so only your records can show this. [`LoginId`] values are compared in constant time.
+///    your users, so only your records can show this. [`LoginId`] values are compared in constant
+///    time.
 ///
 /// ```no_run
 /// use flinks::connect::{Client, LoginId, Outcome, PendingLanding};

@@ -43,7 +43,7 @@ impl Widget {
     /// [`Client::verify_landing`](super::Client::verify_landing).
     ///
     /// A landing can be verified only once. If your application verifies it here, ignore the
-    /// request that the redirect causes.
+    /// request that results from the redirect.
     ///
     /// # Errors
     ///

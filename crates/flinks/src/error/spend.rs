@@ -9,8 +9,8 @@ use super::verdict::TokenFate;
 /// The error of a call that spends a single-use token. It also reports the token's fate.
 /// [P3, C3](crate::rules)
 ///
-/// Only [`Unspent`](Self::Unspent) returns the token, so a call can be repeated with the same token
-/// only if that is safe:
+/// Only [`Unspent`](Self::Unspent) gives the token back, so an unsafe retry with the same token is
+/// impossible:
 ///
 /// ```
 /// use flinks::{Error, SpendError};

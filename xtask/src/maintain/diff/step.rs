@@ -26,8 +26,8 @@ impl Step {
         }
     }
 
-    /// Returns the version that follows `version`. Below 1.0, a breaking step increments the second
-    /// number instead of the first.
+    /// Returns the version that follows `version`. Below 1.0, a breaking change increments the minor
+    /// version instead of the major version.
     pub fn next(self, version: &Version) -> Version {
         let Version { major, minor, patch, .. } = *version;
         match (self, major) {

@@ -56,7 +56,7 @@ pub(super) fn merge_tags(old: &Value, new: &Value) -> Value {
     Value::Array(tags)
 }
 
-/// Returns the JSON pointer of a part.
+/// Returns the JSON Pointer to a part.
 pub(super) fn pointer(path: &[impl AsRef<str>]) -> String {
     path.iter().map(|key| format!("/{}", escape(key.as_ref()))).collect()
 }

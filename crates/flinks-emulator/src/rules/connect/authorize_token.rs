@@ -1,5 +1,5 @@
-//! The `GenerateAuthorizeToken` endpoint, which issues an authorize token in exchange for the secret
-//! key (C1-C4).
+//! The `GenerateAuthorizeToken` endpoint, which issues an authorize token in exchange for the
+//! secret key (C1-C4).
 
 use hyper::{StatusCode, header};
 use serde_json::json;
