@@ -83,20 +83,45 @@ async fn o6_next_run_reports_what_a_stopped_run_did_not() {
     assert_eq!(*reported.lock().unwrap(), [ended]);
 }
 
+/// A consent that is due, in a store that can fail, and a clock that stands still.
+struct Due {
+    flinks: Emulator,
+    clock: ManualClock,
+    store: FaultyStore<MemoryStore>,
+    consents: Consents,
+}
+
+impl Due {
+    async fn new() -> Self {
+        let flinks = Emulator::start().await.unwrap();
+        let clock = ManualClock::new();
+        let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
+        let settings = Settings::new().clock(clock.clone());
+        let client =
+            Client::builder(flinks.base_url().parse().unwrap(), credentials).settings(&settings).build().unwrap();
+        let store = FaultyStore::new(MemoryStore::new());
+        let consents = Consents::builder(client).store(store.clone()).build();
+        let id: ConsentId = "user-7".parse().unwrap();
+        let refreshed_at = clock.wall() - DAY * 25;
+        consents.import(&id, RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap(), refreshed_at).await.unwrap();
+        Self { flinks, clock, store, consents }
+    }
+}
+
+/// Waits until a task sleeps, and returns the duration of the sleep.
+async fn next_wait(clock: &ManualClock) -> Duration {
+    loop {
+        match clock.take_sleeps().first() {
+            Some(wait) => return *wait,
+            None => tokio::task::yield_now().await,
+        }
+    }
+}
+
 #[tokio::test]
 async fn o5_repeated_runs_wait_for_the_interval_or_back_off_after_a_failure() {
     const HOUR: Duration = Duration::from_secs(60 * 60);
-    let flinks = Emulator::start().await.unwrap();
-    let clock = ManualClock::new();
-    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
-    let settings = Settings::new().clock(clock.clone());
-    let client = Client::builder(flinks.base_url().parse().unwrap(), credentials).settings(&settings).build().unwrap();
-    let store = FaultyStore::new(MemoryStore::new());
-    let consents = Consents::builder(client).store(store.clone()).build();
-    let id: ConsentId = "user-7".parse().unwrap();
-    let refreshed_at = clock.wall() - DAY * 25;
-    consents.import(&id, RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap(), refreshed_at).await.unwrap();
-
+    let Due { flinks: _flinks, clock, store, consents } = Due::new().await;
     let (sender, mut runs) = tokio::sync::mpsc::unbounded_channel();
     let worker = KeepAlive::new(consents, store.clone()).on_run({
         let clock = clock.clone();
@@ -116,12 +141,7 @@ async fn o5_repeated_runs_wait_for_the_interval_or_back_off_after_a_failure() {
             3 => store.clear_faults(),
             _ => {}
         }
-        let wait = loop {
-            match clock.take_sleeps().first() {
-                Some(wait) => break *wait,
-                None => tokio::task::yield_now().await,
-            }
-        };
+        let wait = next_wait(&clock).await;
         waits.push(wait);
         clock.advance(wait);
     }
@@ -137,18 +157,8 @@ async fn o5_repeated_runs_wait_for_the_interval_or_back_off_after_a_failure() {
 
 #[tokio::test]
 async fn o5_run_that_leaves_a_pending_write_is_repeated_soon() {
-    let flinks = Emulator::start().await.unwrap();
+    let Due { flinks, clock, store, consents } = Due::new().await;
     flinks.configure(|config| config.outbound.rotate_refresh_tokens = true);
-    let clock = ManualClock::new();
-    let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
-    let settings = Settings::new().clock(clock.clone());
-    let client = Client::builder(flinks.base_url().parse().unwrap(), credentials).settings(&settings).build().unwrap();
-    let store = FaultyStore::new(MemoryStore::new());
-    let consents = Consents::builder(client).store(store.clone()).build();
-    let id: ConsentId = "user-7".parse().unwrap();
-    let refreshed_at = clock.wall() - DAY * 25;
-    consents.import(&id, RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap(), refreshed_at).await.unwrap();
-
     let (sender, mut runs) = tokio::sync::mpsc::unbounded_channel();
     let worker = KeepAlive::new(consents, store.clone()).on_run({
         let (clock, store) = (clock.clone(), store.clone());
@@ -165,12 +175,7 @@ async fn o5_run_that_leaves_a_pending_write_is_repeated_soon() {
     let worker = tokio::spawn(async move { worker.run_every(DAY).await });
     for (is_unstored, longest) in [(true, Duration::from_secs(1)), (false, DAY)] {
         assert_eq!(runs.recv().await.unwrap(), is_unstored);
-        let wait = loop {
-            match clock.take_sleeps().first() {
-                Some(wait) => break *wait,
-                None => tokio::task::yield_now().await,
-            }
-        };
+        let wait = next_wait(&clock).await;
         assert!(wait <= longest, "{wait:?}");
         clock.advance(wait);
     }

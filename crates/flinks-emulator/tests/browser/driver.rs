@@ -2,10 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use libtest_mimic::Failed;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -20,6 +22,33 @@ pub(crate) struct Browser {
     session: String,
     driver: Child,
     _profile: tempfile::TempDir,
+}
+
+/// Returns whether Chromium and ChromeDriver are installed. If not, prints that the tests are ignored.
+pub(crate) fn is_installed() -> bool {
+    let is_installed = ["chromium", "chromedriver"].iter().all(|program| {
+        let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        found.is_ok_and(|status| status.success())
+    });
+    if !is_installed {
+        eprintln!("Chromium or ChromeDriver is not installed: the browser tests are ignored");
+    }
+    is_installed
+}
+
+/// Starts a browser, runs a test in it and closes the browser.
+pub(crate) fn in_browser<F>(test: impl FnOnce(Arc<Browser>) -> F) -> Result<(), Failed>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let browser = Arc::new(Browser::start().await);
+        // The test runs in a separate task so that the browser is closed even if the test panics.
+        let outcome = tokio::spawn(test(Arc::clone(&browser))).await;
+        browser.quit().await;
+        outcome.map_err(Failed::from)
+    })
 }
 
 impl Browser {

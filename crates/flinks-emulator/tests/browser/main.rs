@@ -13,21 +13,12 @@ mod consent;
 mod driver;
 mod parent;
 
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::driver::Browser;
+use crate::driver::{in_browser, is_installed};
 
 fn main() {
-    let is_installed = ["chromium", "chromedriver"].iter().all(|program| {
-        let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        found.is_ok_and(|status| status.success())
-    });
-    if !is_installed {
-        eprintln!("Chromium or ChromeDriver is not installed: the browser tests are ignored");
-    }
+    let is_installed = is_installed();
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test).with_ignored_flag(!is_installed);
     let trials = vec![
         trial("c5_a_person_connects_an_account_in_an_iframe", || in_browser(connect::a_person_connects_an_account)),
@@ -42,16 +33,4 @@ fn main() {
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-/// Starts a browser, runs a test in it and closes the browser.
-fn in_browser<F: Future<Output = ()> + Send + 'static>(test: fn(Arc<Browser>) -> F) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let browser = Arc::new(Browser::start().await);
-        // The test runs in a separate task so that the browser is closed even if the test panics.
-        let outcome = tokio::spawn(test(Arc::clone(&browser))).await;
-        browser.quit().await;
-        outcome.map_err(Failed::from)
-    })
 }
