@@ -17,9 +17,9 @@ mod raw_server;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flinks::Settings;
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};
-use flinks_consents::{AppTokenSource, ConsentId, Consents, FileStore, TokenStore};
+use flinks::{BaseUrl, Settings};
+use flinks_consents::{AppTokenSource, BearerAuth, ConsentId, Consents, FileStore, TokenStore};
 
 use crate::canaries::{Canaries, SHORT, responses};
 use crate::log::Log;
@@ -41,8 +41,8 @@ async fn consents(canaries: &mut Canaries) {
             RawResponse::ThenSilence(_) => Settings::new().timeout(SHORT).bank_timeout(SHORT),
             _ => Settings::new().max_attempts(1),
         };
-        let url = server.base_url.parse().unwrap();
-        let client = Client::builder(url, credentials.clone()).settings(&settings).build().unwrap();
+        let url: BaseUrl = server.base_url.parse().unwrap();
+        let client = Client::builder(url.clone(), credentials.clone()).settings(&settings).build().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::open(directory.path()).unwrap();
         let events = Arc::new(Mutex::new(Vec::new()));
@@ -62,6 +62,15 @@ async fn consents(canaries: &mut Canaries) {
         canaries.print_outcome(store.load(&id).await);
         canaries.print_outcome(consent.idle_deadline().await);
         canaries.print_outcome(AppTokenSource::new(client, None).access_token().await);
+
+        // Requests to an API, whose tokens are all rejected.
+        let sent = consent.send(async |header| format!("{header:?}"), |_| true).await;
+        canaries.print_outcome(sent);
+        let auth = BearerAuth::new(consent.clone(), &url);
+        canaries.print(&auth);
+        let http = reqwest::Client::builder().no_proxy().timeout(SHORT).build().unwrap();
+        let http = reqwest_middleware::ClientBuilder::new(http).with(auth).build();
+        canaries.print_outcome(http.get(url.as_str()).send().await);
 
         // Creates a damaged record and a killed process's unfinished file.
         for entry in std::fs::read_dir(directory.path()).unwrap() {
@@ -84,6 +93,7 @@ async fn consents(canaries: &mut Canaries) {
 
 #[tokio::test]
 async fn a3_no_secret_of_a_consent_is_in_any_text() {
+    flinks::tls::install_default_crypto_provider();
     let log = Log::capture();
     let mut canaries = Canaries::default();
     // Only a client without a timeout would take that long.
