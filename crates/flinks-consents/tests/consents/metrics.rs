@@ -36,6 +36,13 @@ async fn wait_for(recorder: &Recorder, name: &str, labels: &[(&str, &str)], valu
     }
 }
 
+/// Returns all metrics. The recorder renders them in any order.
+fn sorted_lines(recorder: &Recorder) -> Vec<String> {
+    let mut lines: Vec<_> = recorder.text().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
 #[tokio::test]
 async fn o4_refresh_is_counted_once_for_all_callers() {
     let recorder = Recorder::new();
@@ -47,9 +54,9 @@ async fn o4_refresh_is_counted_once_for_all_callers() {
     wait_for(&recorder, REFRESHES, &of_consent("refreshed"), 1.0).await;
     assert_eq!(recorder.sum("flinks_call_duration_seconds_count", &[("operation", "refresh"), ("outcome", "ok")]), 1.0);
     // Reading the cached token records nothing.
-    let before = recorder.text();
+    let before = sorted_lines(&recorder);
     let _ = consent.access_token().await.unwrap();
-    assert_eq!(recorder.text(), before);
+    assert_eq!(sorted_lines(&recorder), before);
     assert_eq!(recorder.sum(REFRESHES, &[]), 1.0);
 
     let _ = AppTokenSource::new(setup.client(), None).access_token().await.unwrap();
