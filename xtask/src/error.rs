@@ -26,7 +26,7 @@ impl Error {
     ///
     /// # Errors
     ///
-    /// Returns an error unless the list is empty. The error displays all of `errors`.
+    /// Returns an error unless `errors` is empty. The error displays all of `errors`.
     pub fn all(errors: Vec<Self>) -> Result<()> {
         let mut errors = errors.into_iter();
         match errors.next() {

@@ -1,14 +1,14 @@
 #![doc = include_str!("../README.md")]
 //! # Where to start
 //!
-//! The module documentation of each folder gives an overview: [`spec`], [`generate`] (with the list
-//! of stages) and [`maintain`].
+//! The module documentation of [`spec`], [`generate`] and [`maintain`] gives an overview of each
+//! folder. The documentation of [`generate`] includes a list of the stages.
 //!
 //! # Traps
 //!
-//! The following table lists the traps: problems that progenitor 0.15.1 and reqwest 0.13.5 would
-//! cause with these documents. For each trap, this crate, `flinks-core` or a product crate contains
-//! a test that is named after the trap.
+//! The following table lists the traps, which are problems that progenitor 0.15.1 and reqwest
+//! 0.13.5 would cause with the documents of Flinks. For each trap, this crate, `flinks-core` or a
+//! product crate contains a test that is named after the trap.
 //!
 //! | id | trap |
 //! | --- | --- |
@@ -25,9 +25,9 @@
 //! | T11 | reqwest features and proxy settings from other crates affect this client. |
 //! | T12 | Several success bodies cause an assertion failure, and a documented redirect is lost. |
 //! | T13 | Response types are closed: enums, formats and bounds reject new values. |
-//! | T14 | progenitor's hooks work neither in another crate nor with another error type. |
+//! | T14 | progenitor's hooks do not work in other crates or with other error types. |
 //! | T15 | Header arguments become strings, and builders implement `Clone` and `Debug`. |
-//! | T16 | The documents contain sandbox credentials and another product's preamble. |
+//! | T16 | The documents contain sandbox credentials and the preamble of another product. |
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

@@ -1,4 +1,4 @@
-//! `cargo xtask`: the maintenance commands of this project.
+//! The `cargo xtask` binary, which provides the maintenance commands of this project.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // This is a terminal program.
 
@@ -27,9 +27,9 @@ struct Arguments {
 enum Command {
     /// Regenerate the clients from the documents in openapi/
     ///
-    /// If code cannot be generated from one of the documents, nothing is written. Exit codes: 0 all
-    /// files are up to date or were written, 1 code could not be generated from a document, 2
-    /// invalid command line, 3 a file is stale (with --check).
+    /// Nothing is written if code generation fails for any document. Exit codes: 0 all files are up
+    /// to date or were written, 1 code could not be generated from a document, 2 invalid command
+    /// line, 3 a file is stale (with --check).
     Regenerate {
         /// Process only this product
         #[arg(long, value_enum)]
@@ -44,8 +44,8 @@ enum Command {
     /// Import pages (Markdown) or documents (YAML or JSON) that Flinks has published
     ///
     /// Merges each operation into the document of its product in openapi/ and updates
-    /// openapi/sources.toml. If one of the files cannot be imported, nothing is written. Exit
-    /// codes: 0 done, 1 a file could not be imported, 2 invalid command line.
+    /// openapi/sources.toml. Nothing is written if any file cannot be imported. Exit codes: 0 done,
+    /// 1 a file could not be imported, 2 invalid command line.
     Import {
         /// The retrieved files
         #[arg(required = true)]
@@ -271,8 +271,8 @@ fn today() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
-/// Runs the benchmarks. They are in a separate workspace so that other builds do not include the
-/// comparable crates.
+/// Runs the benchmarks. The benchmarks are in a separate workspace so that other builds do not
+/// include the comparable crates.
 fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["run", "--release", "--locked", "--quiet", "--manifest-path"]);

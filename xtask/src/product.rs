@@ -1,4 +1,4 @@
-//! The three Flinks products and the paths that belong to each.
+//! Defines the three Flinks products and their paths.
 
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,7 @@ use xtask::Product;
 const FAILED: i32 = 1;
 const STALE: i32 = 3;
 
-/// Creates a temporary project with copies of our documents and generated files.
+/// Creates a temporary project with copies of the real documents and generated files.
 fn project() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -92,7 +92,7 @@ fn the_error_for_a_changed_document_explains_how_to_accept_it() {
         let (code, text) = regenerate(root, arguments);
         assert_eq!(code, FAILED);
         assert!(text.contains("openapi/flinks-pay.yaml"), "{text}");
-        assert!(text.contains("its SHA-256 differs"), "{text}");
+        assert!(text.contains("its SHA-256 hash differs"), "{text}");
         assert!(text.contains("under [flinks-pay] in openapi/sources.toml"), "{text}");
         assert!(text.contains("fresh   flinks-connect"), "the other products were not checked: {text}");
         assert_eq!(generated(root), before, "a file was written");

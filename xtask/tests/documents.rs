@@ -17,7 +17,7 @@ fn generate(document: Value) -> xtask::Result<String> {
     generate_code(document, &header, SecretNames::Checked).map(|generated| generated.text)
 }
 
-/// Creates a document whose only operation, `POST /x/{id}`, has these parts.
+/// Creates a document whose only operation, `POST /x/{id}`, is built from `parts`.
 fn around(parts: &str) -> Value {
     let parts = yaml(parts.as_bytes()).unwrap();
     let mut operation = json!({
@@ -40,8 +40,8 @@ fn around(parts: &str) -> Value {
         "paths": {"/x/{id}": {"post": operation}}, "components": components})
 }
 
-/// Operations that make progenitor panic or lose information, and operations that no client can be
-/// generated for.
+/// Operations that make progenitor panic or lose information, and operations for which no client
+/// can be generated.
 const BROKEN: [(&str, &str); 64] = [
     ("missing id", "operationId: ''"),
     ("id of an existing method", "operationId: new"),
@@ -292,7 +292,7 @@ fn broken_documents_are_located() {
     insta::assert_snapshot!("broken_documents", report);
 }
 
-/// `unusual.rs` compiles and runs the generated code.
+/// The tests in `unusual.rs` run the generated code.
 #[test]
 fn the_code_for_the_unusual_document_is_fresh() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unusual"));

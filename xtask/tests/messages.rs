@@ -1,8 +1,9 @@
-//! Writes the fixed parts of all error messages to a snapshot, so that they can be reviewed in one
-//! sitting. The crates' `messages` tests show whole messages, one for each kind of error.
+//! Writes the fixed parts of all error messages to a snapshot, so that all messages can be reviewed
+//! in one place. The `messages` tests of the crates show complete messages, one for each kind of
+//! error.
 //!
-//! The parts are read from the sources: every string literal in a call to a function that creates
-//! an error, such as `StoreError::unavailable("…")`.
+//! The parts are the string literals in calls to functions that create an error, such as
+//! `StoreError::unavailable("…")`.
 
 #![allow(clippy::unwrap_used)] // helpers of a test
 
@@ -72,7 +73,7 @@ fn is_constructor(path: &syn::Path) -> bool {
     CONSTRUCTORS.iter().any(|name| path == *name || path.strip_suffix(name).is_some_and(|rest| rest.ends_with("::")))
 }
 
-/// The string literals in an argument, including those in `format!`.
+/// The string literals in an argument, including literals inside `format!`.
 #[derive(Default)]
 struct Literals(Vec<String>);
 

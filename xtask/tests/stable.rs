@@ -1,5 +1,5 @@
-//! Tests that an addition to a document changes no existing line of the generated code except the
-//! hash.
+//! Tests that an addition to a document leaves every existing line of the generated code unchanged,
+//! except for the hash.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -20,7 +20,8 @@ fn generate(document: Value, sha256: &str) -> String {
     generate_code(document, &header, SecretNames::Checked).unwrap_or_else(|error| panic!("{error}")).text
 }
 
-/// Creates an operation whose bodies use the same field names as the other operations' bodies.
+/// Creates an operation whose bodies use the same field names as the bodies of the other
+/// operations.
 fn operation(id: &str) -> Value {
     let body = |schema: Value| json!({"description": "", "content": {"application/json": {"schema": schema}}});
     let inner = json!({"type": "object", "properties": {"id": {"type": "string"}, "kind": {"type": "string", "enum": ["a", "b"]}}});

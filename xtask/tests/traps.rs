@@ -104,8 +104,8 @@ fn t04_every_secret_has_a_secret_type_and_debug_is_not_derived() {
     }
 }
 
-/// The expected secrets of the three products. The test fails if an overlay no longer marks a
-/// secret.
+/// The expected secrets of the three products. The test fails if an overlay no longer marks one of
+/// these secrets.
 #[test]
 fn t04_the_marked_secrets_are_complete() {
     let expected: [&[&str]; 3] = [

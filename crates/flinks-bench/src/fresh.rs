@@ -76,7 +76,7 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
             match instructions(operation, name, url) {
                 Ok(instructions) => bench.report.add("fresh token", &case, name, "instructions", vec![instructions]),
                 Err(error) => {
-                    bench.report.note(format!("The instructions could not be counted: {error}."));
+                    bench.report.note(format!("Callgrind could not count the instructions: {error}."));
                     break;
                 }
             }
@@ -134,7 +134,7 @@ pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Re
 }
 
 /// Counts the instructions per call. The result is the difference between two runs, so it does not
-/// include the startup of the process.
+/// include process startup.
 fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
     let count = |number: u32| -> anyhow::Result<f64> {
         let output = Command::new("valgrind")

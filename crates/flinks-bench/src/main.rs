@@ -41,8 +41,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Runs each contender once in each round, so a period in which the machine is slow affects all
-    /// contenders alike.
+    /// Runs each contender once in each round, so that a slowdown of the machine affects all
+    /// contenders equally.
     fn rounds<'a>(
         &mut self,
         bench: &'static str,

@@ -48,8 +48,8 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         })
     };
     let contenders: [(&str, Round<'_>); 3] = [
-        ("TokenPool::token, median of 16 in a row", Box::new(median)),
-        ("TokenPool::token, slowest of 16 in a row", Box::new(longest)),
+        ("TokenPool::token, median of 16 consecutive calls", Box::new(median)),
+        ("TokenPool::token, slowest of 16 consecutive calls", Box::new(longest)),
         ("Client::authorize", Box::new(plain)),
     ];
     bench.rounds("pool", "wait for a token, server 50 ms away", "µs", rounds, contenders.into_iter());

@@ -1,5 +1,5 @@
-//! Measures how long a read of a cached access token takes. A service reads the token for each of
-//! its requests.
+//! Measures how long a read of a cached access token takes. A service reads the token before each
+//! request that it sends.
 
 use std::hint::black_box;
 use std::sync::{Arc, RwLock};
@@ -93,8 +93,8 @@ fn ours(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static str, 
     ])
 }
 
-/// Returns the contenders that serve as lower bounds. They read a shared pointer and one precise
-/// clock, and they cannot refresh a token. This project's crates read two coarse clocks instead.
+/// Returns the lower bounds: contenders that read a shared pointer and one precise clock but cannot
+/// refresh a token. This project's crates read two coarse clocks and no precise clock.
 fn floors() -> Vec<(&'static str, Read)> {
     struct Kept {
         _token: String,

@@ -64,7 +64,7 @@ impl Report {
     }
 
     /// Returns a Markdown table for each case. Each ratio is relative to the first row, which is
-    /// one of this project's crates.
+    /// always for one of this project's crates.
     pub fn markdown(&self) -> String {
         let mut text = format!("{}\n", self.machine);
         let mut last = None;

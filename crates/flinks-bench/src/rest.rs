@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use crate::{Bench, server};
 
 /// A refresh token as long as a JWT. It differs from the access token that the server sends,
-/// because the client rejects a response in which the two tokens are the same (C4).
+/// because the client rejects a response that contains the same string for both tokens (C4).
 const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
-//! The life cycle of a consent on a local Flinks emulator. An end user authorizes the application,
-//! the application uses and refreshes access tokens, and the connection is revoked.
+//! Runs through the life cycle of a consent against a local Flinks emulator. An end user authorizes
+//! the application, the application uses and refreshes access tokens, and the connection is
+//! revoked.
 
 #![allow(clippy::print_stdout)] // this program prints to the terminal
 
@@ -55,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // If an API responds with 401, invalidate the token and request another one.
     consent.invalidate(&token);
     println!("received another token: {:?}", consent.access_token().await?);
-    println!("the refresh token idles out in {}", in_days(consent.idle_deadline().await?)?);
+    println!("the refresh token expires in {} unless it is used", in_days(consent.idle_deadline().await?)?);
 
     println!("revoked: {:?}", consent.revoke().await?);
     match consent.access_token().await {

@@ -176,8 +176,8 @@ async fn authorize(connect: &flinks::connect::Client) -> bool {
     }
 }
 
-/// Injects a random fault. No fault drops the response to a rotation, because the new refresh token
-/// would then be lost.
+/// Injects a random fault. No fault drops a response that contains a new refresh token, because
+/// that token would then be lost.
 fn inject_fault(emulator: &Emulator) {
     let faults = [
         Fault::status(500),
@@ -203,8 +203,8 @@ fn inject_fault(emulator: &Emulator) {
     }
 }
 
-/// Checks that no request after number `last` contains a single-use token that was sent before.
-/// Returns the number of the latest request.
+/// Checks that no request with a number above `last` contains a single-use token that was already
+/// sent. Returns the number of the latest request.
 fn check_single_use(emulator: &Emulator, seen: &mut HashSet<u64>, last: u64) -> u64 {
     let mut newest = last;
     for request in emulator.requests().into_iter().filter(|request| request.number > last) {

@@ -15,8 +15,8 @@ use crate::metrics::{self, TokenKind};
 use crate::shared_token::{self, Source};
 use crate::token_cache::{FetchedToken, Need, Outcome, TokenCache};
 
-/// A shared source of the application's own access token, from the `client_credentials` grant.
-/// Cloning is cheap, and clones share the token.
+/// A shared source of the application's own access token, which is requested with the
+/// `client_credentials` grant. Cloning is cheap, and clones share the token.
 ///
 /// The token is kept only in memory, because replacing a lost token costs just one request.
 /// ([O4](flinks::rules))
@@ -39,8 +39,8 @@ impl AppTokenSource {
         Self::build(client, scope, None)
     }
 
-    /// Creates a source in the same way as [`new`](Self::new), with a callback for each [`Event`].
-    /// The callback runs in the task that sends the request, so it should return quickly. If the
+    /// Creates a source as [`new`](Self::new) does, and sets a callback for each [`Event`]. The
+    /// callback runs in the task that sends the request, so it should return quickly. If the
     /// callback panics, the panic is caught and logged.
     pub fn with_events(client: Client, scope: Option<&str>, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self::build(client, scope, Some(Box::new(on_event)))
@@ -78,7 +78,7 @@ impl AppTokenSource {
 
     /// Invalidates an access token that a server has rejected, for example if the Open Banking API
     /// responded with 401. The next call to [`access_token`](Self::access_token) requests another
-    /// token. If the token has already been replaced, this does nothing.
+    /// token. If the token has already been replaced, this method does nothing.
     pub fn invalidate(&self, token: &AccessToken) {
         self.0.cache.invalidate(token, self.clock().as_ref());
     }

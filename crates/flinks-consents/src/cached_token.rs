@@ -16,13 +16,13 @@ pub(crate) struct CachedToken {
     /// The grant of the consent that the token belongs to (see
     /// [`Record::grant`](crate::store::Record)). `None` for the application's own token.
     pub(crate) grant: Option<u64>,
-    /// A refresh is due when the token's remaining lifetime is shorter than this.
+    /// The remaining lifetime below which a refresh of the token is due.
     slack: Duration,
     /// When the refresh is due, on the monotonic clock and on the wall clock. `None` if the
     /// lifetime is unknown, because a refresh is then always due. (O3)
     stale_from: Option<(Duration, SystemTime)>,
-    /// Whether the next caller must start a fetch even if the token is valid. This is set while the
-    /// consent has a pending write, because a fetch stores the pending write first.
+    /// Whether the next caller must start a fetch even if the token is valid. The flag is set while
+    /// the consent has a pending write, because a fetch stores the pending write first.
     pub(crate) must_fetch: bool,
 }
 
@@ -73,7 +73,7 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
 
     proptest! {
-        /// Fifty processes that start in the same second refresh at different times.
+        /// Tests that fifty processes that start in the same second refresh at different times.
         #[test]
         fn a4_early_refreshes_are_spread_at_random(lifetime in 1..=DAY) {
             let whole = Duration::from_secs(lifetime);

@@ -1,4 +1,4 @@
-//! Programs that must not compile. Each is paired with a corrected version that compiles.
+//! Programs that must not compile, each paired with a corrected version that compiles.
 //!
 //! A code can be exchanged only once, `invalidate` takes an access token, and `import` takes a
 //! refresh token:

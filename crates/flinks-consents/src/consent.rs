@@ -34,8 +34,8 @@ impl Consent {
     ///   receive the current token.
     /// - After a failed refresh, the client backs off for between half a second and a minute, or
     ///   for up to 5 minutes if the server requests a longer wait. During the back-off, callers
-    ///   receive the current token while it is valid. Once the token has expired, they receive the
-    ///   error of the failed refresh, and no request is sent.
+    ///   receive the current token while it is valid. Once the token has expired, callers receive
+    ///   the error of the failed refresh, and no request is sent.
     /// - At least one second passes between two refreshes.
     ///
     /// ([O4](flinks::rules))
@@ -56,10 +56,10 @@ impl Consent {
 
     /// Invalidates an access token that a server has rejected, for example if the Open Banking API
     /// responded with 401. The next call to [`access_token`](Self::access_token) returns another
-    /// token. That call waits until at least one second has passed since the last refresh.
+    /// token, but not earlier than one second after the last refresh.
     ///
-    /// If the token has already been replaced, this does nothing. Every caller that used the token
-    /// can therefore call this method safely.
+    /// If the token has already been replaced, this method does nothing. It is therefore safe for
+    /// every caller that used the token to call this method.
     pub fn invalidate(&self, token: &AccessToken) {
         self.state.cache.invalidate(token, self.shared.clock().as_ref());
     }
@@ -67,14 +67,14 @@ impl Consent {
     /// Refreshes the consent even if the cached access token is still valid. A successful refresh
     /// restarts the 30-day idle period of the refresh token. ([O5](flinks::rules))
     ///
-    /// If a refresh is in flight, this waits for that refresh. If the last refresh was less than a
-    /// second ago, this waits until one second has passed since then.
+    /// If a refresh is in flight, this method waits for that refresh. If the last refresh was less
+    /// than a second ago, this method waits until one second has passed since that refresh.
     ///
     /// # Errors
     ///
     /// Returns the same errors as [`access_token`](Self::access_token). While the client backs off
-    /// after a failure, this method returns the error of that failure again and sends nothing. The
-    /// error may report that the consent has ended even though an access token is still valid.
+    /// after a failure, this method returns the error of that failure again and sends no request.
+    /// The error may report that the consent has ended even though an access token is still valid.
     ///
     /// # Cancel safety
     ///
@@ -83,12 +83,12 @@ impl Consent {
         shared_token::refresh_now(self).await
     }
 
-    /// Returns the time when the refresh token idles out if it is not used before then.
+    /// Returns the time at which the refresh token expires if it is not used before then.
     /// ([O5](flinks::rules))
     ///
-    /// If the recorded time of the last refresh is in the future, the wall clock was wrong when
-    /// that time was recorded, so the age of the refresh token is unknown. This method then returns
-    /// the current time.
+    /// If the recorded time of the last refresh is in the future, this method returns the current
+    /// time. The wall clock was wrong when the future time was recorded, so the age of the refresh
+    /// token is unknown.
     ///
     /// # Errors
     ///
@@ -114,13 +114,13 @@ impl Consent {
     /// Revokes the connection at Flinks and removes the consent from the store.
     /// ([O10](flinks::rules))
     ///
-    /// If Flinks refuses the access token, this method tries once more with another token. If a
-    /// refusal has ended the consent, this method first tries to refresh the consent, because the
-    /// refusal might not have come from Flinks.
+    /// If Flinks refuses the access token, this method tries once more with another token. If the
+    /// consent ended because a refresh was refused, this method first tries to refresh the consent,
+    /// because the refusal might not have come from Flinks.
     ///
-    /// The result reports Flinks' response. If the store is unavailable afterwards, the next call
-    /// and [`Consents::flush`](crate::Consents::flush) retry the removal. Until the removal
-    /// succeeds, this process returns no token for the consent.
+    /// The returned value reports Flinks' response. If the store is unavailable after the
+    /// revocation, the next call and [`Consents::flush`](crate::Consents::flush) retry the removal.
+    /// Until the removal succeeds, this process returns no token for the consent.
     ///
     /// # Errors
     ///
@@ -138,11 +138,11 @@ impl Consent {
         outcome.unwrap_or_else(|| Err(ConsentError::abandoned()))
     }
 
-    /// Removes the consent and its refresh token from the store. This does not contact Flinks, so
-    /// the connection remains.
+    /// Removes the consent and its refresh token from the store. This method sends nothing to
+    /// Flinks, so the connection remains.
     ///
-    /// If another process receives a new refresh token for the consent at the same time, or already
-    /// has one that it could not store, that process stores the consent again.
+    /// If another process receives a new refresh token for the consent at the same time, or has
+    /// received a new refresh token that it could not store, that process stores the consent again.
     ///
     /// # Errors
     ///

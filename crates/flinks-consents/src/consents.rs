@@ -26,9 +26,9 @@ use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 /// starts only when you call a method.
 ///
 /// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
-/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime is no
-/// longer polled, other callers wait until the refresh times out. With the default timeouts and the
-/// default outage policy, this takes 3 minutes.
+/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime stops
+/// running its tasks, other callers wait until the refresh times out. With the default timeouts and
+/// the default outage policy, a refresh times out after 3 minutes.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
@@ -37,8 +37,8 @@ pub struct Consents(Arc<Shared>);
 pub struct ConsentsBuilder(Shared);
 
 impl ConsentsBuilder {
-    /// Sets the store for the records. Default: [`MemoryStore`](crate::MemoryStore), whose contents
-    /// are lost when the process exits.
+    /// Sets the store for the records. The default is a [`MemoryStore`](crate::MemoryStore), whose
+    /// contents are lost when the process exits.
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.0.store = Box::new(store);
         self
@@ -51,8 +51,8 @@ impl ConsentsBuilder {
         self
     }
 
-    /// Sets what to do while the store is unavailable. A store is unavailable if it does not
-    /// respond in time or returns
+    /// Sets the policy for refreshes while the store is unavailable. A store is unavailable if it
+    /// does not respond in time or returns
     /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default:
     /// [`OutagePolicy::FailClosed`].
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
@@ -92,12 +92,12 @@ impl Consents {
         ConsentsBuilder(Shared::new(client))
     }
 
-    /// Returns the client. Use it to start an end user's authorization.
+    /// Returns the client. Use the client to start an end user's authorization.
     pub fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// Returns the client's clock. Use it in your own tasks that work with the consents.
+    /// Returns the client's clock. Use the clock in your own tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }
@@ -117,11 +117,12 @@ impl Consents {
     /// Returns a [`SpendError`], which reports whether the code was spent:
     ///
     /// - If the code is spent and [`ConsentError::is_store`] returns `true`, the exchange succeeded
-    ///   but the store failed. The new consent is then kept in memory until a later call stores it.
+    ///   but the store failed. The new consent is kept in memory until a later call stores it.
     /// - If it is unknown whether the code was spent, the [`advice`](ConsentError::advice) is to
     ///   start over.
-    /// - If this client has already sent the code, this method rejects it in the same way as
-    ///   [`Client::exchange_code`]. In that case, check whether the consent already exists.
+    /// - If this client has already sent the code, this method rejects the code, as
+    ///   [`Client::exchange_code`] does. If a code is rejected for this reason, check whether the
+    ///   consent already exists.
     ///
     /// # Cancel safety
     ///
@@ -155,8 +156,8 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The list does not include a new consent that could not
-    /// be stored yet.
+    /// Returns an error if the store fails. The list does not include a new consent that has not
+    /// been stored yet.
     pub async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<ConsentStatus>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
         let records = self.0.call_store(StoreCall::List, |store| store.list(owner, page)).await?;
@@ -173,8 +174,8 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then kept in memory until a later call
-    /// stores it.
+    /// Returns an error if the store fails. After such an error, the consent is kept in memory
+    /// until a later call stores it.
     ///
     /// # Cancel safety
     ///
@@ -188,20 +189,20 @@ impl Consents {
         self.new_consent(id).import(refresh_token, last_refreshed_at).await
     }
 
-    /// Tries to reactivate an ended consent by refreshing it once. Use this if the refusal that
-    /// ended the consent did not come from Flinks but, for example, from a gateway.
+    /// Tries to reactivate an ended consent by refreshing it once. Use this method if the refusal
+    /// that ended the consent did not come from Flinks but, for example, from a gateway.
     ///
     /// Only one refresh is sent, even if several processes call this method at the same time. If
     /// the consent has not ended, or if another process has already reactivated it, this method
-    /// returns the consent and sends nothing.
+    /// returns the consent and sends no request.
     ///
     /// A consent that was revoked, forgotten or replaced cannot be reactivated, because its refresh
     /// token has been erased.
     ///
     /// # Errors
     ///
-    /// Returns an error if no consent is stored under this id, if its refresh token has idled out,
-    /// or if the refresh fails. If Flinks refuses the refresh token again,
+    /// Returns an error if no consent is stored under this id, if its refresh token has expired
+    /// because it was not used, or if the refresh fails. If Flinks refuses the refresh token again,
     /// [`ConsentError::needs_consent`] returns `true`, and the consent remains ended.
     /// ([O6](flinks::rules))
     ///
@@ -225,9 +226,9 @@ impl Consents {
         Ok(consent)
     }
 
-    /// Stores all pending writes: changes that could not be stored earlier. An [`Event::NotStored`]
-    /// reports such a change. Before the process exits, call [`shutdown`](Self::shutdown) instead,
-    /// because it also waits for in-flight refreshes.
+    /// Stores all pending writes: changes that could not be stored earlier. [`Event::NotStored`]
+    /// reports each change that could not be stored. Before the process exits, call
+    /// [`shutdown`](Self::shutdown) instead, which also waits for in-flight refreshes.
     ///
     /// # Errors
     ///
@@ -260,12 +261,13 @@ impl Consents {
     /// refresh is cancelled because its runtime shuts down, a refresh token that Flinks has just
     /// issued can be lost.
     ///
-    /// This waits no longer than `limit`. The limit should be longer than one call to Flinks plus
-    /// two calls to the store. With the default timeouts, 45 seconds is enough. New calls are still
-    /// accepted during the shutdown, and this method waits for them as well.
+    /// This method waits for at most `limit`. The limit should exceed the combined timeouts of one
+    /// call to Flinks and two calls to the store. With the default timeouts, 45 seconds is enough.
+    /// New calls are still accepted during the shutdown, and this method also waits for those
+    /// calls.
     ///
-    /// Do not await this method in an event callback, because the callback would then wait for its
-    /// own task.
+    /// Do not wait for this method in an event callback, because the callback would then wait for
+    /// its own task.
     ///
     /// ```
     /// # use flinks_consents::{Consents, ShutdownError};
@@ -308,11 +310,11 @@ impl Consents {
         ShutdownError::new(self.0.tasks.len(), unstored, error)
     }
 
-    /// Lists up to `limit` consents whose refresh tokens idle out within `within`, ordered by idle
-    /// deadline.
+    /// Lists up to `limit` consents whose refresh tokens expire within `within` if unused, ordered
+    /// by idle deadline.
     ///
-    /// - Consents come first if the recorded time of their last refresh is in the future. The wall
-    ///   clock was wrong when that time was recorded, so the age of the refresh token is unknown.
+    /// - Consents whose recorded last refresh is in the future come first. The wall clock was wrong
+    ///   when a future time was recorded, so the age of the refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

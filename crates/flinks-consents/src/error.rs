@@ -10,9 +10,9 @@ use crate::store::{InvalidId, StoreError};
 
 /// An error from an operation on a consent or on the application's own token.
 ///
-/// For example, the store fails, no consent is stored under the id, the consent has ended, or a
-/// call to Flinks fails. [`advice`](Self::advice) returns what to do about the error. The
-/// predicates of [`flinks::Error`] are available here, too.
+/// Possible causes include a store failure, an unknown consent id, an ended consent and a failed
+/// call to Flinks. [`advice`](Self::advice) returns what to do about the error. A `ConsentError`
+/// provides most of the predicates of [`flinks::Error`].
 ///
 /// The error contains no secrets, and its message contains no text from a server. Cloning is cheap.
 /// ([A3, A6](flinks::rules))
@@ -22,12 +22,13 @@ pub struct ConsentError(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
-    /// How certain a refusal is. Set only if more is known than the response shows.
+    /// How certain it is that a refusal has ended the consent. `Some` only if more is known about
+    /// the refusal than the response shows.
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
     /// Whether a request was sent before the failure.
     follows_request: bool,
-    /// Set if it is unknown whether an authorization code was spent.
+    /// `true` if it is unknown whether an authorization code was spent.
     is_outcome_unknown: bool,
 }
 
@@ -37,7 +38,7 @@ pub(crate) enum Kind {
     InvalidId(InvalidId),
     /// The store has no record of the consent.
     NotFound,
-    /// The record says that the consent has ended. Nothing was sent.
+    /// The record shows that the consent has ended. Nothing was sent.
     Ended,
     /// The last refresh was refused with this status, and the next refresh must wait. Nothing was
     /// sent. (O6)
@@ -46,9 +47,9 @@ pub(crate) enum Kind {
     },
     /// The operation's task panicked, or the task's runtime shut down.
     Abandoned,
-    /// The in-flight refresh did not complete within the maximum duration of a refresh.
+    /// The in-flight refresh exceeded the maximum refresh duration.
     TimedOut,
-    /// There is no tokio runtime with an enabled time driver.
+    /// The caller is not running in a Tokio runtime with time and I/O drivers.
     NoRuntime,
     /// The access token had already expired when it was received.
     Expired,
@@ -97,7 +98,7 @@ impl ConsentError {
         Self::new(Kind::NoRefreshToken)
     }
 
-    /// Adds what is known about a refusal beyond the server's response.
+    /// Overrides the [`Refusal`] derived from the server's response.
     pub(crate) fn with_refusal(self, refusal: Refusal) -> Self {
         self.change(|inner| inner.refusal = Some(refusal))
     }
@@ -108,12 +109,12 @@ impl ConsentError {
         self.change(|inner| inner.retry_after = Some(wait))
     }
 
-    /// Marks an error that happened after a request was sent.
+    /// Records that a request was sent before the error occurred.
     pub(crate) fn after_sending(self) -> Self {
         self.change(|inner| inner.follows_request = true)
     }
 
-    /// Marks an error after which it is unknown whether a code was spent.
+    /// Records that it is unknown whether an authorization code was spent.
     pub(crate) fn with_unknown_outcome(self) -> Self {
         match self.call().cloned() {
             Some(call) => Self::from(Error::from(SpendError::<()>::Unknown(call))),
@@ -121,8 +122,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the first `ConsentError` among `error` and its sources, for example in the error of
-    /// an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
+    /// Returns the first `ConsentError` among `error` and its sources. For example, it finds the
+    /// `ConsentError` in the error from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
     pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -144,7 +145,8 @@ impl ConsentError {
         self
     }
 
-    /// Returns the error from the call to Flinks. `None` if something else failed.
+    /// Returns the error from the call to Flinks, or `None` if something other than such a call
+    /// failed.
     pub fn call(&self) -> Option<&Error> {
         match &self.0.kind {
             Kind::Call(error) => Some(error),
@@ -152,7 +154,7 @@ impl ConsentError {
         }
     }
 
-    /// Returns the error from the store. `None` if something else failed.
+    /// Returns the error from the store, or `None` if something other than the store failed.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.0.kind {
             Kind::Store(error) => Some(error),
@@ -172,10 +174,10 @@ impl ConsentError {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
-    /// Returns `true` if no consent is stored under the id: the consent was never stored, it was
-    /// forgotten, or this is the wrong store. [`needs_consent`](Self::needs_consent) then returns
-    /// `true` as well. If this happens for many consents at once, first check that the application
-    /// uses the right store.
+    /// Returns `true` if no consent is stored under the id, either because it was never stored or
+    /// was forgotten, or because the application uses the wrong store. If this method returns
+    /// `true`, so does [`needs_consent`](Self::needs_consent). If many consents are unknown at
+    /// once, first check that the application uses the right store.
     pub fn is_unknown_consent(&self) -> bool {
         matches!(self.0.kind, Kind::NotFound)
     }
@@ -186,7 +188,7 @@ impl ConsentError {
     }
 
     /// Returns whether the end user must authorize again. [`refusal`](Self::refusal) returns how
-    /// certain that is. ([O6](flinks::rules))
+    /// certain it is that the consent has ended. ([O6](flinks::rules))
     pub fn needs_consent(&self) -> bool {
         match &self.0.kind {
             Kind::NotFound | Kind::Ended => true,
@@ -195,8 +197,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns how certain it is that a refusal has ended the consent. `None` if no refresh was
-    /// refused. ([O6](flinks::rules))
+    /// Returns how certain it is that a refusal has ended the consent. Returns `None` if no refresh
+    /// was refused. ([O6](flinks::rules))
     pub fn refusal(&self) -> Option<Refusal> {
         match &self.0.kind {
             _ if self.0.refusal.is_some() => self.0.refusal,
@@ -210,8 +212,8 @@ impl ConsentError {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// Returns whether the same operation may succeed later. This is the case if the network, the
-    /// server, the bank or the store failed temporarily, or if a rate limit was reached.
+    /// Returns whether the same operation may succeed later. Temporary failures of the network, the
+    /// server, the bank or the store are transient, as are exceeded rate limits.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             Kind::Store(error) => matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_)),
@@ -221,8 +223,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the cause of the error. `None` if the store failed, if no consent is stored under
-    /// the id, or if the consent has ended.
+    /// Returns the cause of the error. Returns `None` if the store failed, if no consent is stored
+    /// under the id, or if the consent has ended.
     pub fn cause(&self) -> Option<Cause> {
         match &self.0.kind {
             Kind::Store(_) | Kind::NotFound | Kind::Ended => None,
@@ -254,7 +256,7 @@ impl ConsentError {
     }
 
     /// Returns whether the server may have received a request. Returns `false` only if it is
-    /// certain that the server received none.
+    /// certain that the server did not receive a request.
     pub fn may_have_been_sent(&self) -> bool {
         match &self.0.kind {
             _ if self.0.follows_request => true,
@@ -275,7 +277,7 @@ impl ConsentError {
         self.0.retry_after.or_else(|| self.call()?.retry_after())
     }
 
-    /// Returns the name of the invalid field, either in a value that you passed or in the response.
+    /// Returns the name of the invalid field in the caller's input or in the response.
     pub fn field(&self) -> Option<&'static str> {
         match &self.0.kind {
             Kind::InvalidId(error) => Some(error.field()),
@@ -285,8 +287,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the HTTP status of the response. If the next refresh of a suspected consent must
-    /// wait, this is the status of the last refusal.
+    /// Returns the HTTP status of the response. For a suspected consent whose next refresh must
+    /// wait, returns the status of the last refusal.
     pub fn status(&self) -> Option<u16> {
         match &self.0.kind {
             Kind::Suspected { status } => Some(*status),
@@ -359,13 +361,13 @@ impl fmt::Display for ConsentError {
             Kind::Ended => f.write_str("the consent has ended: the end user must authorize again"),
             Kind::Suspected { status } => write!(
                 f,
-                "the last refresh was refused with status {status}, perhaps by a gateway; the next one must wait, so nothing was sent"
+                "no request was sent: the last refresh was refused with status {status}, perhaps by a gateway, and the next refresh must wait"
             ),
             Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; a request may have been sent"),
             Kind::TimedOut => f.write_str("timed out while waiting for the in-flight refresh"),
             Kind::NoRuntime => f.write_str("not running in a Tokio runtime with time and I/O drivers"),
             Kind::Expired => f.write_str("the access token had already expired when it was received"),
-            Kind::NoRefreshToken => f.write_str("malformed response to the code exchange: refresh_token is missing"),
+            Kind::NoRefreshToken => f.write_str("malformed response to the code exchange: `refresh_token` is missing"),
             Kind::Call(error) => {
                 write!(f, "{error}")?;
                 match (error.refusal(), self.0.refusal) {
@@ -379,8 +381,7 @@ impl fmt::Display for ConsentError {
     }
 }
 
-/// Includes the same text as `Display`, because an error that `main` returns is printed with
-/// `Debug`.
+/// Includes the `Display` text, because an error returned from `main` is printed with `Debug`.
 impl fmt::Debug for ConsentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConsentError({self})")
@@ -395,8 +396,8 @@ impl From<Error> for ConsentError {
     }
 }
 
-/// Converts a [`SpendError`] into its underlying error, for use with `?`. If it is unknown whether
-/// the token was spent, [`ConsentError::advice`] takes that into account.
+/// Converts a [`SpendError`] into its underlying error, for use with `?`. [`ConsentError::advice`]
+/// takes into account whether the token may have been spent.
 impl<T> From<SpendError<T>> for ConsentError {
     fn from(error: SpendError<T>) -> Self {
         Error::from(error).into()
@@ -415,8 +416,9 @@ impl From<InvalidId> for ConsentError {
     }
 }
 
-/// Converts the error so that `?` can return it. An unspent code is dropped. If it is unknown
-/// whether the code was spent, the [`advice`](ConsentError::advice) is to start over.
+/// Converts a [`SpendError`] into a `ConsentError`, for use with `?`. The conversion drops an
+/// unspent authorization code. If it is unknown whether the code was spent,
+/// [`advice`](ConsentError::advice) returns [`Advice::StartOver`].
 impl<T> From<SpendError<T, Self>> for ConsentError {
     fn from(error: SpendError<T, Self>) -> Self {
         match error {

@@ -8,8 +8,8 @@ use crate::metrics;
 
 /// An event for a consent or for the application's own token.
 ///
-/// Each event is also logged with `tracing`. Callers that wait for a refresh may receive its
-/// outcome before the event is emitted.
+/// Each event is also logged with `tracing`. A caller that waits for a refresh may receive the
+/// result of the refresh before the event is emitted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -25,21 +25,22 @@ pub enum Event {
     RefreshFailed {
         /// The error that the refresh returned.
         error: ConsentError,
-        /// When the cached token expires. Callers receive that token until then. `None` if there is
-        /// no valid token; callers then receive the error.
+        /// When the cached token expires. Callers receive the cached token until it expires. `None`
+        /// if no valid token is cached, in which case callers receive the error.
         valid_until: Option<SystemTime>,
     },
-    /// A refresh token is about to idle out or has already done so. A refresh follows this event.
-    /// [`KeepAlive`](crate::KeepAlive) refreshes consents that are rarely used.
-    /// ([O5](flinks::rules))
+    /// A refresh token is about to idle out (expire because it was not used) or has already idled
+    /// out. A refresh follows this event. [`KeepAlive`](crate::KeepAlive) refreshes consents that
+    /// are rarely used. ([O5](flinks::rules))
     #[non_exhaustive]
     IdleDeadlineNear {
-        /// When the refresh token idles out.
+        /// When the refresh token expires if it remains unused.
         idle_deadline: SystemTime,
     },
-    /// A refresh was refused, perhaps by a gateway. The consent is now suspected but has not ended
-    /// yet. Until a refresh succeeds or the refusal is confirmed, at most one refresh per minute is
-    /// sent. This event is emitted again for each further refusal. ([O6](flinks::rules))
+    /// A refresh was refused, perhaps by a gateway. The consent is now suspected to have ended, but
+    /// this is not confirmed yet. Until a refresh succeeds or the refusal is confirmed, at most one
+    /// refresh per minute is sent. This event is emitted again for each further refusal.
+    /// ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentSuspected {
         /// The error that reports the refusal.
@@ -52,9 +53,9 @@ pub enum Event {
         error: ConsentError,
     },
     /// A write to the store failed after a refresh, a code exchange or a revocation. The change is
-    /// now a pending write in memory. The first call after the back-off stores the change, as do
-    /// [`Consents::flush`](crate::Consents::flush) and
-    /// [`Consents::shutdown`](crate::Consents::shutdown).
+    /// now a pending write in memory. The first call after the back-off stores the change, unless
+    /// [`Consents::flush`](crate::Consents::flush) or
+    /// [`Consents::shutdown`](crate::Consents::shutdown) stores it first.
     #[non_exhaustive]
     NotStored {
         /// The error from the store.
@@ -77,7 +78,7 @@ impl Event {
                 tracing::warn!(consent, "the refresh token is about to idle out");
             }
             Self::ConsentSuspected { error } => {
-                tracing::warn!(consent, %error, "the refresh was refused, perhaps by a gateway; the consent is suspected");
+                tracing::warn!(consent, %error, "the refresh was refused, perhaps by a gateway, so the consent may have ended");
             }
             Self::ConsentEnded { error } => {
                 tracing::warn!(consent, %error, "the consent has ended: the end user must authorize again");

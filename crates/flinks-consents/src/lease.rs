@@ -19,18 +19,18 @@ pub(crate) struct LeaseWaiter<'a> {
     /// The duration of the leases that this process acquires.
     duration: Duration,
     give_up_at: Duration,
-    /// The generation of the record and the time when this process first saw that generation, on
-    /// the monotonic clock.
+    /// The generation of the record, and the monotonic time at which this process first saw that
+    /// generation.
     first_seen: Option<(u64, Duration)>,
     conflicts: u32,
     waits: u32,
 }
 
-/// The longest time for which a lease is treated as valid, regardless of the holder's timeout.
+/// The maximum time for which a lease is treated as valid, regardless of the timeout of its holder.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
-/// The longest time for which a process waits, as a multiple of the lease duration. The process may
-/// have to wait for the lease of a crashed holder and then for other processes that acquire the
-/// lease first.
+/// The maximum time that a process waits for a lease, as a multiple of the lease duration. A
+/// process may have to wait until the lease of a crashed process expires, and then for other
+/// processes that acquire the lease first.
 pub(crate) const MAX_LEASES: u32 = 3;
 
 impl<'a> LeaseWaiter<'a> {
@@ -41,9 +41,9 @@ impl<'a> LeaseWaiter<'a> {
 
     /// If another process holds an unexpired lease on the record, returns that lease.
     ///
-    /// The other process's clock may be wrong. A lease is therefore treated as expired only if this
-    /// process has seen it unchanged for its whole duration, or if this process's wall clock is
-    /// more than [`MAX_SKEW`] past the expiry time.
+    /// The clock of the lease holder may be wrong. A lease is therefore treated as expired only if
+    /// this process has seen the lease unchanged for its full duration, or if the local wall clock
+    /// is more than [`MAX_SKEW`] past the expiry time.
     pub(crate) fn lease_of_another<'r>(&mut self, record: &'r Record, owner: &str) -> Option<&'r Lease> {
         let lease = record.lease.as_deref()?;
         if lease.owner == owner {
@@ -63,8 +63,8 @@ impl<'a> LeaseWaiter<'a> {
         Some(lease)
     }
 
-    /// Waits before the record is loaded again. The first wait is as short as a fast refresh, and
-    /// the longest wait is half a second.
+    /// Waits before the record is loaded again. The first wait is about as long as a fast refresh,
+    /// and no wait is longer than half a second.
     pub(crate) async fn wait_for(&mut self, lease: &Lease) -> Result<(), ConsentError> {
         const MAX_WAIT: Duration = Duration::from_millis(500);
         let longer = lease.duration.min(MAX_DURATION).saturating_sub(self.duration);
@@ -77,7 +77,7 @@ impl<'a> LeaseWaiter<'a> {
         Ok(())
     }
 
-    /// Waits for a short, random time because another process changed the record first.
+    /// Waits for a short, random time after another process has changed the record.
     pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
         // Each conflict means that another process's write succeeded. So many conflicts mean that
         // the store is faulty.

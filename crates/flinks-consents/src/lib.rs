@@ -40,8 +40,8 @@ mod suspicion;
 mod token_cache;
 mod token_id;
 
-/// The lock that `single_flight` uses. For the model check of `single_flight`, another module takes
-/// the place of this one.
+/// The lock that `single_flight` uses. The model check of `single_flight` replaces this module with
+/// its own lock.
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }

@@ -49,7 +49,7 @@ fn each_kind() -> Vec<ConsentError> {
 
 const STORE_ERROR: StoreError = StoreError::unavailable("did not respond in time");
 
-/// Returns the error from a call that sends nothing.
+/// Returns the error from a call that fails before it sends a request.
 fn call_error() -> flinks::Error {
     let credentials = outbound::ClientCredentials::new("id", "secret").unwrap();
     let builder = outbound::Client::builder("https://ob.flinksapp.com".parse().unwrap(), credentials);

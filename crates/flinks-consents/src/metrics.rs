@@ -1,8 +1,8 @@
-//! Metrics for consents, the store and keep-alive. Without the `metrics` feature, these functions
-//! do nothing.
+//! Metrics for consents, the store and keep-alive. Without the `metrics` feature, the functions in
+//! this module do nothing.
 //!
 //! `OBSERVABILITY.md` documents the metrics. Each label has a fixed set of values, which never
-//! include an id or text from a server. When a cached token is read, nothing is recorded.
+//! include an id or text from a server. Reading a cached token does not record a metric.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +18,9 @@ const KEEP_ALIVE_CONSENTS: &str = "flinks_keep_alive_consents_total";
 const KEEP_ALIVE_DUE: &str = "flinks_keep_alive_due";
 const KEEP_ALIVE_LAST_RUN: &str = "flinks_keep_alive_last_run_timestamp_seconds";
 
-/// Describes the metrics to the installed recorder. This happens each time a `Consents` or an
-/// `AppTokenSource` is built, because the recorder might not have been installed the last time.
+/// Registers the descriptions of the metrics with the installed recorder. The descriptions are
+/// registered each time a `Consents` or an `AppTokenSource` is built, because the recorder might
+/// have been installed in the meantime.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
@@ -114,7 +115,7 @@ pub(crate) enum StoreCall {
 #[derive(Clone, Copy)]
 pub(crate) enum StoreOutcome {
     Ok,
-    /// The stored generation was not the expected one.
+    /// The stored generation did not match the expected generation.
     Conflict,
     Error,
     Timeout,
@@ -133,7 +134,7 @@ impl StoreValue for Vec<Record> {}
 
 impl StoreValue for Vec<ConsentId> {}
 
-/// Whether the record was changed.
+/// A `bool` reports whether the record was changed.
 impl StoreValue for bool {
     fn outcome(&self) -> StoreOutcome {
         if *self { StoreOutcome::Ok } else { StoreOutcome::Conflict }
@@ -188,7 +189,7 @@ pub(crate) fn count_run(progress: &Progress) {
     }
 }
 
-/// Records a run that has gone through all due consents.
+/// Records a run that has processed all due consents.
 pub(crate) fn record_complete_run(due: u64, now: SystemTime) {
     let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     set(KEEP_ALIVE_DUE, due as f64);

@@ -16,7 +16,8 @@ use crate::runtime;
 use crate::shared_token::Source as _;
 use crate::store::{End, EndReason, OwnerId, Page, Record, Standing, StoredToken};
 
-/// A builder for a new consent. [`Consents::new_consent`](crate::Consents::new_consent) creates it.
+/// A builder for a new consent. [`Consents::new_consent`](crate::Consents::new_consent) creates the
+/// builder.
 ///
 /// ```no_run
 /// # use flinks_consents::flinks::outbound::AuthorizationCode;
@@ -59,7 +60,7 @@ pub struct StoredConsent {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {
-    /// No consent was stored under this id.
+    /// The new consent did not replace a stored consent.
     Nothing,
     /// The connection still exists, because [`NewConsent::revoke_replaced`] was not called.
     Kept,
@@ -102,12 +103,11 @@ impl NewConsent {
     /// A revocation ends the end user's entire connection to a provider. Therefore, nothing is
     /// revoked in the following cases, and [`StoredConsent::replaced`] reports which case applies:
     ///
-    /// - The old access token has the same `sub` as the new access token, or as the token of
+    /// - The old access token has the same `sub` as the new access token or as the access token of
     ///   another consent of the same owner.
     /// - The `sub` of the old or the new access token is unknown.
     ///
-    /// If the new consent cannot be stored immediately, nothing is revoked either.
-    /// ([O10](flinks::rules))
+    /// Nothing is revoked if the new consent cannot be stored immediately. ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
         self
@@ -119,7 +119,8 @@ impl NewConsent {
     /// # Errors
     ///
     /// Returns the same errors as [`Consents::exchange_code`](crate::Consents::exchange_code). If
-    /// the old connection cannot be revoked, no error is returned: see [`Replaced::Failed`].
+    /// the old connection cannot be revoked, this method still succeeds and reports
+    /// [`Replaced::Failed`].
     ///
     /// # Cancel safety
     ///
@@ -138,13 +139,13 @@ impl NewConsent {
         outcome.unwrap_or_else(|| Err(SpendError::Unknown(ConsentError::abandoned().with_unknown_outcome())))
     }
 
-    /// Like [`Consents::import`](crate::Consents::import), imports a refresh token that you stored
-    /// elsewhere. Nothing is revoked.
+    /// Imports a refresh token that you stored elsewhere, as
+    /// [`Consents::import`](crate::Consents::import) does. Nothing is revoked.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then kept in memory until a later call
-    /// stores it.
+    /// Returns an error if the store fails. If the store fails, the consent is kept in memory until
+    /// a later call stores it.
     ///
     /// # Cancel safety
     ///
@@ -215,7 +216,7 @@ impl NewConsent {
         }
     }
 
-    /// Revokes the connection of the old consent, unless a stored consent may use the same
+    /// Revokes the connection of the old consent, unless another stored consent might use the same
     /// connection.
     async fn revoke(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
         let client = &self.consent.shared.client;
@@ -249,8 +250,8 @@ impl NewConsent {
         subject(&token)
     }
 
-    /// Returns whether another stored consent has this subject. Checks the consent that is now
-    /// stored under this id and the other consents of its owner.
+    /// Returns whether another stored consent has the subject `old_subject`. Checks the consent
+    /// that is now stored under this id and the other consents of the same owner.
     async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
         let shared = &self.consent.shared;
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };
@@ -271,8 +272,8 @@ impl NewConsent {
         Ok(false)
     }
 
-    /// Returns an access token for the old consent: either the stored token or a token from one
-    /// more refresh.
+    /// Returns an access token for the old consent, which is either the stored token or the result
+    /// of another refresh.
     async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
         let shared = &self.consent.shared;
         if let Some(StoredToken { secret, issued_at, lifetime }) = old.access_token.as_deref()

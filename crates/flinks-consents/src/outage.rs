@@ -16,8 +16,8 @@ use crate::token_cache::{Epoch, FetchedToken, Need, Outcome};
 
 impl Consent {
     /// Returns a token without using the store or a lease: the token from the record in memory or,
-    /// if necessary, a new token. Returns `None` if the policy or the state of the consent does not
-    /// allow this.
+    /// if necessary, a new token. Returns `None` if the outage policy or the state of the consent
+    /// does not allow a fetch without the store.
     pub(crate) async fn fetch_without_store(&self, need: Need) -> Option<Outcome> {
         if self.shared.outage_policy == OutagePolicy::FailClosed {
             return None;

@@ -1,7 +1,7 @@
-//! A record change that might not have been stored yet. Also decides whether the change still
-//! applies to the stored record.
+//! A record change that might not have been stored yet. This module also decides whether the change
+//! still applies to the stored record.
 //!
-//! All functions here are pure. `save.rs` performs the writes.
+//! All functions in this module are pure. `save.rs` performs the writes.
 
 use std::time::SystemTime;
 
@@ -13,11 +13,11 @@ use crate::store::{Record, trusted};
 /// A change that must be stored.
 #[derive(Clone)]
 pub(crate) enum PendingWrite {
-    /// The end user has authorized a consent, perhaps not for the first time.
+    /// The end user has authorized a new consent, which may replace an earlier consent.
     NewConsent {
         record: Record,
-        /// The last refresh token that was used, if Flinks replaced the refresh token of the new
-        /// consent before the consent could be stored.
+        /// The refresh token that was used most recently, if Flinks replaced the refresh token of
+        /// the new consent before the consent could be stored.
         used: Option<RefreshToken>,
     },
     /// A refresh succeeded.
@@ -25,7 +25,7 @@ pub(crate) enum PendingWrite {
         record: Record,
         /// The stored generation that this write replaces.
         expected: u64,
-        /// The refresh token that was used, if the response replaced it.
+        /// The refresh token sent in the request, if the response contained a new refresh token.
         used: Option<RefreshToken>,
         if_missing: IfMissing,
     },
@@ -38,8 +38,8 @@ pub(crate) enum PendingWrite {
 /// What to do if the record of a refreshed consent is no longer in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMissing {
-    /// Store the record. The stored record was damaged, and this write has the only copy of the
-    /// refresh token.
+    /// Store the record. The stored record was damaged, and this write contains the only copy of
+    /// the refresh token.
     Restore,
     /// Drop the write. The consent was forgotten.
     Drop,
@@ -74,8 +74,8 @@ impl PendingWrite {
         }
     }
 
-    /// Returns the generation that the write replaces. `None` if the store should have no record
-    /// yet.
+    /// Returns the generation that the write replaces. Returns `None` for a new consent and for a
+    /// removal.
     pub(crate) fn expected(&self) -> Option<u64> {
         match self {
             Self::Refreshed { expected, .. } | Self::Ended { expected, .. } => Some(*expected),
@@ -83,13 +83,13 @@ impl PendingWrite {
         }
     }
 
-    /// Returns whether the write must not be lost. The result of a refresh that did not replace the
-    /// refresh token may be lost, because the stored refresh token is still valid.
+    /// Returns whether the write must be persisted. A refresh that did not replace the refresh
+    /// token need not be persisted, because the stored refresh token is still valid.
     pub(crate) fn must_persist(&self) -> bool {
         !matches!(self, Self::Refreshed { used: None, .. })
     }
 
-    /// Returns the write that replaces this one after another refresh of the consent.
+    /// Returns the pending write that replaces `self` after another refresh of the consent.
     pub(crate) fn after_refresh(
         self,
         new_record: Record,
@@ -164,7 +164,7 @@ impl PendingWrite {
         Verdict::Apply
     }
 
-    /// Returns whether this newer write replaces a pending write.
+    /// Returns whether this write, which is newer than `pending`, replaces `pending`.
     pub(crate) fn replaces(&self, pending: &Self) -> bool {
         match (self, pending) {
             (Self::Removal { grant }, other) => other.record().is_some_and(|record| record.grant == *grant),
@@ -198,8 +198,8 @@ mod tests {
         RefreshToken::new(text).unwrap()
     }
 
-    /// Returns a record whose grant id is `grant` and whose consent was authorized at second
-    /// `grant`.
+    /// Returns a record whose grant id is `grant` and whose consent was authorized `grant` seconds
+    /// after the start of the test's timeline.
     fn record(grant: u64, refresh_token: &str, refreshed_at: u64) -> Record {
         let id = "user-7".parse().unwrap();
         Record { grant, ..Record::new(id, token(refresh_token), at(grant), at(refreshed_at)) }

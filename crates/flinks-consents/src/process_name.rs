@@ -8,7 +8,7 @@ use crate::store::random_id;
 
 /// The name that this process writes into its leases.
 ///
-/// The name is random and different in every process, even after a `fork`. If two processes had the
+/// The name is random and differs between processes, even after a `fork`. If two processes had the
 /// same name, each would treat the other's leases as its own, and both would send the same refresh
 /// token.
 ///

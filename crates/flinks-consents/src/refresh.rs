@@ -1,4 +1,4 @@
-//! Refreshes a consent so that, of all the processes that share the store, only one sends the
+//! Refreshes a consent and ensures that only one of the processes that share the store sends the
 //! refresh request. (O5, O6)
 //!
 //! ```text
@@ -38,7 +38,8 @@ use crate::suspicion::{SUSPECTED_INTERVAL, clears_suspicion};
 use crate::token_cache::{Epoch, FetchedToken, Need, Outcome, TokenCache};
 use crate::token_id::TokenId;
 
-/// How long before the idle deadline a warning is logged: a tenth of the 30-day idle period.
+/// The time before the idle deadline at which a warning is logged, which is a tenth of the 30-day
+/// idle period.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 impl Source for Consent {
@@ -189,7 +190,8 @@ impl Consent {
         Some(ConsentError::suspected(suspicion.status, suspicion.confirm_after(now), wait))
     }
 
-    /// Acquires the lease. Returns `None` if another process changed the record first.
+    /// Acquires the lease. Returns `None` if another process has changed the record in the
+    /// meantime, or if the lease expired while it was being written.
     async fn lease(&self, record: Record) -> Result<Option<Record>, ConsentError> {
         let shared = &self.shared;
         let clock = shared.clock();
@@ -215,8 +217,8 @@ impl Consent {
         Ok(Some(leased))
     }
 
-    /// Refreshes a consent whose lease this process holds. Returns `None` if the store has a newer
-    /// record afterwards.
+    /// Refreshes a consent whose lease this process holds. Returns `None` if a newer record
+    /// supersedes the result of the refresh.
     async fn refresh(&self, leased: Record, epoch: Epoch) -> Result<Option<Arc<CachedToken>>, ConsentError> {
         let refreshed_at = whole_milliseconds(self.shared.clock().wall());
         let idle_deadline = leased.idle_deadline();
@@ -282,8 +284,8 @@ impl Consent {
         Err(error)
     }
 
-    /// Releases the lease by storing the record without it, unless another process has changed the
-    /// record.
+    /// Releases the lease by storing the record without a lease, unless another process has changed
+    /// the record.
     async fn release_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let expected = record.generation;
         let record = record.after(expected);
@@ -344,7 +346,8 @@ impl Consent {
     }
 }
 
-/// Returns the access token in its stored form. `None` if its lifetime is unknown. (O3)
+/// Returns the access token in its stored form. Returns `None` if the issue time or the lifetime of
+/// the token is unknown. (O3)
 pub(crate) fn stored_token(token: &AccessToken) -> Option<Box<StoredToken>> {
     let issued_at = token.issued_at()?;
     let lifetime = token.lifetime()?;

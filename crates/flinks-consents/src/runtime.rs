@@ -1,4 +1,4 @@
-//! The caller's tokio runtime.
+//! The caller's Tokio runtime.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 
 use crate::error::ConsentError;
 
-/// Returns the caller's runtime. Returns an error if there is no runtime, or if the clock cannot
-/// sleep because the runtime's time driver is disabled.
+/// Returns the caller's runtime. Returns an error if the caller is not running in a Tokio runtime,
+/// or if the clock cannot sleep because the runtime's time driver is disabled.
 pub(crate) fn current(clock: &dyn Clock) -> Result<Handle, ConsentError> {
     let runtime = Handle::try_current().map_err(|_| ConsentError::no_runtime())?;
     // tokio panics if the time driver is disabled and offers no other way to detect this.

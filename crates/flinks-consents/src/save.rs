@@ -2,7 +2,7 @@
 //!
 //! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects a consent's
 //! pending write. A task holds the lock while it changes the record, unless it only acquires or
-//! releases a lease. A pending write is stored before anything else is done with the consent.
+//! releases a lease. A pending write is stored before any other operation on the consent starts.
 //!
 //! Events are emitted after the lock is released, because a callback may call a method that needs
 //! the lock.
@@ -24,14 +24,14 @@ use crate::token_cache::Epoch;
 /// The result of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteOutcome {
-    /// The store has the record, or an equivalent one.
+    /// The store contains the record or an equivalent record.
     Applied,
     /// The write was out of date, so it was dropped.
     Superseded,
 }
 
 impl Consent {
-    /// Takes the record lock. Gives up after one lease duration, because the task that holds the
+    /// Acquires the record lock. Gives up after one lease duration, because the task that holds the
     /// lock may belong to a runtime that no longer polls its tasks.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
@@ -81,7 +81,8 @@ impl Consent {
         saved
     }
 
-    /// Stores a new consent and replaces any existing one. Returns whether a consent was replaced.
+    /// Stores a new consent and replaces any existing consent with the same id. Returns whether a
+    /// consent was replaced.
     pub(crate) async fn store_new_consent(
         &self,
         record: Record,
@@ -112,7 +113,7 @@ impl Consent {
         }
     }
 
-    /// Stores the pending write, if there is one.
+    /// Stores the pending write, if any.
     pub(crate) async fn save_pending(&self) -> Result<(), ConsentError> {
         let mut local = self.lock().await?;
         let epoch = self.state.cache.epoch();
@@ -127,7 +128,7 @@ impl Consent {
         self.remember_outcome(&mut local, epoch, saved, &write);
         if saved == WriteOutcome::Superseded && matches!(write, PendingWrite::NewConsent { .. }) {
             let consent = self.log_name();
-            tracing::warn!(consent, "dropped a new consent that could not be stored: the store has a newer one");
+            tracing::warn!(consent, "dropped a new consent that could not be stored: the store has a newer consent");
         }
         Ok(())
     }
@@ -173,7 +174,7 @@ impl Consent {
         self.emit(&Event::NotStored { error });
     }
 
-    /// Removes the record if it belongs to this grant.
+    /// Removes the record if it belongs to `grant`.
     async fn remove_grant(&self, grant: u64) -> Result<(), ConsentError> {
         let removal = PendingWrite::Removal { grant };
         let mut waiter = self.shared.lease_waiter();
@@ -196,14 +197,14 @@ impl Consent {
         self.shared.call_store(StoreCall::Remove, |store| store.remove(&self.state.id, record.generation)).await
     }
 
-    /// Writes a record if the verdict allows it to replace the stored record. A removal has no
-    /// record, so this method does not handle removals.
+    /// Writes a record if the verdict allows the write to replace the stored record. A removal has
+    /// no record, so this method does not handle removals.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<WriteOutcome, ConsentError> {
         self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
     }
 
-    /// Writes a record in the same way as [`save`](Self::save), and also returns whether another
-    /// record was replaced.
+    /// Writes a record as [`save`](Self::save) does, and also returns whether another record was
+    /// replaced.
     async fn save_replacing(
         &self,
         write: &PendingWrite,
@@ -283,9 +284,9 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record, which is set nowhere else. If the new local record is a pending
-    /// write, this method makes the next caller start a fetch, because a fetch stores the pending
-    /// write first.
+    /// Sets the local record, which must not be changed in any other way. If the new local record
+    /// is a pending write, the next caller must start a fetch, which stores the pending write
+    /// first.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         let had_write = local.pending_write().is_some();
         let has_write = new.pending_write().is_some();
@@ -299,9 +300,9 @@ impl Consent {
         }
     }
 
-    /// Remembers the stored record for refreshes without the store. Does nothing if the policy does
-    /// not need the record, if the consent has been replaced, revoked or forgotten since `epoch`,
-    /// or if there is a pending write.
+    /// Remembers the stored record so that the consent can be refreshed while the store is
+    /// unavailable. Does nothing if the policy does not need the record, if the consent has been
+    /// replaced, revoked or forgotten since `epoch`, or if there is a pending write.
     pub(crate) fn remember(&self, local: &mut LocalRecord, epoch: Epoch, record: Option<&Record>) {
         let is_wanted = self.shared.outage_policy == OutagePolicy::RefreshWithoutStore;
         if !is_wanted || local.pending_write().is_some() || self.state.cache.epoch() != epoch {
@@ -330,9 +331,9 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// Remembers the stored record in the same way as [`remember`](Self::remember), for a task that
-    /// does not hold the lock. If another task holds the lock, that task is about to remember a
-    /// newer record, so this method does nothing.
+    /// Remembers the stored record as [`remember`](Self::remember) does, in a task that does not
+    /// hold the lock. If another task holds the lock, that task is about to remember a newer
+    /// record, so this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);
@@ -346,8 +347,8 @@ impl Consent {
     }
 }
 
-/// Returns the stored record with the owner and label of the new record. `None` if these do not
-/// change the stored record.
+/// Returns the stored record with the owner and label of the new record. Returns `None` if the
+/// stored record already has this owner and this label.
 fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
     let owner = record.owner.clone().or_else(|| found.owner.clone());
     let label = record.label.clone().or_else(|| found.label.clone());

@@ -1,5 +1,5 @@
-//! The state that all consents of one [`Consents`](crate::Consents) share: the client, the store,
-//! and the in-flight tasks.
+//! The state that all consents of a [`Consents`](crate::Consents) value share: the client, the
+//! store, and the in-flight tasks.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
@@ -55,15 +55,16 @@ pub enum OutagePolicy {
     /// [`ConsentError::is_store`] returns `true`.
     #[default]
     FailClosed,
-    /// Refreshes with the last refresh token that this process saw and keeps the result in memory.
-    /// During the outage, each process refreshes independently. To make this possible, the records
-    /// of all consents in use stay in memory.
+    /// Refreshes with the newest known refresh token and keeps the result in memory. During the
+    /// outage, each process refreshes independently. With this policy, the records of all consents
+    /// in use stay in memory.
     ///
-    /// Once a process has seen Flinks replace a refresh token, it does not refresh without the
-    /// store, because two processes that use the same refresh token could end the consent. The
-    /// first replacement can happen during the outage. In that case, only this process has the new
-    /// refresh token until the store is available again (see [`Event::NotStored`]). The other
-    /// processes still have the old refresh token. If your server replaces refresh tokens, use
+    /// Once a process has received a new refresh token, that process no longer refreshes without
+    /// the store, because Flinks could end the consent if two processes use the same refresh token.
+    /// The outage may already have begun when Flinks first replaces a refresh token. A refresh
+    /// token that Flinks issues during the outage is known only to the process that received it
+    /// until the store is available again (see [`Event::NotStored`]). All other processes still
+    /// have the old refresh token. If your server replaces refresh tokens, use
     /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
@@ -95,7 +96,7 @@ impl Shared {
         }
     }
 
-    /// Loads a record and checks that the store returned the right one.
+    /// Loads a record and checks that the store returned the record of the consent `id`.
     pub(crate) async fn load(&self, id: &ConsentId) -> Result<Option<Record>, ConsentError> {
         let record = self.call_store(StoreCall::Load, |store| store.load(id)).await?;
         if record.as_ref().is_some_and(|record| record.id != *id) {
@@ -133,8 +134,8 @@ impl Shared {
         result.map_err(ConsentError::from)
     }
 
-    /// Returns the duration of a lease. The lease covers a refresh plus one call to the store
-    /// before the refresh and one after it.
+    /// Returns the duration of a lease. A lease lasts long enough for a refresh and for one call to
+    /// the store both before and after the refresh.
     pub(crate) fn lease_duration(&self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(5);
         let store = self.store_timeout.saturating_mul(2);

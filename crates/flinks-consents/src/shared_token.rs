@@ -1,5 +1,5 @@
-//! Runs one fetch for all callers that need a shared token, and emits the resulting event. Also
-//! decides which caller starts the fetch and which callers wait for it. (O4)
+//! Runs one fetch for all callers that need a shared token, and emits the resulting event. This
+//! module also decides which caller starts the fetch and which callers wait for it. (O4)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) trait Source: Clone + Send + Sync + 'static {
     /// Returns the tasks that a shutdown waits for.
     fn tasks(&self) -> &TaskTracker;
 
-    /// Returns the longest time that [`fetch`](Self::fetch) can take.
+    /// Returns the maximum duration of a [`fetch`](Self::fetch).
     fn fetch_timeout(&self) -> Duration;
 
     /// Fetches a token. Only one fetch runs at a time, unless an earlier fetch exceeded
@@ -83,7 +83,7 @@ pub(crate) async fn cached_token<S: Source>(source: &S) -> Result<Arc<CachedToke
     }
 }
 
-/// Refreshes now or waits for an in-flight refresh.
+/// Refreshes the token immediately or waits for an in-flight refresh.
 pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, ConsentError> {
     loop {
         let waiter = match start(source, Need::Refresh) {
@@ -131,8 +131,8 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
 }
 
 /// Waits for the in-flight fetch. The fetch runs on the runtime of the caller that started it. If
-/// that runtime stops, this function gives up after the longest time that a fetch can take, and the
-/// next caller starts over.
+/// the runtime stops, this function returns an error after the maximum duration of a fetch, and the
+/// next caller starts a new fetch.
 async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
     tokio::select! {
@@ -261,7 +261,7 @@ mod tests {
             Self { server, clock, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
         }
 
-        /// Requests a valid token and returns how many refreshes that took.
+        /// Requests a valid token and returns the number of refreshes that the request caused.
         fn refreshes_for_a_token(&self) -> u32 {
             let before = self.server.0.refreshes.load(Ordering::SeqCst);
             self.runtime.block_on(async {
@@ -298,8 +298,8 @@ mod tests {
     }
 
     proptest! {
-        /// No matter how the calls are distributed over time, there is at most one refresh in any
-        /// period as long as four fifths of a token's lifetime.
+        /// Any period of four fifths of a token's lifetime contains at most one refresh, regardless
+        /// of how the calls are distributed over time.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

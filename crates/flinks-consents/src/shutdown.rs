@@ -29,20 +29,21 @@ impl ShutdownError {
         self.in_flight
     }
 
-    /// Returns the ids of the consents with a pending write. Such a write may contain a refresh
+    /// Returns the ids of the consents with a pending write. A pending write may contain a refresh
     /// token that Flinks has just issued.
     pub fn unstored(&self) -> &[ConsentId] {
         &self.unstored
     }
 
-    /// Returns the error that stopped the shutdown, such as a store error. `None` if the limit was
-    /// reached before any operation failed.
+    /// Returns the error that stopped the shutdown, such as a store error. Returns `None` if the
+    /// time limit was reached before any operation failed.
     pub fn error(&self) -> Option<&ConsentError> {
         self.error.as_ref()
     }
 }
 
-/// Prints only the counts. [`unstored`](Self::unstored) returns the ids of the consents.
+/// Prints only the counts. [`unstored`](Self::unstored) returns the ids of the consents whose
+/// changes were not stored.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_flight, unstored, error } = self;

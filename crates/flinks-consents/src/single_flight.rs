@@ -1,7 +1,7 @@
 //! Runs one task at a time and passes its outcome to all waiting callers.
 //!
-//! This module does not depend on tokens or time. Its lock comes from `super::sync`, so that the
-//! model check in `tests/single_flight.rs` can replace the lock.
+//! This module does not depend on tokens or time. The lock comes from `super::sync`, so that the
+//! model check in `tests/single_flight.rs` can replace it.
 
 use std::sync::PoisonError;
 
@@ -21,7 +21,7 @@ struct Inner<S, T> {
 
 /// The result of [`SingleFlight::enter`].
 pub(crate) enum Entry<R, T> {
-    /// The state already has a result.
+    /// The state already contains a result.
     Ready(R),
     /// A task is in flight, and the caller waits for it.
     Joined(Waiter<T>),
@@ -42,7 +42,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
     }
 
     /// Returns a result from the state, joins the in-flight task, or makes the caller the leader.
-    /// `from_state` receives the state and a flag that is `true` if a task is in flight.
+    /// `from_state` receives the state and a `bool` that is `true` if a task is in flight.
     pub(crate) fn enter<R>(&self, from_state: impl FnOnce(&mut S, bool) -> Option<R>) -> Entry<R, T> {
         let mut inner = self.lock();
         let in_flight = inner.in_flight.take().filter(|receiver| receiver.has_changed().is_ok());
@@ -71,7 +71,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
         leader.0.send_replace(Some(outcome));
     }
 
-    /// Abandons the task that a waiter is waiting for, so that the next caller becomes the leader.
+    /// Abandons the in-flight task of `waiter`, so that the next caller becomes the leader.
     pub(crate) fn give_up(&self, waiter: &Waiter<T>) {
         self.lock().in_flight.take_if(|in_flight| in_flight.same_channel(&waiter.0));
     }

@@ -15,22 +15,22 @@ pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
     /// The record lock. A task holds the lock while it changes the record, unless it only acquires
-    /// or releases a lease. Only spawned tasks wait for this lock or hold it, because a future that
-    /// is no longer polled would block all other tasks.
+    /// or releases a lease. Only spawned tasks wait for or hold this lock, because any other future
+    /// could hold the lock without being polled and so block all other tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
 /// The part of a record's state that exists only in this process.
 #[derive(Default)]
 pub(crate) enum LocalRecord {
-    /// Nothing. The store has the newest record.
+    /// Nothing. The store contains the newest record.
     #[default]
     InStore,
-    /// The newest record that this process has seen in the store. This record is used for refreshes
-    /// without the store.
+    /// The newest stored record that this process knows. The remembered record is used to refresh
+    /// the consent while the store is unavailable.
     Remembered(Box<Record>),
-    /// A change that could not be stored yet. There may be no other copy of its refresh token, so
-    /// the change is stored before this process does anything else with the consent.
+    /// A change that could not be stored yet. The change may contain the only copy of a refresh
+    /// token, so this process stores it before any other operation on the consent.
     Pending(Box<PendingWrite>),
 }
 
@@ -48,8 +48,8 @@ impl ConsentState {
         Self { id, cache: TokenCache::new(), record: tokio::sync::Mutex::default() }
     }
 
-    /// Returns whether the state must stay in memory because it contains something that is not in
-    /// the store or that delays the next refresh.
+    /// Returns whether the state must stay in memory, either because it contains a record or
+    /// because its cache still affects later calls.
     fn is_needed(&self, clock: &dyn Clock) -> bool {
         let is_in_store = match self.record.try_lock() {
             Ok(record) => matches!(*record, LocalRecord::InStore),
@@ -85,7 +85,7 @@ struct States {
     prune_threshold: usize,
 }
 
-/// The minimum threshold, as a number of states.
+/// The minimum value of [`States::prune_threshold`].
 const MIN_TRACKED: usize = 1024;
 
 impl Registry {

@@ -6,7 +6,7 @@ use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::store::{ConsentId, EndReason, OwnerId, Record, Standing, StoredToken};
 
-/// The status of a consent. It contains no token.
+/// The status of a consent. The status contains no token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConsentStatus {
@@ -18,7 +18,7 @@ pub struct ConsentStatus {
     pub label: Option<String>,
     /// When the end user authorized the consent, as far as is known.
     pub consented_at: SystemTime,
-    /// When the refresh token idles out if it is not used before then. ([O5](flinks::rules))
+    /// When the refresh token expires if it is not used before then. ([O5](flinks::rules))
     pub idle_deadline: SystemTime,
     /// When the stored access token expires. `None` if no access token is stored.
     pub access_token_expires_at: Option<SystemTime>,
@@ -32,9 +32,10 @@ pub struct ConsentStatus {
 pub enum ConsentStanding {
     /// The consent is active, as far as is known.
     Active,
-    /// A refresh was refused, perhaps by a gateway. The consent has not ended yet.
+    /// A refresh was refused, perhaps by a gateway. The consent is suspected to have ended, but
+    /// this is not confirmed yet.
     Suspected {
-        /// When the refusal was first received.
+        /// When the first refusal was received.
         since: SystemTime,
         /// The HTTP status of the refusal.
         status: u16,

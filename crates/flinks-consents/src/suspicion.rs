@@ -1,12 +1,12 @@
-//! Decides when a suspected refusal ends a consent. Such a refusal may have come from a gateway.
-//! (O6)
+//! Decides when a suspected refusal ends a consent. A refusal is suspected if it may have come from
+//! a gateway. (O6)
 //!
 //! This crate's README shows the states and their transitions.
 //!
 //! A refusal is confirmed if the same status and code are received again at least 10 minutes after
-//! the first refusal, and if this process has refreshed another consent in between. That other
-//! consent is the *witness*: its refresh shows that requests reach Flinks. Without a witness, a
-//! refusal is confirmed after 24 hours.
+//! the first refusal, and if this process has refreshed another consent in between. The other
+//! consent is the *witness*: its successful refresh shows that requests reach Flinks. Without a
+//! witness, a refusal is confirmed after 24 hours.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -19,11 +19,12 @@ use crate::token_id::first_bytes;
 
 /// The shortest time between two refreshes of a suspected consent.
 pub(crate) const SUSPECTED_INTERVAL: Duration = Duration::from_secs(60);
-/// Without a witness, another refusal confirms the first one only after this time.
+/// The time after which a repeated refusal is confirmed without a witness.
 const CONFIRM_ALONE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Suspicion {
-    /// Returns the suspicion after another refusal. `earlier` is the suspicion before that refusal.
+    /// Returns the suspicion that results from a refusal. `earlier` is the suspicion before this
+    /// refusal, if any.
     pub(crate) fn after(earlier: Option<Self>, error: &Error, now: SystemTime) -> Self {
         let now = whole_milliseconds(now);
         let status = error.status().unwrap_or_default();
@@ -37,14 +38,14 @@ impl Suspicion {
         }
     }
 
-    /// Returns how long the next refresh must wait. `None` if the refresh does not have to wait.
+    /// Returns how long the next refresh must wait, or `None` if the refresh can start now.
     pub(crate) fn remaining_wait(&self, now: SystemTime) -> Option<Duration> {
         // A time in the future does not cause a wait.
         let since = now.duration_since(self.last_seen).ok()?;
         SUSPECTED_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }
 
-    /// Returns how long to wait until a repeated refusal can confirm this one.
+    /// Returns the time until a repeated refusal can confirm this suspicion.
     pub(crate) fn confirm_after(&self, now: SystemTime) -> Duration {
         Refusal::CONFIRM_AFTER.saturating_sub(now.duration_since(self.first_seen).unwrap_or_default())
     }
@@ -56,8 +57,8 @@ impl Suspicion {
     }
 }
 
-/// Returns whether the response names a cause other than the grant. Such a response proves that the
-/// request reached Flinks.
+/// Returns whether the response shows that the request failed for a reason other than the grant.
+/// Such a response proves that the request reached Flinks.
 pub(crate) fn clears_suspicion(error: &Error) -> bool {
     if error.refusal().is_some() {
         return false;
@@ -65,8 +66,8 @@ pub(crate) fn clears_suspicion(error: &Error) -> bool {
     error.oauth_error().is_some_and(|code| code.is_documented() || error.is_rate_limited())
 }
 
-/// The latest successful refreshes of two different consents. Two are enough: for any given
-/// consent, at least one of the two refreshes belongs to another consent.
+/// The latest successful refreshes of two different consents. Two refreshes are enough: for any
+/// given consent, at least one of them belongs to another consent.
 #[derive(Default)]
 pub(crate) struct Witnesses(Mutex<[Option<(ConsentId, SystemTime)>; 2]>);
 

@@ -1,8 +1,8 @@
 //! The state of one shared access token in this process: the token, its invalidations, and the
 //! back-off after a failure. (O3, O4)
 //!
-//! Readers load the token without a lock. The single-flight lock protects everything that changes
-//! together with the token.
+//! Readers load the token without taking a lock. The single-flight lock protects everything that
+//! changes together with the token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,14 +32,15 @@ pub(crate) enum Need {
 #[derive(Clone)]
 pub(crate) struct FetchedToken {
     pub(crate) token: Arc<CachedToken>,
-    /// Whether this process or another one has refreshed the token since the fetch started. `false`
-    /// if the token was already in the store.
+    /// Whether this process or another one has refreshed the token since the fetch started. This is
+    /// `false` if the token was already in the store.
     pub(crate) was_refreshed: bool,
 }
 
 pub(crate) type Outcome = Result<FetchedToken, ConsentError>;
 
-/// The cache for one access token. It consists of a pointer and a lock and uses no task or timer.
+/// The cache for one access token. The cache consists of a pointer and a lock, and uses no
+/// background task or timer.
 pub(crate) struct TokenCache {
     current: ArcSwapOption<CachedToken>,
     flight: SingleFlight<Control, Outcome>,
@@ -61,7 +62,7 @@ struct Control {
     /// The earliest start time of the next refresh, on the monotonic clock.
     next_refresh_at: Duration,
     last_failure: Option<Failure>,
-    /// The time until which a rejected token is kept, on the monotonic clock. See
+    /// The time on the monotonic clock until which a rejected token is kept. See
     /// [`reject`](TokenCache::reject).
     keep_rejected_until: Duration,
 }
@@ -72,11 +73,12 @@ struct Failure {
     count: u32,
 }
 
-/// The shortest time between two refreshes. This is also the shortest possible token lifetime, so
-/// no lifetime can cause a refresh loop. (O3)
+/// The shortest time between two refreshes. This is also the shortest possible token lifetime, so a
+/// short lifetime cannot cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a rejection prevents further rejections from replacing a token, unless the server accepts
-/// the new token. A server that rejects every token therefore causes at most one refresh per minute.
+/// The time after a rejection during which further rejections do not replace the token, unless the
+/// server has accepted the new token. A server that rejects every token therefore causes at most
+/// one refresh per minute.
 const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
@@ -140,8 +142,8 @@ impl TokenCache {
         });
     }
 
-    /// Invalidates a token that a server has rejected. If a new token has already replaced it, the
-    /// new token stays in the cache.
+    /// Invalidates a token that a server has rejected. If a new token has already replaced the
+    /// rejected one, the new token stays in the cache.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
         let id = TokenId::from_token(token);
         self.flight.with_state(|control| self.invalidate_id(control, id, clock.monotonic()));
@@ -161,12 +163,13 @@ impl TokenCache {
         }
     }
 
-    /// Invalidates a token that a server has rejected. Does nothing if a rejection has already
+    /// Invalidates a token that a server has rejected. Does nothing if an earlier rejection
     /// replaced a token within the last minute and the server has not
-    /// [accepted](Self::accept_replay) the new token, because then the token is not the cause.
+    /// [accepted](Self::accept_replay) the new token. In that case, the token is not the cause of
+    /// the rejections.
     ///
-    /// Returns whether the request may be sent again because its token has been or will be
-    /// replaced.
+    /// Returns `true` if the token has been or will be replaced, so that the request can be sent
+    /// again.
     pub(crate) fn reject(&self, token: &AccessToken, clock: &dyn Clock) -> bool {
         let id = TokenId::from_token(token);
         let now = clock.monotonic();
@@ -184,8 +187,8 @@ impl TokenCache {
         })
     }
 
-    /// Records that a server accepted the token that replaced a rejected one. The next rejection
-    /// may then replace a token again.
+    /// Records that a server accepted the token that replaced a rejected one. After that, the next
+    /// rejection can replace the token again.
     pub(crate) fn accept_replay(&self) {
         self.flight.with_state(|control| control.keep_rejected_until = Duration::ZERO);
     }
@@ -194,7 +197,7 @@ impl TokenCache {
         self.flight.with_state(|control| control.invalidated.contains(&id))
     }
 
-    /// Starts the next epoch, with or without a token. The result of an in-flight fetch will not be
+    /// Starts the next epoch, with or without a token. The result of an in-flight fetch is not
     /// cached.
     pub(crate) fn replace(&self, token: Option<Arc<CachedToken>>) {
         self.flight.with_state(|control| {
@@ -218,8 +221,8 @@ impl TokenCache {
         Epoch(self.flight.with_state(|control| control.epoch))
     }
 
-    /// Returns whether this state must stay in memory because the next refresh must wait or must
-    /// not load an invalidated token from the store.
+    /// Returns whether this cache must stay in memory. This is the case if the next refresh must
+    /// wait, a rejected token must be kept, or the store may still contain an invalidated token.
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {
@@ -264,7 +267,7 @@ impl TokenCache {
         self.flight.give_up(waiter);
     }
 
-    /// Caches the outcome of a fetch and passes the outcome to all waiting callers.
+    /// Caches the outcome of a fetch and passes it to all waiting callers.
     pub(crate) fn finish(&self, leader: Leader<Outcome>, outcome: &Outcome, epoch: Epoch, clock: &dyn Clock) {
         self.flight.finish(leader, outcome.clone(), |control| {
             // The consent has been replaced, revoked or forgotten since the fetch started.

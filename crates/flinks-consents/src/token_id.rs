@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use crate::store::whole_milliseconds;
 
 /// The id of an access token. The id is the same in all processes and does not contain the token.
-/// It also depends on the time of issue, so two tokens with the same text have different ids if
-/// they were issued at different times.
+/// The id also depends on the time of issue, so a token string that is issued at two different
+/// times has two different ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 

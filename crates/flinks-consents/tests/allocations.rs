@@ -1,6 +1,6 @@
 //! Uses a counting allocator to check that a cached token is returned without allocating.
 //!
-//! This is a separate binary, because the counting allocator applies to the whole process.
+//! This test is a separate binary, because the counting allocator applies to the whole process.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -1,4 +1,4 @@
-//! Tests keep-alive with an in-memory store that has no leases.
+//! Tests the keep-alive worker with an in-memory store, which has no leases.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -83,7 +83,7 @@ async fn o6_next_run_reports_what_a_stopped_run_did_not() {
     assert_eq!(*reported.lock().unwrap(), [ended]);
 }
 
-/// A consent that is due, in a store that can fail, and a clock that stands still.
+/// A store that can fail and contains a due consent, and a clock that does not advance by itself.
 struct Due {
     flinks: Emulator,
     clock: ManualClock,

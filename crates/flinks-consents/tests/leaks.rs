@@ -1,7 +1,7 @@
-//! Checks that no text about a consent contains a secret. The test searches values, errors, events
-//! and all files in the store except the record (A3).
+//! Checks that secrets do not appear in any text about a consent. The test searches values, errors,
+//! events and all files in the store except the record (A3).
 //!
-//! This is a separate binary, because it captures the log of the whole process.
+//! This test is a separate binary, because it captures the log of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -1,8 +1,8 @@
 //! Tests `single_flight.rs` under the schedules of a model checker. This program includes the
-//! source code of that file and replaces the lock in it with a lock from `shuttle`.
+//! source code of that file and replaces its lock with a lock from `shuttle`.
 //!
-//! Tokio's channel is not modelled. The code uses the channel only while it holds a modelled lock
-//! or right after it has released such a lock.
+//! The model does not include the channel from Tokio. The code uses the channel only while it holds
+//! a modelled lock, or immediately after it has released one.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -23,14 +23,16 @@ use std::task::{Context, Poll, Waker};
 use shuttle::future::{block_on, spawn, yield_now};
 use single_flight::{Entry, Leader, SingleFlight};
 
-/// The outcome of a refresh. A refresh returns its number, either as the token or as the error.
+/// The outcome of a refresh. Each refresh returns its sequence number, either as the token or as
+/// the error.
 type Outcome = Result<u32, u32>;
 
 /// A model of the cache. The state contains the token, which each successful refresh replaces.
 struct Cache {
     flight: SingleFlight<Option<u32>, Outcome>,
-    /// The number of in-flight refreshes. `refreshes` is the total number.
+    /// The number of in-flight refreshes.
     in_flight: AtomicU32,
+    /// The total number of refreshes.
     refreshes: AtomicU32,
 }
 
@@ -85,8 +87,8 @@ impl Cache {
     }
 }
 
-/// Runs random schedules as well as schedules with few preemptions, because the two kinds of
-/// schedules reveal different errors.
+/// Runs random schedules as well as schedules with few preemptions, because each kind reveals
+/// different errors.
 fn check(test: impl Fn() + Send + Sync + Clone + 'static) {
     shuttle::check_random(test.clone(), 3000);
     shuttle::check_pct(test, 3000, 3);

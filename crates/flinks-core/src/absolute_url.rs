@@ -6,9 +6,9 @@ use crate::plain_http;
 
 /// An absolute URL that uses `https`, or `http` to a loopback address.
 ///
-/// Every URL parser reads the URL in the same way. Some parsers drop line breaks, map look-alike
-/// letters to ASCII, replace `\` with `/` or read `0x7f.1` as an IPv4 address, while others do not.
-/// Text that parsers interpret differently is rejected.
+/// All URL parsers interpret an `AbsoluteUrl` in the same way. Some parsers drop line breaks, map
+/// look-alike letters to ASCII, replace `\` with `/` or read `0x7f.1` as an IPv4 address, while
+/// others do not. Text that parsers interpret differently is rejected.
 #[doc(hidden)]
 pub struct AbsoluteUrl(Url);
 
@@ -22,7 +22,8 @@ impl AbsoluteUrl {
         Self::parse_with(text, None)
     }
 
-    /// Parses `text` and also accepts plain HTTP to the private host `plain_http_host`.
+    /// Like [`parse`](Self::parse), but also accepts plain HTTP to the private host
+    /// `plain_http_host`.
     pub(crate) fn parse_with(text: &str, plain_http_host: Option<&str>) -> Result<Self, &'static str> {
         // This check comes before `Url::parse`, which drops or replaces such characters.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
@@ -80,11 +81,11 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Returns the reason why a URL's authority is rejected, or `None` if the authority is valid.
+/// Returns the reason why the authority of a URL is invalid, or `None` if it is valid.
 ///
 /// Rejects user info and port 0. Also rejects a host that another URL parser might read as a
-/// different host, so the host must be spelled the same way in the authority and in the parsed
-/// `url`. Only an IPv6 address may be spelled in several ways.
+/// different host: the host must be spelled the same way in the authority and in the parsed `url`.
+/// Only an IPv6 address may be spelled in several ways.
 fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     if url.port() == Some(0) {
         return Some("must not use port 0");

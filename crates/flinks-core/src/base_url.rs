@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::absolute_url::{AbsoluteUrl, is_loopback};
 
-/// The base URL of an API. It uses `https`, or `http` to a loopback address.
+/// The base URL of an API. The URL uses `https`, or `http` to a loopback address.
 ///
 /// Parsing rejects everything that could select another host or put a credential into the URL:
 ///
@@ -19,7 +19,7 @@ use crate::absolute_url::{AbsoluteUrl, is_loopback};
 ///
 /// Parsing preserves a path prefix and removes a trailing slash.
 ///
-/// The client appends the path of each endpoint. Parsing therefore rejects a URL that already
+/// The client appends endpoint paths to the base URL. Parsing therefore rejects a URL that already
 /// includes an endpoint path, such as `https://host/api/v1/token`.
 ///
 /// ```
@@ -42,7 +42,7 @@ struct Parts {
 }
 
 impl BaseUrl {
-    /// Returns parsing options, which can allow plain HTTP to one private host.
+    /// Returns options for parsing a base URL, for example to allow plain HTTP to one private host.
     pub fn options() -> BaseUrlOptions {
         BaseUrlOptions::default()
     }
@@ -131,8 +131,8 @@ pub struct BaseUrlOptions {
 impl BaseUrlOptions {
     /// Accepts `http://` URLs for exactly this host, such as an emulator in another container.
     ///
-    /// Anyone on the network between this process and the host can read the credentials and tokens
-    /// that are sent to the host. Therefore:
+    /// Anyone on the network path to the host can read the credentials and tokens in these
+    /// requests. Therefore:
     ///
     /// - A client refuses to connect if the host resolves to an address that is neither a loopback
     ///   address nor a private address (RFC 1918, RFC 4193).
@@ -183,12 +183,12 @@ impl BaseUrlOptions {
 /// Returns whether a path includes an endpoint path or the start of an endpoint path. Such a path
 /// has one of these forms:
 ///
-/// - It ends with an API version (`/api/v1`).
-/// - It contains an API version followed by a resource id (`/v3/<GUID>/…`).
-/// - It contains an API version and ends with an operation (`/api/v1/token`). The operation is
-///   `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
+/// - The path ends with an API version (`/api/v1`).
+/// - The path contains an API version followed by a resource id (`/v3/<GUID>/…`).
+/// - The path contains an API version and ends with an operation (`/api/v1/token`). The operation
+///   is `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
 ///
-/// A gateway's prefix, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
+/// The prefix of a gateway, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
 fn includes_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();
@@ -257,7 +257,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The error returned if parsing a [`BaseUrl`] fails. It never contains the parsed text.
+/// The error returned if parsing a [`BaseUrl`] fails. The error never contains the parsed text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 

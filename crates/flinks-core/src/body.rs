@@ -12,12 +12,13 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The body of a response.
 ///
-/// Chunks are joined as they arrive, because even a small chunk can keep alive a buffer that is
+/// Chunks are joined as they arrive, because even a small chunk can keep a buffer alive that is
 /// larger than the whole body.
 pub(crate) enum Body {
     /// A body that arrived in one chunk.
     Chunk(Bytes),
-    /// A body that was joined from several chunks. Its memory is wiped when it is dropped.
+    /// A body that was joined from several chunks. The memory of a joined body is wiped when the
+    /// body is dropped.
     Joined(Zeroizing<Vec<u8>>),
 }
 
@@ -64,7 +65,7 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
 }
 
 /// Skips the byte order mark that some servers put before JSON. RFC 8259 section 8.1 allows parsers
-/// to skip it.
+/// to ignore a byte order mark.
 pub(crate) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }

@@ -1,4 +1,4 @@
-//! The client's clock, which a test can replace.
+//! The clock of a client, which tests can replace.
 
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -8,11 +8,11 @@ use std::{sync::OnceLock, time::Instant};
 /// A clock that a client uses to read the time and to wait. Tests use a
 /// [`ManualClock`](crate::ManualClock).
 ///
-/// A client reads a monotonic clock and a wall clock, and treats a token as valid only if the token
-/// is valid according to both clocks. The monotonic clock may stop while the machine is suspended,
-/// and the wall clock may be changed.
+/// A client reads a monotonic clock and a wall clock, and considers a token valid only if it is
+/// valid according to both clocks. The monotonic clock may stop while the machine is suspended, and
+/// the wall clock may be changed.
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the time elapsed since a fixed moment. It never decreases.
+    /// Returns the time elapsed since a fixed moment. This time never decreases.
     fn monotonic(&self) -> Duration;
 
     /// Returns the wall-clock time.
@@ -20,20 +20,21 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns a future that completes after `duration` on the monotonic clock.
     ///
-    /// The client sleeps for up to 30 seconds between attempts. It also uses a sleep as the
-    /// deadline for a call or for a token store operation. A test clock must not complete a
-    /// deadline sleep on its own. Otherwise, every call would time out before it starts.
+    /// The client sleeps for up to 30 seconds between attempts. The client also uses a sleep as the
+    /// deadline for a call or a token store operation. If a test clock completed such a sleep on
+    /// its own, every call would time out before it starts.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
 /// The future that [`Clock::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// This machine's clocks and the current Tokio runtime's timer.
+/// The clocks of this machine and the timer of the current Tokio runtime.
 ///
 /// On Linux, this type reads the coarse clocks, which the kernel updates every 1 to 10
-/// milliseconds. They are precise enough for token lifetimes, which are measured in seconds. They
-/// are also fast to read, which matters because every token check reads both clocks.
+/// milliseconds. The coarse clocks are precise enough for token lifetimes, which are measured in
+/// seconds. Coarse clocks are also fast to read, which matters because every token check reads both
+/// clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -66,7 +67,7 @@ impl Clock for SystemClock {
 }
 
 /// Reads one of the kernel's clocks. Returns zero for a time before the epoch. A wall clock that
-/// was never set may show such a time.
+/// was never set may show a time before the epoch.
 #[cfg(target_os = "linux")]
 fn read_coarse(clock: rustix::time::ClockId) -> Duration {
     Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()

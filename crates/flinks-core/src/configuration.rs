@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::secret::Secret;
 
-/// A setting: its key in a map and the name of its environment variable.
+/// The map key and the environment variable of a setting.
 pub struct Field {
     pub key: &'static str,
     pub variable: &'static str,
@@ -28,7 +28,7 @@ impl fmt::Display for InvalidSetting {
     }
 }
 
-/// The text values of the settings that the user has set.
+/// The values that the user has set, as text.
 pub struct Values {
     texts: BTreeMap<&'static str, Secret>,
     fields: &'static [Field],
@@ -56,7 +56,7 @@ impl Values {
         Ok(Self { texts, fields, origin: Origin::Variables })
     }
 
-    /// Returns all fields that can be set.
+    /// Returns the fields of all supported settings.
     pub fn fields(&self) -> &'static [Field] {
         self.fields
     }
@@ -66,8 +66,8 @@ impl Values {
         deserializer.deserialize_any(MapVisitor(fields))
     }
 
-    /// Returns the value of a setting, or `None` if the setting is absent. An empty value is an
-    /// error.
+    /// Returns the value of a setting, or `None` if the setting is absent. Returns an error if the
+    /// value is empty.
     pub fn optional(&self, key: &'static str) -> Result<Option<&str>, InvalidSetting> {
         match self.texts.get(key).map(Secret::expose_secret) {
             Some(text) if text.trim().is_empty() => Err(self.error(key, "must not be empty")),
@@ -79,8 +79,8 @@ impl Values {
         self.optional(key)?.ok_or_else(|| self.error(key, "is not set"))
     }
 
-    /// Returns the error for an invalid setting. The error contains the name under which the user
-    /// sets the value.
+    /// Returns the error for an invalid setting. The error contains the user-facing
+    /// [name](Self::name) of the setting.
     pub fn error(&self, key: &'static str, reason: &'static str) -> InvalidSetting {
         InvalidSetting { name: self.name(key), reason }
     }
@@ -105,8 +105,7 @@ impl Values {
         }
     }
 
-    /// Returns the name under which the user sets the value: the name of the environment variable
-    /// or the key in the map.
+    /// Returns the user-facing name of a setting: its environment variable or its key in the map.
     pub fn name(&self, key: &'static str) -> &'static str {
         match self.fields.iter().find(|field| field.key == key) {
             Some(field) if self.origin == Origin::Variables => field.variable,
@@ -169,8 +168,9 @@ impl<'de> Visitor<'de> for MapVisitor {
     }
 }
 
-/// Returns whether a setting's value is a number. For any other setting, a number is rejected,
-/// because the original text of the number may have been different, for example `007`.
+/// Returns whether the value of a setting is numeric. All other settings must be strings. For those
+/// settings, a number such as `7` is rejected, because its original text may have been different,
+/// for example `007`.
 fn is_numeric(key: &str) -> bool {
     key.ends_with("_seconds") || key == "max_attempts"
 }

@@ -24,14 +24,14 @@ impl Timestamps {
     }
 }
 
-/// The lifetime of a token, and the clock that measures this lifetime.
+/// The lifetime of a token and the clock that measures it.
 #[derive(Clone)]
 pub struct Deadline {
     /// The earliest moment for which the time on both clocks is known.
     from: Timestamps,
-    /// The remaining lifetime of the token at that moment.
+    /// The remaining lifetime of the token at `from`.
     left: Duration,
-    /// The age of the token at that moment.
+    /// The age of the token at `from`.
     age: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -42,9 +42,9 @@ impl Deadline {
         Self { from, left: lifetime, age: Duration::ZERO, clock: Arc::clone(clock) }
     }
 
-    /// Creates the deadline for a token that another process requested. Only the token's wall-clock
-    /// issue time is known. Returns `None` if the token has expired or its issue time is in the
-    /// future.
+    /// Creates the deadline for a token that another process requested. For such a token, only the
+    /// wall-clock time of issue is known. Returns `None` if the token has expired or its issue time
+    /// is in the future.
     pub fn continued(issued_at: SystemTime, lifetime: Duration, clock: &Arc<dyn Clock>) -> Option<Self> {
         let from = Timestamps::now(clock.as_ref());
         let age = from.wall.duration_since(issued_at).ok()?;

@@ -1,7 +1,7 @@
 //! Decodes response bodies and finds the field that does not match the schema.
 //!
-//! Field names in errors are static text from generated code, never text from the body, so errors
-//! never contain text from the server (A6).
+//! The field names in errors come from generated code, never from the body, so errors never contain
+//! text from the server (A6).
 
 use std::fmt;
 
@@ -15,8 +15,8 @@ use crate::error::InvalidResponse;
 /// The type of a response body. Generated code implements this trait.
 #[doc(hidden)]
 pub trait ReplyBody: DeserializeOwned {
-    /// The fields of this type's JSON object, in declaration order. `None` if the type is not read
-    /// from a JSON object or accepts fields with any name.
+    /// The fields of this type's JSON object, in declaration order. This is `None` if the type is
+    /// not read from a JSON object or accepts fields with any name.
     const FIELDS: Fields = None;
 }
 
@@ -70,9 +70,9 @@ pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
 
 /// Reads a documented error body.
 ///
-/// All fields of an error body are optional, so any JSON object would match its schema. An object
-/// is therefore accepted only if it has at least one of the error body's fields, apart from those
-/// in `success_fields`. Other objects may come from a firewall, for example.
+/// All fields of an error body are optional, so any JSON object would match the schema. An object
+/// is therefore accepted only if it has at least one field of the error body that is not in
+/// `success_fields`. Other objects may come from a firewall, for example.
 pub(crate) fn decode_error<E: ReplyBody>(body: &[u8], success_fields: &[Field]) -> Result<E, InvalidResponse> {
     let error = decode(body)?;
     let Some(fields) = E::FIELDS else { return Ok(error) };

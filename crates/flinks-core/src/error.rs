@@ -37,8 +37,8 @@ pub enum ErrorKind<E> {
     /// contains a credential.
     Redirect,
     /// The status is not a documented success status, and the body is not the documented error
-    /// body. The value describes why the body does not match. It is `None` if the body is empty or
-    /// was not read.
+    /// body. The [`InvalidResponse`] describes why the body does not match. The value is `None` if
+    /// the body is empty or was not read.
     Status(Option<InvalidResponse>),
     /// The status is 2xx, but the body does not match its schema.
     InvalidResponse(InvalidResponse),
@@ -73,8 +73,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns whether the request may have reached the server. Returns `false` only if it is
-    /// certain that the request did not reach the server.
+    /// Returns whether the request may have reached the server. The result is `false` only if the
+    /// request certainly did not reach the server.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,
@@ -97,7 +97,7 @@ impl<E> Error<E> {
         Error(Box::new(Inner { operation, head, kind }))
     }
 
-    /// Sets the operation. Generated code calls this.
+    /// Sets the operation. Generated code calls this method.
     #[doc(hidden)]
     #[must_use]
     pub fn in_operation(mut self, operation: &'static str) -> Self {
@@ -204,7 +204,8 @@ impl<E> From<TransportError> for Error<E> {
     }
 }
 
-/// The error for an invalid argument. It contains the argument's name, but never its value.
+/// The error for an invalid argument. The error contains the name of the argument, but never its
+/// value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
     field: &'static str,
@@ -231,7 +232,7 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-/// The error for a response body that does not match its schema. It contains the name of the
+/// The error for a response body that does not match its schema. The error contains the name of the
 /// invalid field, the position of the problem and the length of the body, but no text from the
 /// body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -262,14 +263,14 @@ impl InvalidResponse {
         self.field
     }
 
-    /// Returns the line and column of the error, starting at 1. Both are 0 if the error is about
-    /// the body as a whole.
+    /// Returns the line and column of the error, starting at 1. Both numbers are 0 if the error is
+    /// about the body as a whole.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }
 
-    /// Returns the length of the body in bytes. It is 0 if the body is empty or was too large to
-    /// read.
+    /// Returns the length of the body in bytes. The length is 0 if the body is empty or was too
+    /// large to read.
     pub fn length(&self) -> usize {
         self.length
     }

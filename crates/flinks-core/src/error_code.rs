@@ -18,7 +18,8 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
     deserializer.deserialize_map(ErrorCodeVisitor(names)).ok()?
 }
 
-/// Reads the fields that may contain an error code, and skips all others. A field may appear twice.
+/// Reads the fields that may contain an error code, and skips all others. The same field may appear
+/// more than once.
 struct ErrorCodeVisitor<'a>(&'a [&'static str]);
 
 impl<'de> Visitor<'de> for ErrorCodeVisitor<'_> {

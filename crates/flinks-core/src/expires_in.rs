@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// The value is read leniently, because an unusual lifetime must not make the token unusable.
 /// `299`, `299.0` and `"299"` all mean 299 seconds. `null`, `0` and anything that is not a finite
 /// number mean that the lifetime is *unknown*. A lifetime is at most [`ExpiresIn::MAX`], so
-/// arithmetic with it cannot overflow.
+/// arithmetic on lifetimes cannot overflow.
 ///
 /// ```
 /// use flinks_core::ExpiresIn;
@@ -30,8 +30,8 @@ impl ExpiresIn {
     /// lifetime that Flinks documents is 30 minutes.
     pub const MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Creates a lifetime of `seconds`, limited to [`ExpiresIn::MAX`]. 0 means that the lifetime is
-    /// unknown.
+    /// Creates a lifetime of `seconds`, limited to [`ExpiresIn::MAX`]. A value of 0 means that the
+    /// lifetime is unknown.
     pub fn from_seconds(seconds: i64) -> Self {
         if seconds == 0 {
             return Self(None);

@@ -57,11 +57,12 @@ impl HeaderArgument for Authorization {
     }
 }
 
-/// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if it is
-/// valid. A valid value consists of visible ASCII characters and is not empty.
+/// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if the
+/// value is valid. A valid value consists of visible ASCII characters and is not empty.
 ///
-/// The `http` crate would also accept tabs, leading and trailing spaces, and bytes above 127. A key
-/// with such a character would lead to a 401 response that is hard to diagnose.
+/// The `http` crate would also accept tabs, leading and trailing spaces, and bytes above 127. If a
+/// key contained such a character, the server would respond with a 401 status that is hard to
+/// diagnose.
 #[doc(hidden)]
 pub fn token_problem(text: &str) -> Option<&'static str> {
     if text.trim().is_empty() {
@@ -89,8 +90,8 @@ fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<He
     Ok(value)
 }
 
-/// Creates a header value from an argument that is not secret. The text may contain spaces between
-/// words.
+/// Creates a header value from an argument that is not secret. The header value may contain spaces
+/// between words.
 #[doc(hidden)]
 pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<HeaderValue, InvalidRequest> {
     let text = text.to_string();

@@ -94,13 +94,13 @@ pub(crate) fn build(
     build_client(with_tls(builder, base_url, tls)?)
 }
 
-/// The loopback addresses. reqwest replaces port 0 with the port of the URL.
+/// The loopback addresses. `reqwest` replaces port 0 with the port of the URL.
 const LOOPBACK: [SocketAddr; 2] =
     [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
 
-/// Configures rustls explicitly. If the build enables the features for both TLS libraries, reqwest
-/// uses native-tls by default. With its default rustls configuration, reqwest panics if no crypto
-/// provider is installed.
+/// Configures rustls explicitly. If the build enables the features for both TLS libraries,
+/// `reqwest` uses native-tls by default. With its default rustls configuration, `reqwest` panics if
+/// no crypto provider is installed.
 #[cfg(feature = "rustls-no-provider")]
 fn with_tls(
     builder: reqwest::ClientBuilder,
@@ -173,8 +173,8 @@ fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Buil
     builder.build().map_err(|_| BUILD_FAILED)
 }
 
-/// Builds the client if no TLS feature is enabled. In such a build, reqwest panics if another crate
-/// has enabled rustls in reqwest and no crypto provider is installed (T11).
+/// Builds the client if no TLS feature is enabled. In such a build, `reqwest` panics if another
+/// crate has enabled rustls in `reqwest` and no crypto provider is installed (T11).
 #[cfg(not(any(feature = "native-tls", feature = "rustls-no-provider")))]
 fn build_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, BuildError> {
     let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.build()));

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 /// token or the error code in the same body can still be used. A number may also be written as a
 /// string, and a whole number may be written with a decimal point, as in `401.0`.
 ///
-/// The JSON text of the value is borrowed rather than copied, because it may contain a secret.
+/// The JSON text of the value is borrowed instead of copied, because the text may contain a secret.
 #[doc(hidden)]
 pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     let json = <&RawValue>::deserialize(deserializer)?.get();

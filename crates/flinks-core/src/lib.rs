@@ -77,7 +77,7 @@ pub use deadline::{Deadline, Timestamps};
 #[doc(hidden)]
 pub use header::token_problem;
 
-/// Items for generated code. They are not part of the public API.
+/// Items for generated code. These items are not part of the public API.
 #[doc(hidden)]
 pub mod generated {
     pub use crate::decode::{Field, Fields, ReplyBody};

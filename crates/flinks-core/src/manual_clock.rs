@@ -20,9 +20,9 @@ use crate::deadline::Timestamps;
 ///   once the clock has been advanced far enough.
 ///
 /// To test a single call, use a clock that stands still. A whole application would hang with such a
-/// clock, because every wait lasts until the test advances the clock. Examples are the wait before
-/// a retry, the wait between two refreshes of a consent, and the wait for a refresh by another
-/// process. For an application, use a running clock and advance it:
+/// clock, because all waits would last until the test advances the clock: the delay before a retry,
+/// the delay between two refreshes of a consent, and the wait for a refresh by another process. For
+/// an application, use a running clock and advance it:
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,8 +57,8 @@ use crate::deadline::Timestamps;
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
-    /// The time that the test has set. It excludes the time that has passed since a running clock
-    /// was created.
+    /// The time that the test has set. The base time excludes the time that has passed since a
+    /// running clock was created.
     base: watch::Sender<Timestamps>,
     sleeps: Arc<Mutex<Vec<Duration>>>,
 }
@@ -72,24 +72,25 @@ enum Pace {
 }
 
 impl ManualClock {
-    /// Creates a clock that stands still. Its wall clock starts at this machine's current time.
+    /// Creates a clock that stands still. The wall clock starts at the current time of this
+    /// machine.
     pub fn new() -> Self {
         Self::with_pace(Pace::Still)
     }
 
     /// Creates a clock that stands still until a task sleeps. A sleep of at most `longest` advances
-    /// the clock by its duration and completes. Other tasks run first, as they do during a real
-    /// wait.
+    /// the clock by its duration and completes. Other tasks run before the clock advances, as they
+    /// would during a real wait.
     ///
-    /// The deadlines of calls and of token store operations are sleeps too. Make such deadlines
-    /// longer than `longest`. Otherwise, they expire as soon as the call waits for the network. The
-    /// client waits up to 30 seconds between attempts.
+    /// The deadlines of calls and of token store operations are also implemented as sleeps. Make
+    /// these deadlines longer than `longest`, or they expire as soon as the call waits for the
+    /// network. The client waits up to 30 seconds between attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }
 
-    /// Creates a clock that runs in real time and can also be advanced. Sleeping on it requires a
-    /// Tokio runtime with the time driver enabled.
+    /// Creates a clock that runs in real time and can also be advanced. Sleeping on this clock
+    /// requires a Tokio runtime with the time driver enabled.
     pub fn running() -> Self {
         Self::with_pace(Pace::Running { since: Instant::now() })
     }
@@ -105,9 +106,9 @@ impl ManualClock {
         self.base.send_modify(|base| base.advance(by));
     }
 
-    /// Sets only the wall clock. Use this method to simulate an operator who changes the system
-    /// time, or a machine that was suspended. After a suspension, the wall clock is ahead of the
-    /// monotonic clock.
+    /// Sets only the wall clock. Use this method to simulate a change to the system time, or a
+    /// machine that was suspended. After a suspension, the wall clock is ahead of the monotonic
+    /// clock.
     pub fn set_wall(&self, wall: SystemTime) {
         let elapsed = self.elapsed();
         self.base.send_modify(|base| base.wall = wall.checked_sub(elapsed).unwrap_or(wall));

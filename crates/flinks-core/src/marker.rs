@@ -30,7 +30,7 @@ use crate::error::InvalidRequest;
 ///
 /// Pass a clone to [`Transport::with_marker`](crate::Transport::with_marker). After the call has
 /// returned an error or has been cancelled, [`abandon`](Self::abandon) returns whether the secrets
-/// in its request are still unused. Use a new marker for each call, and the same marker for all
+/// in the request are still unused. Use a new marker for each call, and the same marker for all
 /// attempts of that call.
 #[derive(Clone, Debug, Default)]
 pub struct SendMarker(Arc<AtomicU8>);
@@ -75,7 +75,8 @@ impl SendMarker {
         self.change_from_unsent(SENT) == SENT
     }
 
-    /// Changes the state to `new` if it is *unsent*, and returns the resulting state.
+    /// Changes the state to `new` if the current state is *unsent*, and returns the resulting
+    /// state.
     fn change_from_unsent(&self, new: u8) -> u8 {
         match self.0.compare_exchange(UNSENT, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,

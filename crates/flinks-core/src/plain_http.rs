@@ -1,5 +1,5 @@
-//! Plain HTTP to one private host, such as a Docker Compose container. It is an exception to rule
-//! A1.
+//! Implements the exception to rule A1: plain HTTP to one private host, such as a Docker Compose
+//! container.
 //!
 //! The program's configuration names the host. Every address that the host resolves to must be a
 //! loopback address or a private address. For each connection, the client checks exactly the
@@ -16,8 +16,8 @@ use url::{Host, Url};
 /// Flinks' domains. Plain HTTP to these domains and their subdomains is never allowed.
 const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksapp.com"];
 
-/// Returns the reason why plain HTTP to the host of `url` is rejected, or `None` if it is accepted.
-/// `allowed` is the only host to which the program allows plain HTTP.
+/// Returns the reason why plain HTTP to the host of `url` is rejected, or `None` if the host is
+/// accepted. `allowed` is the only host to which the program allows plain HTTP.
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     let allowed = normalized(allowed);
     if is_host_of_flinks(&allowed) {
@@ -48,7 +48,7 @@ fn public_address_problem(address: IpAddr) -> Option<&'static str> {
     if is_private(address) { None } else { Some("must not use plain HTTP to an address that is not private") }
 }
 
-/// Returns whether packets to `address` stay on this machine or in a private network (RFC 1918,
+/// Returns whether packets to `address` stay on this machine or within a private network (RFC 1918,
 /// RFC 4193).
 pub fn is_private(address: IpAddr) -> bool {
     match address.to_canonical() {

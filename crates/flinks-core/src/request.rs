@@ -1,4 +1,4 @@
-//! Creates the parts of a request. Generated code combines them.
+//! Creates the parts of a request. Generated code combines the parts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::error::InvalidRequest;
 pub struct Operation {
     /// The `operationId` in the OpenAPI document.
     pub id: &'static str,
-    /// The operation's default timeout, if it is longer than the general default.
+    /// The default timeout of the operation, if it is longer than the general default.
     pub timeout: Option<Duration>,
 }
 

@@ -12,7 +12,7 @@ use crate::error_code::error_code;
 use crate::head::ResponseHead;
 use crate::transport_error::TransportErrorKind;
 
-/// A documented success response: its body, status and request ids.
+/// The body, status and request ids of a documented success response.
 pub struct ResponseValue<T> {
     head: ResponseHead,
     value: T,
@@ -65,11 +65,11 @@ pub async fn json_response<T: ReplyBody, E>(
 }
 
 /// Reads the body of a documented success response. Also recognizes an error body, because some
-/// servers send it with a 2xx status (C2).
+/// servers send error bodies with a 2xx status (C2).
 ///
 /// The body is read as an error body if it does not match the success schema, or if one of the
 /// `error_codes` fields contains an error code. A token in such a body is not returned. A field
-/// that both schemas have is not enough to identify an error body.
+/// that both schemas define is not enough to identify an error body.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
     response: reqwest::Response,
@@ -108,7 +108,7 @@ pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseVa
 }
 
 /// Reads a success response that is documented to have no body. Also recognizes an error body,
-/// because some servers send it with a 2xx status.
+/// because some servers send error bodies with a 2xx status.
 #[doc(hidden)]
 pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
     empty_or_else(response, |body| decode_error(body, &[]).ok()).await
@@ -136,8 +136,8 @@ async fn empty_or_else<E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a response whose status is not 2xx. If the response contains the operation's error body,
-/// the returned error contains this body, even if the status is undocumented (A6).
+/// Reads a response whose status is not 2xx. If the body is the documented error body of the
+/// operation, the returned error contains it, even if the status is undocumented (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
     let head = ResponseHead::from_response(&response);

@@ -7,19 +7,19 @@ use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 
-/// Returns whether the current thread is in a Tokio runtime where `clock` can sleep.
+/// Returns whether the current thread is in a Tokio runtime in which `clock` can sleep.
 ///
 /// This function catches the panic that occurs if the runtime's time driver is disabled. Tokio
-/// offers no other way to check.
+/// offers no other way to detect this.
 pub fn can_sleep(clock: &dyn Clock) -> bool {
     Handle::try_current().is_ok() && catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_ok()
 }
 
 /// Returns whether the current runtime lacks the time driver or the I/O driver. A request needs
-/// both.
+/// both drivers.
 ///
-/// Call this only after a panic: the check opens a socket and panics internally if a driver is
-/// missing.
+/// Call this function only after a panic, because the check opens a socket and panics internally if
+/// a driver is missing.
 pub fn lacks_driver() -> bool {
     let has_timer = catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
     !has_timer || lacks_io_driver()

@@ -8,9 +8,9 @@ use serde::{Serialize, Serializer};
 
 /// Text that is redacted in `Debug` output and wiped from memory when dropped.
 ///
-/// It does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the plain text,
-/// because request bodies need it. Do not serialize a value that contains a secret, except to send
-/// the value to Flinks.
+/// `Secret` does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the plain text,
+/// because request bodies must contain it. Serialize a value that contains a secret only to send it
+/// to Flinks.
 ///
 /// Wiping is best effort: the copies that the HTTP client and the TLS library make are not wiped.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// Returns the plain text. Keep it out of logs, errors and URLs.
+    /// Returns the plain text. Keep the text out of logs, errors and URLs.
     pub fn expose_secret(&self) -> &str {
         self.0.expose_secret()
     }
@@ -62,8 +62,8 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Rejects every other scalar type explicitly, because serde's default message for a wrong type
-/// quotes the value.
+/// Rejects every scalar type other than a string explicitly, because serde's default message for a
+/// wrong type quotes the value.
 struct SecretVisitor;
 
 impl Visitor<'_> for SecretVisitor {
@@ -109,9 +109,9 @@ impl Visitor<'_> for SecretVisitor {
 /// Defines a separate type for one kind of secret, so that secrets sent in the same header cannot
 /// be confused.
 ///
-/// The type has the methods `new` and `expose_secret`. Its `Debug` output is redacted, and it
-/// implements `Serialize` and `Deserialize` in the same way as [`Secret`]. Such types do not
-/// convert into each other or into [`Secret`].
+/// The type has the methods `new` and `expose_secret`. The `Debug` output of the type is redacted,
+/// and the type implements `Serialize` and `Deserialize` in the same way as [`Secret`]. Types that
+/// this macro defines do not convert into each other or into [`Secret`].
 ///
 /// ```
 /// flinks_core::secret_type! {
@@ -136,7 +136,7 @@ macro_rules! secret_type {
                 Self(secret.into())
             }
 
-            /// Returns the plain text. Keep it out of logs, errors and URLs.
+            /// Returns the plain text. Keep the text out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }

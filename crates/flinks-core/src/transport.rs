@@ -24,16 +24,17 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default timeout for a connection attempt: 10 seconds.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An HTTP client that is bound to one [`BaseUrl`] and makes calls that carry credentials.
+/// An HTTP client for authenticated calls to one [`BaseUrl`].
 ///
-/// - It never follows redirects, never sends a `Referer` header, and never retries.
-/// - It uses HTTP/1.1. The connection uses TLS 1.2 or newer, unless the base URL uses `http`.
-/// - It neither stores cookies nor accepts compressed responses.
+/// - The client never follows redirects, never sends a `Referer` header, and never retries.
+/// - The client uses HTTP/1.1. The connection uses TLS 1.2 or newer, unless the base URL uses
+///   `http`.
+/// - The client neither stores cookies nor accepts compressed responses.
 /// - Every call has a timeout.
 /// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
 /// - Requests to a loopback address never use a proxy.
 ///
-/// This behaviour does not depend on the `reqwest` features that other crates in the build enable.
+/// These properties do not depend on the `reqwest` features that other crates in the build enable.
 ///
 /// Cloning is cheap, and clones share their connections.
 #[derive(Clone)]
@@ -55,7 +56,7 @@ impl Transport {
         Self::builder(base_url).build()
     }
 
-    /// Creates a builder for a transport with other limits.
+    /// Creates a builder for a transport with custom limits.
     pub fn builder(base_url: BaseUrl) -> TransportBuilder {
         TransportBuilder {
             base_url,
@@ -75,8 +76,8 @@ impl Transport {
         Self { marker: Some(marker), ..self.clone() }
     }
 
-    /// Returns a clone with a different timeout for all operations. The minimum is 1 millisecond.
-    /// The clone shares this transport's connections.
+    /// Returns a clone with a different timeout for all operations. The minimum timeout is 1
+    /// millisecond. The clone shares this transport's connections.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let timeout = timeout.max(Duration::from_millis(1));
@@ -100,7 +101,7 @@ impl Transport {
         &self.http
     }
 
-    /// Sends `request` once. A redirect is an error.
+    /// Sends `request` once. A redirect response is returned as an error.
     #[doc(hidden)]
     pub async fn execute<E>(
         &self,
@@ -147,7 +148,7 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// A builder for a [`Transport`], with its limits and HTTP client settings.
+/// A builder for a [`Transport`] with custom limits and HTTP client settings.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TransportBuilder {
@@ -171,7 +172,7 @@ impl fmt::Debug for TransportBuilder {
 
 impl TransportBuilder {
     /// Sets the timeout for a call, measured from its start to the last byte of the response. A
-    /// server that sends slowly does not extend the timeout.
+    /// slow response does not extend the timeout.
     ///
     /// The default is 30 seconds, and the minimum is 1 millisecond. This timeout does not apply to
     /// operations with a longer default timeout. For these operations, use
@@ -184,8 +185,9 @@ impl TransportBuilder {
     /// Sets the timeout for operations whose default timeout is longer than 30 seconds. For other
     /// operations, use [`timeout`](Self::timeout).
     ///
-    /// The default depends on the operation. For example, it is 240 seconds for Connect's
-    /// `/Authorize`, because such a call can take 210 seconds. The minimum is 1 millisecond.
+    /// The default depends on the operation. For example, the default for Connect's `/Authorize`
+    /// endpoint is 240 seconds, because such a call can take 210 seconds. The minimum timeout is 1
+    /// millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
@@ -198,7 +200,7 @@ impl TransportBuilder {
         self
     }
 
-    /// Adds certificate authorities to those that the platform trusts. This is necessary, for
+    /// Trusts these root certificates in addition to those of the platform. Use this method, for
     /// example, if a corporate proxy uses its own certificate authority.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
@@ -232,8 +234,8 @@ impl TransportBuilder {
     /// [`build`](Self::build) returns an error, because `adjust` could bypass the check of the
     /// host's addresses.
     ///
-    /// The `reqwest-0_13` feature is named after the version of `reqwest`, because this method
-    /// exposes types from that version.
+    /// The version in the name of the `reqwest-0_13` feature is the version of `reqwest` whose
+    /// types this method exposes.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,

@@ -19,7 +19,7 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// Returns the same error, marked to show that the request never left this machine.
+    /// Returns this error with the information that the request never left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }
@@ -75,18 +75,18 @@ impl std::error::Error for TransportError {}
 pub enum TransportErrorKind {
     /// The host name could not be resolved.
     Dns,
-    /// No connection was established: the server refused it, is unreachable, or did not respond
-    /// within the connect timeout.
+    /// No connection was established: the server refused the connection, is unreachable, or did not
+    /// respond within the connect timeout.
     Connect,
     /// The TLS handshake failed. The server's certificate may be expired, issued for another name
-    /// or issued by an unknown authority. It is also possible that the client and the server have
-    /// no TLS version in common.
+    /// or issued by an unknown authority. Alternatively, the client and the server may have no TLS
+    /// version in common.
     Tls,
     /// The server requires a client certificate or rejected the certificate that it received.
     ClientCertificate,
     /// Plain HTTP to this host is allowed, but the host has a public address.
     PublicAddress,
-    /// The call did not complete before its timeout.
+    /// The call did not complete within its timeout.
     Timeout,
     /// The connection was closed before the response was complete.
     Interrupted,
@@ -130,7 +130,7 @@ fn chain<'a>(
     })
 }
 
-/// The error of a proxy tunnel. hyper-util exports it only as this associated type.
+/// The error of a proxy tunnel. `hyper-util` exports this error type only as an associated type.
 type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
 
 fn is_proxy_authentication(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -1,4 +1,4 @@
-//! The emulator that replaces Flinks: its clients, its tokens and its clock.
+//! The emulator that replaces Flinks, with its clients and its clock.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::service::Clients;
 
-/// An in-process emulator. Its time and the time of the clients can be advanced together.
+/// An in-process emulator. The time of the emulator and the time of its clients are advanced
+/// together.
 #[derive(Debug)]
 pub struct Emulated {
     /// The emulator.
@@ -26,7 +27,7 @@ impl Emulated {
         Ok(Self { emulator: Emulator::start().await?, clock: ManualClock::running() })
     }
 
-    /// Creates the clients of the three products, with the emulator's credentials.
+    /// Creates clients for the three products with the emulator's credentials.
     ///
     /// # Errors
     ///

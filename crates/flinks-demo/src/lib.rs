@@ -28,8 +28,8 @@ pub use crate::service::{App, Clients, serve};
 use crate::service::Failure;
 use crate::visitor::Visitor;
 
-/// Returns all routes: those of the service, and those of the other pages. `emulated` adds the
-/// pages that show the emulator's tokens and advance its time. `metrics` renders the metrics.
+/// Returns the routes of the service and of all other pages. `emulated` adds the pages that show
+/// the emulator's tokens and advance its time. `metrics` renders the metrics.
 pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>, metrics: PrometheusHandle) -> Router {
     let sessions = SessionManagerLayer::new(MemoryStore::default())
         .with_name("session")
@@ -80,11 +80,11 @@ async fn advance_time(
     Ok(Redirect::to("/"))
 }
 
-/// Installs the metrics recorder. Call this before the first client is built.
+/// Installs the metrics recorder. Call this function before the first client is built.
 ///
 /// # Errors
 ///
-/// Returns an error if another recorder is installed.
+/// Returns an error if another recorder is already installed.
 pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     const SECONDS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 30.0];
     let durations = Matcher::Suffix("_duration_seconds".to_owned());

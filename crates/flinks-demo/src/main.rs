@@ -32,7 +32,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let metrics = install_metrics()?;
     let address: SocketAddr = variable("DEMO_ADDRESS", "127.0.0.1:8000")?
         .parse()
-        .map_err(|_| "invalid DEMO_ADDRESS: expected an address such as 127.0.0.1:8000")?;
+        .map_err(|_| "invalid `DEMO_ADDRESS`: expected an address such as `127.0.0.1:8000`")?;
     let listener = TcpListener::bind(address).await?;
     let public_url = variable("DEMO_PUBLIC_URL", &format!("http://{}", listener.local_addr()?))?;
     let (app, emulated) = if env::var_os("FLINKS_OUTBOUND_URL").is_some() {
@@ -49,12 +49,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the value of an environment variable, or its default.
+/// Returns the value of an environment variable, or `default` if the variable is not set.
 fn variable(name: &str, default: &str) -> Result<String, String> {
     match env::var(name) {
         Ok(text) => Ok(text),
         Err(env::VarError::NotPresent) => Ok(default.to_owned()),
-        Err(env::VarError::NotUnicode(_)) => Err(format!("invalid {name}: must be UTF-8")),
+        Err(env::VarError::NotUnicode(_)) => Err(format!("invalid `{name}`: must be UTF-8")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The part that every application writes around the SDK: clients, routes, errors and shutdown. The
-//! pages are in `pages`, and the users and their sessions are handled in `visitor`.
+//! The code that an application must write around the SDK: clients, routes, errors and shutdown.
+//! The pages are in the `pages` module, and the users and their sessions are in `visitor`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,7 +33,8 @@ pub struct App {
     keep_alive: KeepAlive,
     http: reqwest::Client,
     pub(crate) public_url: String,
-    /// The confirmed bank logins. A real application encrypts them and stores them in its database.
+    /// The confirmed bank logins. A real application encrypts bank logins and stores them in its
+    /// database.
     pub(crate) logins: Mutex<Vec<(String, LoginId)>>,
 }
 
@@ -73,8 +74,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/consents/{bank}/revoke", post(revoke_consent))
 }
 
-/// A real application takes the reference and the amount from an order that it has stored, not from
-/// the form.
+/// The form that starts a payment. A real application takes the reference and the amount from a
+/// stored order, not from a form.
 #[derive(Deserialize)]
 struct Payment {
     reference: String,
@@ -97,7 +98,7 @@ async fn show_widget(State(app): Shared, visitor: Visitor) -> Reply<Markup> {
     Ok(pages::widget(&started.url))
 }
 
-/// Connects the bank login whose id is in the query. `verify_landing` rejects the query if this
+/// Stores the bank login whose id is in the query. `verify_landing` rejects the query if this
 /// session did not open the widget, and `/Authorize` confirms the login id.
 async fn finish_widget(State(app): Shared, visitor: Visitor, RawQuery(query): RawQuery) -> Reply<Redirect> {
     let pending = visitor.take("landing").await?;
@@ -132,7 +133,7 @@ async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): R
     let consent = app.consent(&visitor, &bank)?;
     let new = app.consents.new_consent(consent.id()).owner(visitor.user.parse::<OwnerId>()?).label(&*bank);
     if let Replaced::Failed(error) = new.revoke_replaced().exchange_code(code).await?.replaced {
-        tracing::warn!("the connection of the replaced consent may still exist: {error}");
+        tracing::warn!("failed to revoke the replaced consent, so its connection may still exist: {error}");
     }
     Ok(Redirect::to("/"))
 }
@@ -147,7 +148,7 @@ async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<St
     Ok(pages::accounts(&bank, &response.json().await.map_err(data_error)?))
 }
 
-/// Logs an error from a call to the Open Banking API, but omits the URL.
+/// Logs an error from a call to the Open Banking API, without the URL.
 fn data_error(error: reqwest::Error) -> Failure {
     tracing::warn!("{}", error.without_url());
     UNAVAILABLE
@@ -161,7 +162,7 @@ async fn revoke_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<S
 /// A page that shows an error and what the user can do about it.
 pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str, pub(crate) Option<Duration>);
 
-/// Chooses the status and the text of the response according to the error's advice.
+/// Derives the status and the text of the response from the error's advice.
 impl<E: Into<ConsentError>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
@@ -180,8 +181,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Serves requests until `stop` completes. Then waits up to 10 seconds for in-flight requests to
-/// complete and up to 45 seconds for in-flight refreshes, and stores pending writes.
+/// Serves requests until `stop` completes. After `stop` completes, waits up to 10 seconds for
+/// in-flight requests and up to 45 seconds for in-flight refreshes, and stores pending writes.
 ///
 /// # Errors
 ///

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::service::Failure;
 
-/// The user who sent a request. A real application has accounts and a login; here, each new browser
-/// session is a new user.
+/// The user who sent a request. A real application has user accounts and a login page. Here, each
+/// new browser session creates a new user.
 pub(crate) struct Visitor {
     pub(crate) user: String,
     session: Session,
@@ -20,14 +20,15 @@ pub(crate) struct Visitor {
 pub(crate) const UNAVAILABLE: Failure = Failure(StatusCode::SERVICE_UNAVAILABLE, "Please try again later.", None);
 
 impl Visitor {
-    /// Keeps a pending authorization until the user returns.
+    /// Stores a pending authorization in the session until the user returns.
     pub(crate) async fn keep(&self, name: &str, pending: &impl Serialize) -> Result<(), Failure> {
         self.session.insert(name, pending).await.map_err(|_| UNAVAILABLE)
     }
 
-    /// Takes a pending authorization out of the session, so that it can be used only once.
-    /// Without the call to `save`, the session would keep the authorization if this request failed.
-    /// A session store that several processes share also needs a way to take a value atomically.
+    /// Removes a pending authorization from the session, so that it can be used only once. Without
+    /// the call to `save`, the session would keep the authorization if this request failed. If
+    /// several processes share a session store, the store must be able to remove and return a value
+    /// atomically.
     pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;
         self.session.save().await.map_err(|_| UNAVAILABLE)?;

@@ -1,5 +1,5 @@
-//! Tests the service against the emulator, with the requests that a browser would send. Also tests
-//! how the service shuts down while requests are in flight.
+//! Tests the service against the emulator, with the requests that a browser would send. The
+//! shutdown tests stop the service while requests are in flight.
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
@@ -75,7 +75,7 @@ fn metrics() -> PrometheusHandle {
     METRICS.clone()
 }
 
-/// Returns a parameter of the URL that a response redirects to.
+/// Returns a query parameter of the URL to which a response redirects.
 fn parameter(response: &Response, name: &str) -> String {
     let location = response.headers()[LOCATION].to_str().unwrap();
     location.split(&format!("{name}=")).nth(1).unwrap().split('&').next().unwrap().to_owned()

@@ -57,7 +57,7 @@ pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
     log_in_again(username)
 }
 
-/// Logs in without a password, as Flinks does with an existing login.
+/// Logs in without a password, as Flinks does for an existing login.
 pub(crate) fn log_in_again(username: &str) -> Result<Step, Refusal> {
     match username {
         BANK_USER_DISABLED => Err(Refusal::new(401, "DISABLED_LOGIN", "The bank has disabled the login")),
@@ -67,8 +67,8 @@ pub(crate) fn log_in_again(username: &str) -> Result<Step, Refusal> {
     }
 }
 
-/// Checks the answer to a question. There must be exactly one answer, and its prompt must match
-/// byte for byte.
+/// Checks the answer to a question. The responses must contain exactly one answer, under a prompt
+/// that matches the question byte for byte.
 pub(crate) fn answer(index: usize, responses: &Responses) -> Result<Step, Refusal> {
     let Some(question) = question(index) else { return Ok(Step::LoggedIn) };
     if responses.keys().any(|prompt| prompt != question.prompt) {

@@ -13,7 +13,7 @@ impl<V> Default for BoundedMap<V> {
 }
 
 impl<V> BoundedMap<V> {
-    /// Adds an entry and removes the oldest entries if the map has more than `limit` entries.
+    /// Adds an entry, and removes the oldest entries while the map has more than `limit` entries.
     pub(crate) fn insert(&mut self, key: String, value: V, limit: usize) {
         self.0.insert(key, value);
         while self.0.len() > limit {

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock that can be frozen and advanced.
 ///
-/// Unless frozen, it runs at the speed of the machine's monotonic clock. It never moves backwards.
+/// Unless frozen, the clock runs at the speed of the machine's monotonic clock, and it never moves
+/// backwards.
 pub(crate) struct Clock {
     /// The time at `running_since`, or the current time if the clock is frozen.
     time: Duration,
-    /// `None` if the clock is frozen.
+    /// The instant at which `time` was measured, or `None` if the clock is frozen.
     running_since: Option<Instant>,
 }
 

@@ -22,14 +22,13 @@ use crate::credentials::*;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// Whether the emulator's clock changes only when it is advanced. Default: `false`, so the
-    /// clock runs.
+    /// Whether the emulator's clock changes only when it is advanced. Default: `false`.
     pub frozen_clock: bool,
-    /// The settings of Flinks Pay.
+    /// The settings for Flinks Pay.
     pub pay: PayConfig,
-    /// The settings of Flinks Connect.
+    /// The settings for Flinks Connect.
     pub connect: ConnectConfig,
-    /// The settings of Flinks Outbound.
+    /// The settings for Flinks Outbound.
     pub outbound: OutboundConfig,
     /// The limits on what the emulator stores.
     pub limits: Limits,
@@ -40,23 +39,23 @@ impl Config {
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;
         if !pay.has_token_header() {
-            Some("pay.token_header must be a header name that HTTP itself does not use")
+            Some("`pay.token_header` must be a header name that HTTP itself does not use")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
-            Some("connect.customer_id must be a GUID")
+            Some("`connect.customer_id` must be a GUID")
         } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
         {
-            Some("connect.redirect_origins must contain origins, such as https://app.example")
+            Some("`connect.redirect_origins` must contain origins, such as `https://app.example`")
         } else if !outbound.redirect_uris.iter().all(|uri| url::Url::parse(uri).is_ok_and(|url| url.has_host())) {
-            Some("outbound.redirect_uris must contain absolute URLs")
+            Some("`outbound.redirect_uris` must contain absolute URLs")
         } else if !matches!(outbound.invalid_client_status, 400 | 401) {
-            Some("outbound.invalid_client_status must be 400 or 401")
+            Some("`outbound.invalid_client_status` must be 400 or 401")
         } else {
             None
         }
     }
 }
 
-/// The settings of Flinks Pay.
+/// The settings for Flinks Pay.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -66,17 +65,17 @@ pub struct PayConfig {
     /// The `Password`. Default: [`PAY_PASSWORD`].
     pub password: String,
     /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks'
-    /// documentation state 299, others 599.
+    /// documentation state 299, and others state 599.
     pub token_seconds: u64,
     /// The header that carries a session token. Default: `authorization`, whose value is
     /// `Bearer …`.
     ///
     /// In any other header, the emulator accepts both `Bearer …` and the token alone, because
-    /// Flinks does not document the value.
+    /// Flinks does not document the format.
     pub token_header: String,
 }
 
-/// The headers that HTTP itself uses. They cannot carry a session token.
+/// The headers that HTTP itself uses, and which therefore cannot carry a session token.
 const HTTP_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -101,7 +100,7 @@ impl PayConfig {
     }
 }
 
-/// The settings of Flinks Connect.
+/// The settings for Flinks Connect.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -116,16 +115,18 @@ pub struct ConnectConfig {
     /// Whether a request to `/Authorize` spends its token even if the request fails. Default:
     /// `true`.
     ///
-    /// Flinks does not document this. A client that works with `true` also works with `false`.
+    /// Flinks does not document whether a failed request spends the token. A client that works with
+    /// `true` also works with `false`.
     pub failed_authorize_spends_token: bool,
     /// Whether answering an MFA question requires and spends a new authorize token. Default:
     /// `true`.
     ///
-    /// Flinks does not document this. If this is `false`, the request that answers the question may
-    /// use the token that started the session, even though that token has already been spent.
+    /// Flinks does not document whether a new token is required. If this setting is `false`, the
+    /// request that answers the question may use the token that started the session, even though
+    /// that token has already been spent.
     pub mfa_answer_spends_token: bool,
     /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
-    /// document this time.
+    /// document the time limit.
     pub challenge_seconds: u64,
     /// The whitelisted origins of `redirectUrl` and `redirect_uri`, such as `https://app.example`.
     /// Default: an empty list, which allows every origin. Flinks redirects only to whitelisted
@@ -140,7 +141,7 @@ pub struct ConnectConfig {
     pub end_user: EndUser,
 }
 
-/// The settings of Flinks Outbound.
+/// The settings for Flinks Outbound.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -150,7 +151,7 @@ pub struct OutboundConfig {
     /// The `client_secret`. Default: [`OUTBOUND_CLIENT_SECRET`].
     pub client_secret: String,
     /// How clients authenticate at the token endpoint. Default:
-    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document the method.
+    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document the authentication method.
     pub client_authentication: ClientAuthentication,
     /// The lifetime of an access token, in seconds. Default: 299.
     pub access_token_seconds: u64,
@@ -158,7 +159,7 @@ pub struct OutboundConfig {
     /// days), as documented.
     pub refresh_token_idle_seconds: u64,
     /// The lifetime of a code, in seconds. Default: 600, the maximum that RFC 6749, section 4.1.2,
-    /// recommends. Flinks does not document the lifetime.
+    /// recommends. Flinks does not document the lifetime of a code.
     pub code_seconds: u64,
     /// Whether each use of a refresh token replaces the token with a new one. Default: `false`, as
     /// documented.
@@ -170,12 +171,13 @@ pub struct OutboundConfig {
     /// by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
     /// Whether an attempt to exchange a code with the wrong `redirect_uri` spends the code.
-    /// Default: `false`. Flinks does not document this.
+    /// Default: `false`. Flinks does not document whether the code is spent.
     pub failed_exchange_spends_code: bool,
     /// Whether a refresh request may contain `scope`. Default: `false`.
     ///
-    /// RFC 6749, section 6, allows the field, and some OAuth libraries send it, but Flinks does not
-    /// document it. A client that does not send `scope` works with either setting.
+    /// RFC 6749, section 6, allows `scope` in a refresh request, and some OAuth libraries send it,
+    /// but Flinks does not document the field. A client that does not send `scope` works with
+    /// either setting.
     pub accept_scope_on_refresh: bool,
     /// The whitelisted redirect URIs, which are compared byte for byte. Default: an empty list,
     /// which allows every URI.
@@ -211,7 +213,7 @@ pub struct Limits {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndUser {
-    /// A page asks the end user for the decision.
+    /// The emulator shows a page on which the end user decides.
     #[default]
     Asked,
     /// The end user agrees immediately, without seeing a page. Use this setting in tests without a
@@ -221,12 +223,12 @@ pub enum EndUser {
     Refuses,
 }
 
-/// The part of a `redirectUrl` that the iframe page keeps and adds its parameters to.
+/// The part of a `redirectUrl` that the iframe page keeps before it adds its own parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RedirectUrlPart {
-    /// The whole URL, with its path and its query.
+    /// The whole URL, including the path and the query.
     #[default]
     Whole,
     /// The origin and the path. The query is removed.

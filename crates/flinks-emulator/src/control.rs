@@ -1,7 +1,7 @@
-//! The control API under `/__emulator/`. It makes the library's functions available as a JSON API
-//! for tests in other languages.
+//! The control API under `/__emulator/`. The API makes the library's functions available as JSON
+//! over HTTP, for tests in other languages.
 //!
-//! Its responses contain secrets. The API therefore accepts only requests from this machine and
+//! Because the responses contain secrets, the API accepts only requests from this machine and
 //! rejects requests from web pages with another origin.
 
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ use crate::operation::Operation;
 use crate::shared::Shared;
 use crate::state::EmulatorState;
 
-/// The prefix of the control API's paths.
+/// The path prefix of the control API.
 pub(crate) const PREFIX: &str = "/__emulator";
 
 pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
@@ -101,13 +101,13 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
     }
 }
 
-/// Returns whether a request comes from this machine and not from a web page with another origin.
+/// Returns whether a request comes from this machine, but not from a web page with another origin.
 pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
     peer.ip().to_canonical().is_loopback() && is_own_host(head)
 }
 
 /// Returns whether the `Host` header of a request contains a loopback name or address. If the
-/// request has an `Origin` header, its host and port must also match `Host`.
+/// request has an `Origin` header, the host and port of the origin must match `Host`.
 ///
 /// This check is needed because a browser on this machine may show a page from another site whose
 /// host name resolves to a loopback address (DNS rebinding).
@@ -167,7 +167,7 @@ impl NewFault {
             serde_json::from_value(given.clone().into()).map_err(|error| format!("The fault is invalid: {error}."))?;
         // Serde accepts unknown fields for a kind that has no fields.
         if let Some(name) = given.keys().find(|name| json!(fault).get(name).is_none()) {
-            return Err(format!("This kind of fault has no field {name:?}."));
+            return Err(format!("This kind of fault has no `{name}` field."));
         }
         let remaining = match (times, always) {
             (None, true) => None,
@@ -201,7 +201,7 @@ fn overview(state: &EmulatorState) -> Value {
     })
 }
 
-/// Applies all settings in a patch, or none of them if one is invalid.
+/// Applies all settings in a patch, or none of them if any setting is invalid.
 ///
 /// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
 fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result<Value, String> {
@@ -210,7 +210,7 @@ fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result
         match (config.get_mut(&section), change) {
             (Some(Value::Object(fields)), Value::Object(changes)) => fields.extend(changes),
             (Some(field), change) => *field = change,
-            (None, _) => return Err(format!("The setting {section:?} does not exist.")),
+            (None, _) => return Err(format!("The `{section}` setting does not exist.")),
         }
     }
     let config: Config = serde_json::from_value(config).map_err(|error| format!("A setting is invalid: {error}."))?;
@@ -231,7 +231,7 @@ fn operation(query: &Fields<String>) -> Result<Option<Operation>, String> {
     let Some(name) = query.text("operation") else { return Ok(None) };
     let found = Operation::ALL.into_iter().find(|operation| operation.to_string() == name);
     let names = || Operation::ALL.map(|operation| operation.to_string()).join(", ");
-    found.map(Some).ok_or_else(|| format!("The operation does not exist. The operations are {}.", names()))
+    found.map(Some).ok_or_else(|| format!("The operation does not exist. The valid operations are {}.", names()))
 }
 
 fn requests(state: &EmulatorState, wanted: Option<Operation>) -> Value {

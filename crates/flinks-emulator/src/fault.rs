@@ -1,4 +1,4 @@
-//! Faults: failures that a test schedules for its requests.
+//! Failures that a test schedules for its requests.
 //!
 //! A fault bypasses hyper and writes directly to the socket, so a client can receive bytes that
 //! only a broken server or network would send.
@@ -22,10 +22,10 @@ use crate::operation::Operation;
 /// A failure that a test schedules for an operation. See
 /// [`Emulator::fail_next`](crate::Emulator::fail_next).
 ///
-/// In the control API, a fault is a JSON object. Its `kind` field is the variant's name in snake
-/// case: `{"kind": "delay", "when": "before", "milliseconds": 50}`.
+/// In the control API, a fault is a JSON object whose `kind` field is the name of the variant in
+/// snake case: `{"kind": "delay", "when": "before", "milliseconds": 50}`.
 ///
-/// `Debug` shows only the kind.
+/// The `Debug` output contains only the kind of the fault.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub enum Fault {
     /// Sends this response without processing the request.
     ///
     /// The headers and the body are sent as they are, even if they are not valid HTTP. The emulator
-    /// adds `Connection: close`. It also adds `Content-Length` and, if there is a body,
+    /// adds `Connection: close`. The emulator also adds `Content-Length` and, if there is a body,
     /// `Content-Type: application/json`, unless `headers` already contains these headers.
     Reply {
         /// The status.
@@ -80,7 +80,7 @@ pub enum Fault {
     HalfBody,
     /// Sends these bytes instead of an HTTP response, without processing the request.
     Garbage {
-        /// The bytes. In JSON, they are base64-encoded.
+        /// The bytes, which are base64-encoded in JSON.
         #[serde(rename = "base64", serialize_with = "to_base64", deserialize_with = "from_base64")]
         bytes: Vec<u8>,
     },
@@ -92,8 +92,8 @@ pub enum Fault {
         milliseconds: u64,
     },
     /// Processes the request, but returns the newest existing token of the same kind instead of a
-    /// new one. If no such token exists, the emulator issues a new one. A refresh token is never
-    /// repeated.
+    /// new one. If no token of this kind exists, the emulator issues a new one. A refresh token is
+    /// never repeated.
     DuplicateToken,
 }
 
@@ -101,11 +101,11 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Before the request is processed. At this point, the request has not spent any token, and the
-    /// emulator has not issued a new token.
+    /// Before the request is processed, so the request has not spent any token and the emulator has
+    /// not issued a new token.
     Before,
-    /// After the request is processed but before the response is sent. At this point, the token in
-    /// the request has been spent, and new tokens have been issued.
+    /// After the request is processed but before the response is sent, so the token in the request
+    /// has been spent and new tokens have been issued.
     After,
 }
 
@@ -117,12 +117,13 @@ impl Fault {
         Self::Reply { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// Creates a [`Fault::Reply`] with this status and body. The content type is JSON.
+    /// Creates a [`Fault::Reply`] with this status and body. The content type of the body is
+    /// `application/json`.
     pub fn reply(status: u16, body: impl Into<String>) -> Self {
         Self::Reply { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// Returns the value that the `kind` field has in the control API, such as `half_body`.
+    /// Returns the value of the `kind` field in the control API, such as `half_body`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Reply { .. } => "reply",
@@ -141,8 +142,8 @@ impl Fault {
 
     /// Applies the part of the fault that takes effect before the request is processed.
     ///
-    /// `Break` means that the connection must be closed. It contains the status that was sent, if
-    /// any.
+    /// [`ControlFlow::Break`] means that the connection must be closed, and contains the status
+    /// that was sent, if any.
     pub(crate) async fn before(&self, wire: &TcpStream, release: &mut Release) -> ControlFlow<Option<u16>> {
         match self {
             Self::Delay { .. } | Self::Hold { .. } | Self::Drop { .. } | Self::Reset { .. } => {
@@ -169,7 +170,8 @@ impl Fault {
     }
 
     /// Applies the part of the fault that takes effect after the request is processed but before
-    /// the response is sent. The result has the same meaning as for [`before`](Self::before).
+    /// the response is sent. The return value has the same meaning as the return value of
+    /// [`before`](Self::before).
     pub(crate) async fn after(
         &self,
         wire: &TcpStream,
@@ -238,7 +240,7 @@ fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Err
 
 fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    STANDARD.decode(text).map_err(|_| serde::de::Error::custom("the field `base64` is not valid base64"))
+    STANDARD.decode(text).map_err(|_| serde::de::Error::custom("the `base64` field does not contain valid base64"))
 }
 
 /// Receives a notification when [`Emulator::release`](crate::Emulator::release) is called.
@@ -273,8 +275,7 @@ fn raw_reply(status: u16, headers: &[(String, String)], body: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Returns whether a response with this status must not have a `Content-Length` (RFC 9110, section
-/// 8.6).
+/// Returns whether RFC 9110, section 8.6, forbids `Content-Length` in a response with this status.
 fn forbids_content_length(status: u16) -> bool {
     status < 200 || status == 204
 }
@@ -336,7 +337,8 @@ impl FaultPlan {
         self.0.iter()
     }
 
-    /// Takes the next fault scheduled for an operation.
+    /// Returns the next fault scheduled for an operation, and decrements the number of remaining
+    /// requests.
     pub(crate) fn next(&mut self, operation: Operation) -> Option<Fault> {
         let scheduled = self.0.iter_mut().find(|scheduled| scheduled.operation == operation)?;
         scheduled.remaining = scheduled.remaining.map(|remaining| remaining.saturating_sub(1));

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A request to an operation.
+/// A request for an operation.
 pub(crate) struct Call {
     /// The request's number in the ledger.
     pub(crate) number: u64,
@@ -40,7 +40,7 @@ impl Call {
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
-    /// Returns the token in an `Authorization: Bearer` header.
+    /// Returns the bearer token in the `Authorization` header.
     pub(crate) fn bearer(&self) -> Option<&str> {
         strip_scheme(self.header("authorization")?, "bearer")
     }
@@ -69,7 +69,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// Returns an error if the media type is not `application/x-www-form-urlencoded` or a field
+    /// Returns an error if the media type is not `application/x-www-form-urlencoded`, or if a field
     /// appears twice.
     pub(crate) fn form(&self) -> Result<Fields<String>, UnreadableFields> {
         if self.media_type() != "application/x-www-form-urlencoded" {
@@ -105,7 +105,8 @@ impl UnreadableFields {
 
     /// Creates the error for a field that appears twice.
     ///
-    /// The message never contains an unknown field name, because it might be a misplaced secret.
+    /// The message never contains an unknown field name, because the name might be a misplaced
+    /// secret.
     fn duplicate(name: &str) -> Self {
         let field = KNOWN_FIELDS.into_iter().find(|known| *known == name);
         match field {
@@ -168,7 +169,7 @@ pub(crate) fn strip_scheme<'a>(credentials: &'a str, expected: &str) -> Option<&
     Some(token.trim_start_matches(' '))
 }
 
-/// Parses a query or a form.
+/// Parses a query string or a form body.
 pub(crate) fn pairs(encoded: &[u8]) -> Result<Fields<String>, UnreadableFields> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(encoded) {
@@ -264,8 +265,8 @@ impl Reply {
         Self::problem(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Creates a response with a page. The page's address may contain a token, so the browser must
-    /// not send that address in the `Referer` header of another request.
+    /// Creates a response that contains an HTML page. The page's address may contain a token, so
+    /// the browser must not send that address in the `Referer` header of another request.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
         reply

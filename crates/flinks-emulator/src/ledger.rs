@@ -1,4 +1,4 @@
-//! The ledger: every request that arrived, and every code and token that was issued.
+//! The ledger, which records every request that arrived and every code and token that was issued.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -24,9 +24,10 @@ use crate::operation::Operation;
 pub struct Request {
     /// The number of the request. Requests are numbered from 1, in the order they arrive.
     pub number: u64,
-    /// When the request arrived, by the emulator's clock, as a duration since the Unix epoch.
+    /// The time at which the request arrived according to the emulator's clock, as a duration since
+    /// the Unix epoch.
     pub at: Duration,
-    /// The requested operation, or `None` if the method and path do not belong to an operation.
+    /// The requested operation, or `None` if the method and path do not match any operation.
     pub operation: Option<Operation>,
     /// The HTTP method.
     pub method: String,
@@ -36,15 +37,15 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The part of the body that arrived.
     pub body: Bytes,
-    /// Whether the whole body arrived. This is `false` if the client disconnected or sent invalid
-    /// HTTP before the end of the body, or if the body is larger than 64 KiB.
+    /// Whether the whole body arrived. `complete` is `false` if the client disconnected or sent
+    /// invalid HTTP before the end of the body, or if the body is larger than 64 KiB.
     pub complete: bool,
-    /// Whether the emulator processed the request. For example, this is `false` if a fault ended
-    /// the request first.
+    /// Whether the emulator processed the request. `processed` is `false` if, for example, a fault
+    /// ended the request first.
     pub processed: bool,
     /// The status of the response, or `None` if the request is in progress or no response was sent.
     pub status: Option<u16>,
-    /// The fault that was applied to the request.
+    /// The fault that was applied to the request, if any.
     pub fault: Option<Fault>,
 }
 
@@ -151,14 +152,16 @@ pub enum Kind {
     AuthorizeToken,
     /// An Outbound authorization code.
     Code,
-    /// An Outbound access token. It can be used repeatedly, so it is never marked as spent.
+    /// An Outbound access token. An access token can be used repeatedly, so it is never marked as
+    /// spent.
     AccessToken,
-    /// An Outbound refresh token. It is marked as spent only if refresh tokens rotate; see
-    /// [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
+    /// An Outbound refresh token. A refresh token is marked as spent only if refresh tokens rotate;
+    /// see [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
     RefreshToken,
 }
 
-/// The record of an issued code or token. `Debug` does not show the code or token itself.
+/// The record of an issued code or token. The `Debug` output does not contain the code or token
+/// itself.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Issued {
@@ -166,20 +169,21 @@ pub struct Issued {
     pub kind: Kind,
     /// The code or token itself.
     pub value: String,
-    /// When the code or token was issued, by the emulator's clock, as a duration since the Unix
-    /// epoch.
+    /// The time at which the code or token was issued according to the emulator's clock, as a
+    /// duration since the Unix epoch.
     pub issued_at: Duration,
     /// The [`Request::number`] of the request that caused the emulator to issue the code or token.
-    /// This is `None` if the emulator issued the code or token at startup, through
+    /// `issued_by` is `None` if the emulator issued the code or token at startup, through
     /// [`Emulator::issue_code`](crate::Emulator::issue_code) or through the control API.
     pub issued_by: Option<u64>,
-    /// When the code or token expires, by the emulator's clock, as a duration since the Unix epoch.
-    /// Each use of a refresh token postpones its expiry.
+    /// The time at which the code or token expires according to the emulator's clock, as a duration
+    /// since the Unix epoch. Each use of a refresh token postpones its expiry.
     pub expires_at: Duration,
-    /// When the code or token was spent, and by which request. This is `None` if it is unspent.
+    /// The time at which the code or token was spent, and the request that spent it, or `None` if
+    /// the code or token is unspent.
     pub spent: Option<Usage>,
-    /// When the code or token was revoked, and by which request. This is `None` if it is not
-    /// revoked.
+    /// The time at which the code or token was revoked, and the request that revoked it, or `None`
+    /// if the code or token is not revoked.
     pub revoked: Option<Usage>,
     /// The id of the end user that the code or token belongs to, or `None` if it does not belong to
     /// an end user. In an access token, this id is the `sub` claim.
@@ -188,11 +192,12 @@ pub struct Issued {
     pub(crate) redirect_uri: Option<String>,
 }
 
-/// When a code or token was spent or revoked, and by which request.
+/// The time at which a code or token was spent or revoked, and the request that spent or revoked
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// The time by the emulator's clock, as a duration since the Unix epoch.
+    /// The time according to the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
     /// The [`Request::number`] of the request that spent or revoked the code or token.
     pub by: u64,
@@ -223,7 +228,8 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// An emulator's requests and tokens. [`Limits`] sets the maximum number of each.
+/// An emulator's requests and tokens. [`Limits`] bounds the number of requests and the number of
+/// tokens.
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,
@@ -238,7 +244,8 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Adds a request and returns its number. If a limit is exceeded, removes the oldest requests.
+    /// Adds a request and returns its number. If a limit is exceeded, the ledger removes the oldest
+    /// requests.
     pub(crate) fn add_request(&mut self, mut request: Request, limits: &Limits) -> u64 {
         self.newest_number = self.newest_number.saturating_add(1);
         self.received = self.received.saturating_add(1);
@@ -275,7 +282,7 @@ impl Ledger {
         self.newest_number
     }
 
-    /// Continues the numbering of requests after the number `newest`.
+    /// Continues numbering requests after `newest`.
     pub(crate) fn continue_numbering(&mut self, newest: u64) {
         self.newest_number = newest;
     }
@@ -300,8 +307,8 @@ impl Ledger {
         counts
     }
 
-    /// Adds a token and returns its value. If there are more than `limit` tokens of its kind,
-    /// removes the oldest.
+    /// Adds a token and returns its value. If the ledger contains more than `limit` tokens of the
+    /// same kind, it removes the oldest.
     pub(crate) fn issue(&mut self, issued: Issued, limit: usize) -> String {
         let value = issued.value.clone();
         self.newest.insert(issued.kind, value.clone());

@@ -40,10 +40,10 @@ use crate::fault::ScheduledFault;
 use crate::server::Server;
 use crate::shared::Shared;
 
-/// A running emulator. When it is dropped, it stops and closes every connection.
+/// A running emulator. Dropping the emulator stops it and closes every connection.
 ///
-/// An emulator runs on its own thread with its own runtime. A test can therefore use any client,
-/// including a blocking one, and any runtime.
+/// An emulator runs on its own thread with its own runtime, so a test can use any runtime and any
+/// client, including a blocking client.
 pub struct Emulator {
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -79,7 +79,7 @@ impl Emulator {
     /// invalid, or if the operating system cannot start a thread.
     pub async fn listen(address: SocketAddr, config: Config) -> io::Result<Self> {
         if !address.ip().is_loopback() {
-            let message = "not a loopback address; the emulator's credentials are public";
+            let message = "expected a loopback address, because the emulator's credentials are public";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         Self::dangerously_listen_anywhere(address, config).await
@@ -88,9 +88,9 @@ impl Emulator {
     /// Starts an emulator on any address of this machine, including non-loopback addresses. Port 0
     /// selects a free port.
     ///
-    /// This is dangerous if other machines can reach the address: the emulator's credentials are
-    /// public, traffic is not encrypted, and the emulator stores every request. The control API
-    /// still accepts only requests from this machine.
+    /// Listening on an address that other machines can reach is dangerous: the emulator's
+    /// credentials are public, traffic is not encrypted, and the emulator stores every request. The
+    /// control API still accepts only requests from this machine.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Emulator {
         self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: Some(times) });
     }
 
-    /// Schedules a fault for all of an operation's requests until
+    /// Schedules a fault for every request for an operation until
     /// [`clear_faults`](Self::clear_faults) is called.
     pub fn fail_always(&self, operation: Operation, fault: Fault) {
         self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: None });
@@ -179,7 +179,7 @@ impl Emulator {
     }
 
     /// Releases every request that has arrived so far and is blocked by [`Fault::Hold`]. Requests
-    /// that arrive later stay blocked until the next call.
+    /// that arrive later stay blocked until the next call to `release`.
     pub fn release(&self) {
         self.shared.release();
     }
@@ -187,12 +187,13 @@ impl Emulator {
     /// Waits until `count` requests for an operation have arrived since the start or the last
     /// reset.
     ///
-    /// A request has arrived once the emulator has received all of it or the client has
-    /// disconnected. From then on, [`release`](Self::release) can release it from [`Fault::Hold`].
+    /// A request has arrived once the emulator has received the whole request or the client has
+    /// disconnected. Once a request has arrived, [`release`](Self::release) can release it from
+    /// [`Fault::Hold`].
     ///
     /// # Cancel safety
     ///
-    /// This method is cancel safe. Dropping its future has no effect.
+    /// This method is cancel safe. Dropping the future has no effect.
     pub async fn received(&self, operation: Operation, count: u64) {
         self.shared.received(operation, count).await;
     }
@@ -239,14 +240,15 @@ impl Emulator {
     /// numbering of requests.
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
-    /// scheduled fault. It closes the connections of requests in progress and sets the clock to the
-    /// machine's time. It then restores the code, refresh token and login from [`credentials`].
+    /// scheduled fault. The connections of in-flight requests are closed, and the clock is set to
+    /// the machine's time. Finally, the method restores the code, refresh token and login from
+    /// [`credentials`].
     pub fn reset(&self) {
         self.shared.reset();
     }
 
     /// Closes every connection and starts serving again, like a server that restarts and keeps its
-    /// database. Clients that connect during the restart wait until it is complete.
+    /// database. Clients that connect during the restart wait until the restart is complete.
     ///
     /// # Errors
     ///
@@ -254,8 +256,8 @@ impl Emulator {
     ///
     /// # Cancel safety
     ///
-    /// This method is not cancel safe. If its future is dropped, the emulator may remain stopped.
-    /// To start it, call `restart` again.
+    /// This method is not cancel safe. If the future is dropped, the emulator may remain stopped.
+    /// To start a stopped emulator, call `restart` again.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.server.stop().await;
         self.server = Server::start(&self.listener, &self.shared)?;

@@ -1,4 +1,5 @@
-//! The `flinks-emulator` program. The first line of its output is the emulator's base URL.
+//! The `flinks-emulator` program. The first line of the program's output is the emulator's base
+//! URL.
 
 #![allow(clippy::print_stderr)] // This is a command-line program.
 
@@ -24,7 +25,7 @@ struct Arguments {
     /// Loopback address and port, such as 127.0.0.1:8080; port 0 selects a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS", value_parser = parse_address)]
     listen: SocketAddr,
-    /// TOML file with settings; a setting that is not in the file has its default value
+    /// TOML file with settings; omitted settings have their default values
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print the default configuration as TOML and exit
@@ -121,7 +122,8 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 /// Reads a configuration file. An error message contains the line number and the problem, but no
 /// text from the file, because that text may be a credential.
 fn read_config(path: &Path) -> Result<Config, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("failed to read {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("failed to read the configuration file `{}`: {error}", path.display()))?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);

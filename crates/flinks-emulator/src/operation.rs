@@ -1,18 +1,18 @@
 //! The table of operations, with the name, routes, handler and purpose of each.
 //!
 //! [`operations!`] contains the rows and passes them to another macro. This file uses `operations!`
-//! to define the [`Operation`] enum, and `rules/mod.rs` uses it to dispatch requests. As a result,
-//! this file does not need to import the rules.
+//! to define the [`Operation`] enum, and `rules/mod.rs` uses the macro to dispatch requests. As a
+//! result, this file does not need to import the rules.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Calls a macro with all rows. A row contains the operation's purpose, variant, name in the
-/// control API, routes and handler.
+/// Invokes a macro with all rows of the table. A row contains the operation's purpose, variant,
+/// name in the control API, routes and handler.
 ///
-/// Every list of operations has the same order as the rows. Each operation's first route is the
-/// documented one.
+/// Every list of operations has the same order as the rows. The first route of each operation is
+/// the documented route.
 macro_rules! operations {
     ($apply:ident) => {
         $apply! {

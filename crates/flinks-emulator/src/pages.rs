@@ -1,5 +1,5 @@
-//! The HTML of the pages. The pages work without JavaScript, except that events for a parent page
-//! require it.
+//! The HTML pages, which work without JavaScript, except that sending events to a parent page
+//! requires it.
 
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use url::Url;
 use crate::bank::Question;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
 
-/// A policy that allows scripts and styles only from the emulator.
+/// A content security policy that allows scripts and styles only from the emulator.
 pub(crate) const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'";
 
@@ -42,14 +42,15 @@ impl Events {
         self.events.push(json!({"step": "REDIRECT", "institution": BANK, "url": url.as_str()}));
     }
 
-    /// Takes the events that have not been sent yet. A page that is shown again sends no events.
+    /// Removes and returns the events that have not been sent yet. A page that is shown again sends
+    /// no events.
     pub(crate) fn take(&mut self) -> Self {
         Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }
 }
 
-/// The form of one step. The form contains the name of the step, so that the emulator can recognize
-/// an outdated form.
+/// The form for one step. The form contains the name of the step, so that the emulator can
+/// recognize an outdated form.
 pub(crate) struct Form<'a> {
     pub(crate) action: &'a str,
     pub(crate) step: &'a str,
@@ -71,7 +72,7 @@ struct Document<'a> {
     title: &'a str,
     /// The address of the visit, if the page was opened at another address. The browser switches to
     /// this address, so that the Back and Reload buttons show the visit without repeating the
-    /// request that started it.
+    /// request that started the visit.
     address: Option<&'a str>,
     events: Option<&'a Events>,
     /// The URL that the browser navigates to immediately.
@@ -136,7 +137,8 @@ pub(crate) fn start(content: &Markup) -> Markup {
     Document::new("Start page").render(content)
 }
 
-/// The first step of the iframe page. Its address differs from the address of the later steps.
+/// The first step of the iframe page. The address of the first step differs from the address of the
+/// later steps.
 pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
     let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };
     let document = Document { address, events: Some(events), ..Document::new("Choose your bank") };
@@ -203,9 +205,9 @@ pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&st
     })
 }
 
-/// The last step of the iframe page. When this step is shown for the first time, it sends the
-/// remaining events to the parent page, and the browser navigates to the return URL. After that, it
-/// only links to the return URL.
+/// The last step of the iframe page. When this step is shown for the first time, the page sends the
+/// remaining events to the parent page, and the browser navigates to the return URL. When the step
+/// is shown again, the page only links to the return URL.
 pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
     let url = if events.events.is_empty() { None } else { Some(return_url) };
     let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };

@@ -1,4 +1,4 @@
-//! Return URLs: the addresses that a page redirects the end user to.
+//! Return URLs, which are the addresses to which a page redirects the end user.
 
 use std::str::FromStr as _;
 
@@ -48,8 +48,8 @@ pub(crate) fn keep(mut url: Url, part: RedirectUrlPart) -> Url {
 /// Adds parameters to the query of a URL. Parameters without a value are skipped.
 ///
 /// A parameter must not appear more than once (RFC 6749, section 3.1), so a new parameter replaces
-/// an existing one with the same name. The URL already contains such a parameter if the application
-/// reuses the return URL of an earlier visit.
+/// an existing parameter with the same name. If the application reuses the return URL of an earlier
+/// visit, the URL already contains the parameters of that visit.
 pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)]) -> Url {
     let new: Vec<(&str, &str)> = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
     let is_replaced = |name: &str| new.iter().any(|(new_name, _)| *new_name == name);

@@ -1,4 +1,4 @@
-//! Finds a request's operation by its method and path.
+//! Finds the operation that matches the method and path of a request.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use crate::operation::Operation;
 use crate::start;
 
 pub(crate) enum Route {
-    /// An operation, and the parameter in its path if there is one.
+    /// An operation, and the parameter in its path, if any.
     Operation(Operation, Option<String>),
     /// The start page at the base URL.
     Start,

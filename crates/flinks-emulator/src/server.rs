@@ -1,9 +1,9 @@
 //! The sockets. This module reads a request into a [`Call`], applies the request's fault and writes
-//! the response. Flinks' rules are in `rules`.
+//! the response. Flinks' rules are in the `rules` module.
 //!
-//! hyper parses requests and writes ordinary responses. A fault bypasses hyper and writes to the
-//! same socket through [`Wire`]. Afterwards, the service returns [`ConnectionClosed`], so that
-//! hyper writes nothing more.
+//! hyper parses requests and writes ordinary responses. A fault bypasses hyper and writes directly
+//! to the socket, which hyper uses through [`Wire`]. After a fault has used the socket, the service
+//! returns [`ConnectionClosed`], so that hyper writes nothing more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ impl Server {
         Ok(Self { thread: Some(thread), stop: Some(stop), ended })
     }
 
-    /// Closes every connection and returns when all of them are closed.
+    /// Closes every connection, and returns once all connections are closed.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         // Nothing is ever sent on this channel. When the thread drops its end, the result is an
@@ -321,8 +321,9 @@ fn record_arrival(
     arrival
 }
 
-/// Records a request's outcome in the ledger and logs it. The log line contains the request's
-/// number, operation, fault and status, but no other values from the request or the response.
+/// Records the outcome of a request in the ledger and in the log. The log line contains the
+/// request's number, operation, fault and status, but no other values from the request or the
+/// response.
 struct OutcomeRecorder<'a> {
     shared: &'a Shared,
     number: u64,
@@ -349,7 +350,7 @@ impl OutcomeRecorder<'_> {
     }
 }
 
-/// A socket that hyper shares with a fault. Only one of them uses the socket at a time.
+/// A socket that hyper and a fault share, but never use at the same time.
 struct Wire(Arc<TcpStream>);
 
 impl AsyncRead for Wire {

@@ -1,8 +1,8 @@
-//! The state, its lock and three signals. The connections, the control API and the library share
-//! them.
+//! The state, its lock and three signals, which the connections, the control API and the library
+//! share.
 //!
 //! The lock is held for one decision at a time and never across an `await`. A signal does not carry
-//! a value. A task that receives a signal reads the state instead.
+//! a value, so a task that receives a signal reads the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

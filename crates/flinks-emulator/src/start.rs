@@ -1,5 +1,5 @@
-//! The start page at the base URL. The page describes the emulator and links to its other pages.
-//! Flinks does not have such a page.
+//! The start page at the base URL. The page describes the emulator and links to the emulator's
+//! other pages. Flinks itself does not have a start page.
 
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
@@ -15,7 +15,7 @@ use crate::operation::Operation;
 use crate::pages;
 use crate::state::{EmulatorState, fake_id};
 
-/// The address that the start page submits its form to. The form opens the iframe page.
+/// The address to which the start page submits its form. The form opens the iframe page.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
 
 /// Returns whether the query of a request for `/` selects the iframe page, which shares this path
@@ -26,8 +26,8 @@ pub(crate) fn is_iframe_query(query: &str) -> bool {
 
 /// The sender of a request for the start page or its form.
 pub(crate) enum Viewer {
-    /// A viewer that is allowed to use the control API, because it is on this machine and is not a
-    /// web page with another origin.
+    /// A viewer that is allowed to use the control API, because its request comes from this
+    /// machine, but not from a web page with another origin.
     Trusted {
         base_url: String,
     },

@@ -1,16 +1,16 @@
 //! Fuzz targets: one function for each parser of untrusted input.
 //!
-//! A target must not panic or hang on any input. It also asserts the parser's guarantees about the
-//! result. In every test run, `tests/replay.rs` runs all targets on the corpus and on inputs from
-//! proptest. To fuzz a single target with libFuzzer, use `fuzz/`:
+//! A target must not panic or hang on any input. Each target also asserts the parser's guarantees
+//! about its result. In every test run, `tests/replay.rs` runs all targets on the corpus and on
+//! inputs from proptest. To fuzz a single target with libFuzzer, run:
 //!
 //! ```console
 //! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120
 //! ```
 //!
-//! This command requires `cargo install cargo-fuzz`. `RUSTC_BOOTSTRAP` enables the fuzzer's
-//! compiler flags on a stable toolchain. `TARGET` is a name in [`TARGETS`]. Add a failing input to
-//! `corpus/TARGET/` to make it a regression test.
+//! To install `cargo fuzz`, run `cargo install cargo-fuzz`. `RUSTC_BOOTSTRAP=1` lets a stable
+//! toolchain accept the unstable compiler flags that the fuzzer needs. `TARGET` is one of the names
+//! in [`TARGETS`]. Add a failing input to `corpus/TARGET/` to make it a regression test.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // the whole crate is test code
 
@@ -53,7 +53,7 @@ fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
     builder.body(reqwest::Body::from(bytes.to_vec())).unwrap().into()
 }
 
-/// Decodes the input as a 200 response of each operation. Such a response may also contain an
+/// Decodes the input as the 200 response to each operation. A 200 response may also contain an
 /// error.
 pub fn token_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
@@ -79,7 +79,7 @@ pub fn token_reply(data: &[u8]) {
     });
 }
 
-/// Decodes the input as an error response of each operation.
+/// Decodes the input as an error response to each operation.
 pub fn error_reply(data: &[u8]) {
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
@@ -143,7 +143,7 @@ pub fn retry_after(data: &[u8]) {
     }
 }
 
-/// Reads the claims of an access token that may be a JWT.
+/// Reads the claims of an access token, which may or may not be a JWT.
 pub fn claims(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(claims) = flinks::fuzzing::claims(text) {
@@ -186,7 +186,7 @@ pub fn addresses(data: &[u8]) {
         assert_eq!(base_url.as_str().parse::<BaseUrl>().unwrap().as_str(), base_url.as_str());
     }
     if let Ok(redirect_url) = text.parse::<RedirectUrl>() {
-        assert_eq!(redirect_url.as_str(), text, "a redirect URL must not change");
+        assert_eq!(redirect_url.as_str(), text, "parsing must not change a redirect URL");
         check_address(text);
     }
 }
@@ -202,7 +202,7 @@ fn check_address(text: &str) {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => panic!("the URL has no host"),
     };
-    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "accepted plain HTTP to a remote host");
+    assert!(url.scheme() == "https" || (url.scheme() == "http" && is_local), "plain HTTP is allowed for a remote host");
 }
 
 /// Applies an overlay to an OpenAPI document and generates code. The input is an overlay,

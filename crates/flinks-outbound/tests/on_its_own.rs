@@ -1,4 +1,4 @@
-//! A program that depends only on this crate and calls each of the crate's operations on the
+//! A program that depends only on this crate and calls each of the crate's operations against the
 //! emulator.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // Tests may panic.

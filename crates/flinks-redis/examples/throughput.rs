@@ -1,8 +1,8 @@
 //! Benchmarks the store and a keep-alive worker.
 //!
 //! The program starts a `redis-server` and compares store calls with plain `GET` and `SET` commands
-//! for values of the same size. It then measures how fast one worker refreshes consents against the
-//! emulator.
+//! for values of the same size. Then the program measures how fast one worker refreshes consents
+//! against the emulator.
 //!
 //! `cargo run --release -p flinks-redis --example throughput -- 20000` refreshes 20 000 consents.
 
@@ -37,7 +37,7 @@ async fn main() -> Outcome<()> {
     measure_keep_alive(&store, count).await
 }
 
-/// Measures store calls and plain commands and prints a table.
+/// Measures store calls and plain Redis commands, and prints the results as a table.
 async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
     let flinks = support::emulator().await;
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();

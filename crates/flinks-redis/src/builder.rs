@@ -1,4 +1,4 @@
-//! The builder for a store. It can read the configuration from environment variables.
+//! The builder for a [`RedisStore`] and the environment variables that configure it.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use flinks_consents::envelope::{EncryptionKeys, Key};
 use flinks_core::configuration::{Field, Values};
 use serde::{Deserialize, Deserializer};
 
-/// A builder for a [`RedisStore`]. Create one with [`RedisStore::builder`] or
+/// A builder for a [`RedisStore`]. Create a builder with [`RedisStore::builder`] or
 /// [`from_env`](Self::from_env).
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
@@ -28,8 +28,8 @@ pub struct RedisStoreBuilder {
     keys: EncryptionKeys,
 }
 
-/// The default timeout for a call. It is short, because Redis usually responds within milliseconds
-/// and an end user may be waiting.
+/// The default timeout for a call. The timeout is short, because Redis usually responds within
+/// milliseconds and an end user may be waiting.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {
@@ -46,8 +46,8 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// Creates a builder from environment variables. `Deserialize` reads the same values from the
-    /// fields of a map, such as a section of a configuration file.
+    /// Creates a builder from environment variables. The `Deserialize` implementation reads the
+    /// same values from the fields of a map, such as a section of a configuration file.
     ///
     /// | variable | field | value |
     /// | --- | --- | --- |
@@ -61,12 +61,13 @@ impl RedisStoreBuilder {
     /// | `FLINKS_REDIS_CLIENT_CERTIFICATE`, `FLINKS_REDIS_CLIENT_KEY` | `client_certificate`, `client_key` | the paths to PEM files |
     /// | `FLINKS_DANGEROUS_PLAIN_REDIS_HOST` | `dangerous_plain_redis_host` | see [`dangerous_plain_redis_host`](Self::dangerous_plain_redis_host) |
     ///
-    /// The first three are required. The certificate settings require the `rustls` feature.
+    /// The first three variables are required. The certificate settings require the `rustls`
+    /// feature.
     ///
     /// # Errors
     ///
     /// Returns an error if a required variable is not set, or if a value is empty, invalid or not
-    /// valid UTF-8. The error contains the variable's name.
+    /// valid UTF-8. The error contains the name of the variable.
     pub fn from_env() -> Result<Self, InvalidConfiguration> {
         Self::from_values(&Values::from_env(FIELDS)?)
     }
@@ -135,7 +136,7 @@ impl RedisStoreBuilder {
 
     /// Configures the store for a Redis cluster. `other_nodes` are the addresses of additional
     /// nodes, which the store uses if it cannot reach the first node. One reachable node is enough
-    /// to find all others.
+    /// to find all other nodes.
     #[must_use]
     pub fn cluster(mut self, other_nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.is_cluster = true;
@@ -143,8 +144,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Sets the certificate authorities that are trusted to issue the server's certificate. The
-    /// value is in PEM format. Default: the platform's certificate authorities.
+    /// Sets the certificate authorities that are trusted to issue the server's certificate, in PEM
+    /// format. Default: the platform's certificate authorities.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -244,7 +245,7 @@ const FIELDS: &[Field] = &[
 /// Parses the name key and the encryption keys. The encryption keys have the form
 /// `2:BASE64,1:BASE64`, with the newest key first.
 fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfiguration> {
-    const NOT_KEYS: &str = "must be a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
+    const NOT_KEYS: &str = "must be a list of ids and 32-byte keys such as `2:BASE64,1:BASE64`";
     let invalid = || InvalidConfiguration::from(values.error("keys", NOT_KEYS));
     let name_key = Key::from_base64(values.required("name_key")?);
     let name_key = name_key.map_err(|_| values.error("name_key", "must be 32 bytes in base64"))?;
@@ -260,8 +261,8 @@ fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfigurati
     })
 }
 
-/// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. Errors contain a
-/// field's name but never its value.
+/// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. An error contains
+/// the name of the invalid field but never its value.
 impl<'de> Deserialize<'de> for RedisStoreBuilder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Values::deserialize(deserializer, FIELDS)?;

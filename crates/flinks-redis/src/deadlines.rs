@@ -1,4 +1,4 @@
-//! Restores lost indexes from the records.
+//! Restores lost index entries from the records.
 
 use flinks_consents::store::StoreError;
 use futures_util::future::try_join_all;
@@ -23,12 +23,12 @@ impl RedisStore {
     /// the store.
     ///
     /// The method cannot restore the list of ended consents that have not been reported yet,
-    /// because a record does not show whether the end of its consent was reported.
+    /// because the record of an ended consent does not show whether the consent has been reported.
     ///
     /// # Errors
     ///
     /// Returns a [`StoreError`] if the store fails. Deadlines that were restored before the failure
-    /// stay restored. The method logs and skips records that it cannot read.
+    /// remain restored. An unreadable record is not an error: the method logs and skips it.
     pub async fn restore_indexes(&self) -> Result<u64, StoreError> {
         let mut restored = 0_u64;
         for node in self.nodes().await? {

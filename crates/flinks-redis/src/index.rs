@@ -17,7 +17,7 @@ const MAX_ENTRIES: usize = 1_000_000;
 
 impl RedisStore {
     /// Lists at most `limit` due consents in a shard. Consents with a deadline beyond the window
-    /// come first, followed by those with the earliest deadlines.
+    /// come first, followed by the other due consents, earliest deadline first.
     pub(crate) async fn list_due(
         &self,
         shard: u16,
@@ -37,7 +37,7 @@ impl RedisStore {
         Ok(items(shard, beyond.into_iter().chain(before)).take(limit).collect())
     }
 
-    /// Lists at most `limit` of a shard's ended consents that have not been reported yet.
+    /// Lists at most `limit` ended consents in a shard that have not been reported yet.
     pub(crate) async fn list_ended(&self, shard: u16, limit: usize) -> Result<Vec<WorkItem>, StoreError> {
         let command = self.range(shard, Index::Ended, "-inf", "+inf", limit);
         let found: Vec<(String, f64)> = self.command(command).await?;
@@ -53,7 +53,7 @@ impl RedisStore {
         command
     }
 
-    /// Loads an entry's record. Removes the entry if it has no record.
+    /// Loads an entry's record. Removes an entry that has no record.
     pub(crate) async fn look_up_item(&self, item: &WorkItem) -> Result<Lookup, StoreError> {
         let namespace = self.namespace();
         let key = namespace.record_key(item.shard, &item.name);
@@ -101,8 +101,8 @@ impl RedisStore {
         }
     }
 
-    /// Lists at most `limit` due consents from all shards, with the most urgent first and suspected
-    /// consents last.
+    /// Lists at most `limit` due consents from all shards, with the most urgent consents first and
+    /// consents with suspected refusals last.
     pub(crate) async fn list_due_of_all(&self, window: DueWindow, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
         let mut limit_per_shard = limit.min(MAX_ENTRIES);
         loop {
@@ -144,9 +144,8 @@ fn items(shard: u16, found: impl IntoIterator<Item = (String, f64)>) -> impl Ite
     found.into_iter().map(move |(name, deadline)| WorkItem { shard, name, stamp: deadline.to_bits() })
 }
 
-/// Returns an item's deadline in milliseconds. The item's stamp contains the bits of this
-/// floating-point number. The number represents whole milliseconds exactly for the next 285 000
-/// years.
+/// Returns an item's deadline in milliseconds. The item's stamp contains the bits of the deadline
+/// as an `f64`, which can represent every whole millisecond of the next 285 000 years exactly.
 fn deadline(item: &WorkItem) -> f64 {
     f64::from_bits(item.stamp)
 }

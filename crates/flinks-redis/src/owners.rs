@@ -8,8 +8,8 @@
 //! - When the store reads an entry, it compares the entry with its record. An entry is stale if it
 //!   has no record, for example because a process was killed, or if its record belongs to another
 //!   owner.
-//! - The store removes a stale entry when it reads the entry. It keeps an entry that is less than
-//!   an hour old, because another process may be about to write the record.
+//! - The store removes a stale entry when it reads the entry. The store keeps a stale entry that is
+//!   less than an hour old, because another process may be about to write the record.
 
 use std::time::{Duration, SystemTime};
 
@@ -108,7 +108,7 @@ impl RedisStore {
         Ok(version.map(|version| OwnerEntry { index, name, version }))
     }
 
-    /// Removes an entry, unless it has been written again in the meantime.
+    /// Removes an entry, unless the entry has been written again in the meantime.
     pub(crate) async fn remove_owner_entry(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
         self.script(&self.scripts().remove_owner_entry(entry)).await.map(drop)
     }
@@ -120,7 +120,8 @@ impl RedisStore {
         }
     }
 
-    /// Removes a stale entry, unless another process may be about to write its record.
+    /// Removes a stale entry, unless the entry is so recent that another process may be about to
+    /// write its record.
     async fn remove_stale(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
         if entry.age(SystemTime::now()) < MIN_STALE_AGE { Ok(()) } else { self.remove_owner_entry(entry).await }
     }

@@ -51,10 +51,11 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with an ended record. The keys and arguments are the same as for [`SWAP`].
+/// Replaces the record with an ended record. The script takes the same keys and arguments as
+/// [`SWAP`].
 ///
 /// The script adds the consent to the set of ended consents only if the consent had a deadline. A
-/// consent that had already ended has no deadline, so its end is not reported twice.
+/// consent that has already ended has no deadline, so the end of a consent is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -126,7 +127,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// Releases a lease if it belongs to the given holder.
+/// Releases a lease if the lease belongs to the given holder.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder.
@@ -135,7 +136,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// A store's scripts. Each method returns a script call with its keys and arguments.
+/// A store's scripts. Each method returns the call of a script with its keys and arguments.
 pub(crate) struct Scripts {
     swap: Script,
     swap_ended: Script,
@@ -234,7 +235,7 @@ impl Scripts {
     }
 }
 
-/// Converts the number that a script returned. `true` means that the script succeeded.
+/// Converts the number that a script returned to a result. `true` means that the script succeeded.
 pub(crate) fn parse_result(number: i64) -> Result<bool, StoreError> {
     match number {
         1 => Ok(true),

@@ -29,7 +29,7 @@ pub(crate) struct Servers {
 
 impl Servers {
     /// Parses the addresses and checks that connections to other machines use TLS, unless the
-    /// configuration allows plain connections.
+    /// configuration allows connections without TLS.
     pub(crate) fn new(
         addresses: &[String],
         is_cluster: bool,
@@ -97,7 +97,7 @@ impl Servers {
         self.addresses.iter().any(|address| !matches!(address.addr(), ConnectionAddr::TcpTls { .. }))
     }
 
-    /// Returns whether at least one address does not use TLS and is not a loopback address.
+    /// Returns whether at least one non-loopback address does not use TLS.
     pub(crate) fn has_plain_remote_host(&self) -> bool {
         let is_plain_and_remote = |address: &ConnectionInfo| match address.addr() {
             ConnectionAddr::Tcp(host, _) => !is_loopback_host(host),
@@ -136,7 +136,7 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
     if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-/// The message for an address that is not allowed: a plain address on another machine, or an
+/// The message for an address that is not allowed: an address on another machine without TLS, or an
 /// address that disables certificate verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
@@ -174,10 +174,11 @@ impl PlainHost {
     }
 }
 
-/// A resolver for the host names of connections without TLS. It returns an error unless all of a
-/// host's addresses are loopback addresses or, for the allowed host, private addresses.
+/// A resolver for the host names of connections without TLS. The resolver returns an error unless
+/// all addresses of a host are loopback addresses or, for the allowed host, private addresses.
 ///
-/// The resolver also resolves the host names of nodes that a cluster announces later.
+/// The connection also uses the resolver for the host names of nodes that a cluster announces
+/// later.
 struct PlainResolver(PlainHost);
 
 impl AsyncDNSResolver for PlainResolver {

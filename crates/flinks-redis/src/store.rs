@@ -17,7 +17,7 @@ use crate::servers::Connection;
 use crate::warning::Warning;
 use flinks_consents::envelope::EncryptionKeys;
 
-/// A store that keeps consents in Redis or Valkey. Build one with [`RedisStore::builder`] or
+/// A store that keeps consents in Redis or Valkey. Build a store with [`RedisStore::builder`] or
 /// [`RedisStoreBuilder::from_env`](crate::RedisStoreBuilder::from_env).
 ///
 /// Cloning is cheap: clones share one connection.
@@ -70,8 +70,8 @@ impl RedisStore {
     /// Checks the settings of the server, or of every node in the cluster. Returns a warning for
     /// each setting that puts refresh tokens at risk.
     ///
-    /// The store does not log the warnings. Log them yourself, for example when your program
-    /// starts.
+    /// This method does not log the warnings. Log the returned warnings, for example when your
+    /// program starts.
     ///
     /// # Errors
     ///
@@ -123,9 +123,9 @@ impl RedisStore {
     /// succeeded.
     ///
     /// With a different name key, the store would find no records and would store every consent a
-    /// second time. If the fingerprint cannot be read, this call continues and the next call checks
-    /// again. In a cluster, an outage of the node that stores the fingerprint must not block calls
-    /// to other nodes.
+    /// second time. If the fingerprint cannot be read, the current call continues and the next call
+    /// checks again. In a cluster, an outage of the node that stores the fingerprint must not block
+    /// calls to other nodes.
     async fn check_name_key(&self, connection: &mut Connection) -> Result<(), StoreError> {
         if self.0.is_name_key_checked.load(Ordering::Relaxed) {
             return Ok(());

@@ -1,5 +1,5 @@
 //! Tests TLS connections to Redis in a process without a default crypto provider for rustls. The
-//! default provider applies to the whole process, so this program has only one test.
+//! default provider applies to the whole process, so this test program contains only one test.
 
 #![cfg(feature = "rustls")]
 #![allow(clippy::unwrap_used)] // a test

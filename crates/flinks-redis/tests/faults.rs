@@ -1,7 +1,7 @@
 //! Injects Redis and network faults at each step of a refresh.
 //!
-//! Each test checks the call's outcome and the number of requests that Flinks receives. It also
-//! checks that the next call after the fault succeeds and that no refresh token is lost.
+//! Each test checks the call's outcome and the number of requests that Flinks receives. Each test
+//! also checks that the next call after the fault succeeds and that no refresh token is lost.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -42,13 +42,14 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// Runs a test. The test fails if it takes longer than 300 seconds.
+/// Runs a test. Panics if the test takes longer than 300 seconds.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test).await.unwrap() });
 }
 
-/// A command that a refresh sends to Redis. The discriminant is the command's position.
+/// A command that a refresh sends to Redis. The discriminant of a variant is the position of the
+/// command in the refresh.
 #[derive(Clone, Copy)]
 enum Step {
     Load,
@@ -56,8 +57,8 @@ enum Step {
     StoreResult,
 }
 
-/// The faults that the tests inject into a command. For `None`, the test kills Redis and restarts
-/// it with the data on disk.
+/// The faults that the tests inject into a command. If the fault is `None`, the test kills Redis
+/// and restarts Redis with the data on disk.
 const FAULTS: [(&str, Option<Fault>); 10] = [
     ("cut_off_before", Some(Fault::CutBefore)),
     ("cut_off_after", Some(Fault::CutAfter)),
@@ -167,8 +168,8 @@ fn store(address: &str) -> RedisStore {
     RedisStore::builder(address, keys).timeout(Duration::from_millis(500)).build().unwrap()
 }
 
-/// Injects a fault into each of a worker's commands in turn. The next run refreshes the remaining
-/// consents, so each consent is refreshed exactly once.
+/// Injects a fault into each of a worker's commands in turn. Checks that the worker's next run
+/// refreshes the remaining consents, so that each consent is refreshed exactly once.
 async fn check_worker() {
     const CONSENTS: u64 = 3;
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse("LOADING")] {

@@ -24,8 +24,8 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 
-/// Simulates a fleet whose machines have clocks that differ by up to ten minutes. Each refresh
-/// returns a new refresh token. Flinks and Redis are each unavailable for an hour.
+/// Simulates a fleet of machines whose clocks differ by up to ten minutes. Each refresh returns a
+/// new refresh token. Flinks and Redis are each unavailable for an hour.
 fn fleet_survives_outages_and_restarts() {
     let outage = Duration::from_secs(60 * 60);
     let mut phases = Vec::new();

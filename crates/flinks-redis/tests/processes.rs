@@ -1,6 +1,6 @@
 //! Tests consents that several processes share. Each process represents a machine.
 //!
-//! This program starts another instance of itself for each process.
+//! The test program starts another instance of itself for each process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -127,8 +127,8 @@ async fn print_tokens(consents: Consents) {
     }
 }
 
-/// A store that writes every record without comparing generations. A store that uses locks without
-/// fencing would behave like this.
+/// A store that writes every record without comparing generations. `Unfenced` behaves like a store
+/// that uses locks without fencing.
 struct Unfenced(RedisStore);
 
 impl TokenStore for Unfenced {
@@ -160,8 +160,8 @@ impl TokenStore for Unfenced {
     }
 }
 
-/// Runs rounds with eight processes and returns the number of failed rounds. A round fails if the
-/// processes do not make exactly one refresh in total or do not all receive the same token.
+/// Runs rounds with eight processes and returns the number of failed rounds. A round succeeds if
+/// the processes perform exactly one refresh in total and all receive the same token.
 async fn count_failed_rounds(role: &str, rounds: u32) -> u32 {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -247,12 +247,13 @@ impl TokenStore for Stopping {
     }
 }
 
-/// Kills a lease holder fifty times at each of its four steps. Refresh tokens rotate in half of the
-/// rounds.
+/// Kills a lease holder fifty times at each of the four steps of a [`Stopping`] store. Refresh
+/// tokens rotate in half of the rounds.
 ///
-/// The next process waits no longer than the lease duration, measured on its own clock, and then
-/// receives a token. There is one exception: if only the killed process had the new refresh token,
-/// the consent has ended. The next process detects this with a single request.
+/// The next process waits no longer than the lease duration, as measured by the clock of that
+/// process, and then receives a token. There is one exception: if only the killed process had the
+/// new refresh token, the consent has ended. The next process detects the ended consent with a
+/// single request.
 async fn killed_lease_holder() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

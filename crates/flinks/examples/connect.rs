@@ -1,5 +1,5 @@
-//! Uses Flinks Connect with a local Flinks emulator: builds a widget URL and authorizes an end user
-//! whose bank asks security questions.
+//! Builds a Flinks Connect widget URL and authorizes an end user whose bank asks security
+//! questions, using a local Flinks emulator.
 
 #![allow(clippy::print_stdout)] // a terminal program
 
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         outcome = client.answer(client.generate_authorize_token().await?, challenge, &answers).await?;
     }
     if let Outcome::Complete(session) = outcome {
-        println!("connected to {:?}; store the login {:?}", session.institution(), session.login_id());
+        println!("connected to {:?}; store the login id {:?}", session.institution(), session.login_id());
     }
     Ok(())
 }

@@ -100,7 +100,7 @@ async fn request_connect_token(local: &str) -> Result<Summary, Box<dyn Error>> {
         request: format!("POST {}/v3/…/BankingServices/GenerateAuthorizeToken", client.base_url()),
         response: format!("{token:?}"),
         expires: expiry(token.expires_at()),
-        next: "client.authorize(token, …) or client.widget(…).start(token, …). Both spend the token.".into(),
+        next: "Call client.authorize(token, …) or client.widget(…).start(token, …). Each call spends a token.".into(),
     })
 }
 
@@ -118,7 +118,7 @@ async fn request_outbound_token(local: &str) -> Result<Summary, Box<dyn Error>> 
         request: format!("POST {}/api/v1/token, grant_type=client_credentials", client.base_url()),
         response: format!("{token:?}"),
         expires: expiry(token.expires_at()),
-        next: "Send it as `Authorization: Bearer …` with each call to the Open Banking API until it expires.".into(),
+        next: "Send the token as `Authorization: Bearer …` with each Open Banking API call until it expires.".into(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! A bearer token and its lifetime, as Pay and Outbound return them (P2, O3).
+//! The bearer tokens that Pay and Outbound return, and their lifetimes (P2, O3).
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -22,7 +22,8 @@ pub(crate) struct Bearer {
 }
 
 impl BearerResponse {
-    /// Checks the response to a request that was sent at `sent`.
+    /// Validates the token response. The token's lifetime counts from `sent`, the time of the
+    /// request.
     pub(crate) fn check(
         self,
         operation: Operation,

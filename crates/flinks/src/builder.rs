@@ -1,4 +1,4 @@
-//! The builder for all clients.
+//! The builder for the Pay, Connect and Outbound clients.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,8 +30,8 @@ use crate::settings::Settings;
 /// ```
 ///
 /// The errors that this type returns never contain a value. However, the library that parses the
-/// file may quote a line of the file in its own error, as `toml` does in `Display`. Print that
-/// error's `message()` instead.
+/// file may quote a line of the file in its own error, as `toml` does in `Display`. For a `toml`
+/// error, print `message()` instead.
 ///
 /// # Variables and fields
 ///
@@ -85,8 +85,8 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         Self::from_values(&Values::from_env(C::FIELDS)?)
     }
 
-    /// Applies the values that are set in `settings`. The builder's other settings keep their
-    /// values.
+    /// Applies the values that are set in `settings`. Settings that are not set in `settings` keep
+    /// their previous values.
     pub fn settings(mut self, settings: &Settings) -> Self {
         self.settings = settings.clone().or(self.settings);
         self
@@ -98,7 +98,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
     ///
     /// Returns an error if
     ///
-    /// - the base URL belongs to another product,
+    /// - the base URL is that of another Flinks product,
     /// - the base URL uses `https` but no TLS feature is enabled,
     /// - the platform has no trusted certificates, or
     /// - a certificate, a key or the crypto provider cannot be used.

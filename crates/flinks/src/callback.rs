@@ -18,8 +18,8 @@ use crate::operation::Operation;
 #[non_exhaustive]
 #[must_use = "redirect the end user to the URL and keep the pending authorization in their session"]
 pub struct Started<P> {
-    /// The URL to redirect the end user's browser to. It contains the `state`, so keep it out of
-    /// logs.
+    /// The URL to redirect the end user's browser to. This URL contains the `state`, so keep it out
+    /// of logs.
     pub url: Secret,
     /// The pending authorization, which verifies the callback when the end user returns.
     pub pending: P,
@@ -55,7 +55,7 @@ impl CsrfState {
         parameters.into_result(form)
     }
 
-    /// Compares the `state` that a callback contains with the expected `state`, in constant time.
+    /// Compares the `state` in a callback with the expected `state` in constant time.
     pub(crate) fn check(&self, received: Option<&str>, form: &CallbackForm) -> Result<(), Error> {
         let Some(received) = received else {
             return Err(form.rejection("`state` is missing"));
@@ -69,8 +69,8 @@ impl CsrfState {
         Ok(())
     }
 
-    /// Rejects a callback that arrives too late. The start time may be slightly in the future if
-    /// another machine started the authorization.
+    /// Rejects a callback that arrives too late. The start time may be slightly in the future,
+    /// because another machine may have started the authorization.
     pub(crate) fn check_age(&self, form: &CallbackForm, clock: &dyn Clock) -> Result<(), Error> {
         let is_recent = match clock.wall().duration_since(self.created_at) {
             Ok(age) => age <= form.max_age,
@@ -83,8 +83,8 @@ impl CsrfState {
 /// The format of one kind of callback, and the messages for rejected callbacks.
 pub(crate) struct CallbackForm {
     pub(crate) operation: Operation,
-    /// The parameter that contains the result, such as `code`. A callback contains either this
-    /// parameter or `error`.
+    /// The parameter that contains the result, such as `code`. A callback contains either the
+    /// result parameter or `error`.
     pub(crate) result: &'static str,
     /// The parameters that can accompany the result.
     pub(crate) details: &'static [&'static str],
@@ -97,8 +97,8 @@ pub(crate) struct CallbackForm {
 }
 
 impl CallbackForm {
-    /// Rejects a redirect URL that already contains one of the parameters that the callback adds.
-    /// Every callback would then contain that parameter twice.
+    /// Rejects a redirect URL that already contains a parameter that Flinks adds to callbacks.
+    /// Otherwise, every callback would contain that parameter twice.
     pub(crate) fn check_redirect_url(&self, redirect_url: &RedirectUrl) -> Result<(), Error> {
         let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
         if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| self.adds(&name)) {
@@ -107,8 +107,8 @@ impl CallbackForm {
         Ok(())
     }
 
-    /// Parses the query of a callback. Rejects a callback in which an added parameter appears
-    /// twice.
+    /// Parses the query of a callback. Rejects a callback in which a parameter that Flinks adds
+    /// appears twice.
     pub(crate) fn parse(&self, callback: &str) -> Result<Parameters, Error> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {
@@ -120,7 +120,7 @@ impl CallbackForm {
         Ok(Parameters(parameters))
     }
 
-    /// Returns whether the callback can add a parameter with this name to the redirect URL.
+    /// Returns whether Flinks may add a parameter with this name to the redirect URL.
     fn adds(&self, name: &str) -> bool {
         name == self.result || self.details.contains(&name) || ["state", "error", "error_description"].contains(&name)
     }
@@ -130,8 +130,8 @@ impl CallbackForm {
     }
 }
 
-/// The parameters that a callback has added to the redirect URL. Trust none of them unless the
-/// `state` matches.
+/// The parameters that Flinks added to the redirect URL of a callback. Do not trust these
+/// parameters unless the `state` matches.
 pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
@@ -150,10 +150,10 @@ impl Parameters {
     }
 }
 
-/// Returns the query of `callback`, which is a URL, a path with a query, or a query alone.
+/// Returns the query of `callback`, which is a URL, a path with a query, or a bare query.
 ///
-/// A query alone may contain a `?` in a value, so the text before the first `?` determines which of
-/// these forms `callback` has.
+/// Because a bare query may contain a `?` in a value, the text before the first `?` determines the
+/// form of `callback`.
 fn query(callback: &str) -> &str {
     let query = match callback.split_once('?') {
         Some((before, after)) if is_url_or_path(before) => after,
@@ -170,8 +170,7 @@ pub(crate) fn last_path_segment(callback: &str) -> Option<&str> {
     if segment.is_empty() { None } else { Some(segment) }
 }
 
-/// Returns whether the text before a `?` is a URL or a path. Otherwise, the text is the start of a
-/// query.
+/// Returns whether the text before a `?` is a URL or a path, rather than the start of a query.
 fn is_url_or_path(text: &str) -> bool {
     let starts_like_one = ["/", "http:", "https:"].iter().any(|start| text.starts_with(start));
     let has_parameters = text.contains(['=', '&']);

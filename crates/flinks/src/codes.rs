@@ -1,4 +1,4 @@
-//! Error codes: Connect's `FlinksCode` and Outbound's OAuth 2.0 errors.
+//! The error codes of Connect (`FlinksCode`) and Outbound (OAuth 2.0 errors).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ macro_rules! codes {
         /// Compare a code with the constants, or match on [`as_str`](Self::as_str).
         ///
         /// A code without a constant is untrusted text from the server. [`as_str`](Self::as_str)
-        /// returns it, but `Debug` and `Display` omit it.
+        /// returns this text, but `Debug` and `Display` omit it.
         #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Cow<'static, str>);
@@ -29,7 +29,8 @@ macro_rules! codes {
                 &self.0
             }
 
-            /// Returns whether this code has a constant.
+            /// Returns whether this code is one of the documented codes, each of which has a
+            /// constant.
             pub fn is_documented(&self) -> bool {
                 Self::DOCUMENTED.contains(&self.as_str())
             }
@@ -63,8 +64,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A `FlinksCode`, the code that identifies a Connect error. Do not use the HTTP status to
-    /// identify the error. [C6](crate::rules)
+    /// The `FlinksCode` of a Connect error, which identifies the kind of error. Do not use the HTTP
+    /// status for this purpose. [C6](crate::rules)
     ///
     /// The codes and their meanings come from several pages of the Flinks documentation.
     FlinksCode {
@@ -80,28 +81,28 @@ codes! {
         CONCURRENT_SESSION = "CONCURRENT_SESSION",
         /// `DISABLED_INSTITUTION`: the bank is unavailable.
         DISABLED_INSTITUTION = "DISABLED_INSTITUTION",
-        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must unlock it at the
-        /// bank.
+        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must unlock the login at
+        /// the bank.
         DISABLED_LOGIN = "DISABLED_LOGIN",
         /// `INVALID_LOGIN`: the `LoginId` is unknown or belongs to another customer, or the bank
-        /// refused the user name and password.
+        /// rejected the user name and password.
         INVALID_LOGIN = "INVALID_LOGIN",
-        /// `INVALID_PASSWORD`: the bank refused the password.
+        /// `INVALID_PASSWORD`: the bank rejected the password.
         INVALID_PASSWORD = "INVALID_PASSWORD",
         /// `INVALID_REQUEST`: the request is incomplete or malformed.
         INVALID_REQUEST = "INVALID_REQUEST",
-        /// `INVALID_SECURITY_RESPONSE`: the bank refused an answer.
+        /// `INVALID_SECURITY_RESPONSE`: the bank rejected the answer to a security question.
         INVALID_SECURITY_RESPONSE = "INVALID_SECURITY_RESPONSE",
-        /// `INVALID_USERNAME`: the bank refused the user name.
+        /// `INVALID_USERNAME`: the bank rejected the user name.
         INVALID_USERNAME = "INVALID_USERNAME",
-        /// `NEW_ACCOUNT`: the end user must take action at the bank first, such as accepting its
+        /// `NEW_ACCOUNT`: the end user must first take an action at the bank, such as accepting new
         /// terms.
         NEW_ACCOUNT = "NEW_ACCOUNT",
         /// `OPERATION_DISPATCHED`: the operation is still running.
         OPERATION_DISPATCHED = "OPERATION_DISPATCHED",
         /// `OPERATION_PENDING`: the operation is still running.
         OPERATION_PENDING = "OPERATION_PENDING",
-        /// `QUESTION_NOT_FOUND`: an answer belongs to a prompt that was not shown.
+        /// `QUESTION_NOT_FOUND`: an answer refers to a prompt that was not shown.
         QUESTION_NOT_FOUND = "QUESTION_NOT_FOUND",
         /// `RETRY_LATER`: the bank cannot be reached.
         RETRY_LATER = "RETRY_LATER",
@@ -113,10 +114,10 @@ codes! {
         SESSION_NONEXISTENT = "SESSION_NONEXISTENT",
         /// `TOO_MANY_REQUESTS`: a rate limit was exceeded.
         TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS",
-        /// `UNAUTHORIZED`: if `/GenerateAuthorizeToken` returns this code, the secret key was
-        /// refused; if `/Authorize` returns it, the bank refused the login.
+        /// `UNAUTHORIZED`: from `/GenerateAuthorizeToken`, the code means that the secret key was
+        /// rejected; from `/Authorize`, that the bank rejected the login.
         UNAUTHORIZED = "UNAUTHORIZED",
-        /// `UNKNOWN_CHALLENGE_KEY`: an answer belongs to an unknown prompt.
+        /// `UNKNOWN_CHALLENGE_KEY`: an answer refers to an unknown prompt.
         UNKNOWN_CHALLENGE_KEY = "UNKNOWN_CHALLENGE_KEY",
     }
 }

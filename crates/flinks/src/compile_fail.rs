@@ -174,8 +174,8 @@
 //! }
 //! ```
 //!
-//! Single-use tokens cannot be copied, compared, hashed, stored or displayed. Other types, such as
-//! `RedirectUrl`, can:
+//! Single-use tokens cannot be copied, compared, hashed, stored or displayed. Other types implement
+//! `Clone`, `PartialEq`, `Hash`, `Serialize` or `Display`:
 //!
 //! ```
 //! fn is<T: Clone + PartialEq + std::hash::Hash>() {}

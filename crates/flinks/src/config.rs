@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::hosts::check_host;
 use crate::operation::Product;
 
-/// Lists a product's fields, followed by those of [`Settings`](crate::Settings).
+/// Lists a product's fields, followed by the fields of [`Settings`](crate::Settings).
 macro_rules! fields {
     ($product:literal, $($key:literal => $variable:literal,)*) => {
         &[

@@ -1,16 +1,16 @@
-//! The known hosts of the Flinks products. A base URL that belongs to another product is rejected.
+//! The known hosts of the Flinks products. The base URL of another product is rejected.
 
 use flinks_core::BaseUrl;
 
 use crate::error::Error;
 use crate::operation::Product;
 
-/// Rejects a base URL if, according to the Flinks documentation, its host belongs to another
-/// product. Also rejects a base URL with a path if the host belongs to this product. Other hosts,
-/// such as the host of a gateway, are accepted.
+/// Rejects a base URL whose host belongs to another product according to the Flinks documentation.
+/// Also rejects a base URL with a path if its host belongs to `product`. Other hosts, such as the
+/// host of a gateway, are accepted.
 pub(crate) fn check_host(base_url: &BaseUrl, product: Product) -> Result<(), Error> {
     let reason = match product_of(base_url.host()) {
-        Some(other) if other == product && base_url.has_path() => "must not have a path, because the client appends it",
+        Some(other) if other == product && base_url.has_path() => "must not have a path; the client appends the path",
         Some(Product::Pay) if product != Product::Pay => "belongs to Flinks Pay",
         Some(Product::Connect) if product != Product::Connect => "belongs to Flinks Connect",
         Some(Product::Outbound) if product != Product::Outbound => "belongs to Flinks Outbound",

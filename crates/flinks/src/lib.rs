@@ -56,7 +56,8 @@ pub use flinks_core::{
     tls,
 };
 
-/// Entry points for the fuzzer. They are not part of the public API and may change at any time.
+/// Entry points for the fuzzer. These functions are not part of the public API and may change at
+/// any time.
 #[cfg(all(feature = "_fuzz", feature = "outbound"))]
 #[doc(hidden)]
 #[allow(missing_docs)]

@@ -1,7 +1,8 @@
-//! Metrics for calls and for the pool. Without the `metrics` feature, these functions do nothing.
+//! Metrics for calls and for token pools. Without the `metrics` feature, the functions in this
+//! module do nothing.
 //!
 //! `OBSERVABILITY.md` in the `flinks-consents` crate documents the metrics. Each label has a fixed
-//! set of values. No value is an id or text from a server.
+//! set of values. No label value contains an id or text from a server.
 
 use crate::operation::{Operation, Product};
 
@@ -10,7 +11,7 @@ const RETRIES: &str = "flinks_retries_total";
 #[cfg(feature = "pool")]
 const POOL_TOKENS: &str = "flinks_pool_tokens_total";
 
-/// Describes the metrics to the installed recorder. Each client calls this function when it is
+/// Describes the metrics to the installed recorder. This function is called whenever a client is
 /// built, because the recorder may have been installed after earlier clients were built.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
@@ -39,8 +40,8 @@ impl Timer {
         }
     }
 
-    /// Records a call that has ended. For the possible outcomes, see
-    /// [`RunningCall`](crate::running_call::RunningCall).
+    /// Records the duration and the outcome of a call that has ended. For the possible outcomes,
+    /// see [`RunningCall`](crate::running_call::RunningCall).
     pub(crate) fn record_call(self, operation: Operation, outcome: &'static str) {
         let labels =
             [("product", product_name(operation.product())), ("operation", operation.id()), ("outcome", outcome)];
@@ -58,7 +59,7 @@ pub(crate) fn count_retry(operation: Operation) {
 pub(crate) enum PoolSource {
     /// The token was requested in advance.
     Pool,
-    /// The pool was empty, so the caller waited until a new token had been requested.
+    /// The pool was empty, so the caller waited for a new token.
     Request,
 }
 

@@ -1,7 +1,7 @@
 //! The Flinks Pay client, which exchanges a user name and password for a session token that starts
 //! one payment session.
 //!
-//! Based on the Flinks documentation page
+//! This module is based on the Flinks documentation page
 //! [/Authorize](https://docs.flinks.com/api/pay/endpoints/authorize/authorize.md).
 //! [P1-P8](crate::rules)
 
@@ -24,10 +24,11 @@ use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
-/// The base URL of the sandbox, taken from other pages of the Flinks documentation.
-/// [P7](crate::rules)
+/// The base URL of the sandbox, as given on pages of the Flinks documentation other than
+/// `/Authorize`. [P7](crate::rules)
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
-/// The production base URL, taken from other pages of the Flinks documentation. [P7](crate::rules)
+/// The production base URL, as given on pages of the Flinks documentation other than `/Authorize`.
+/// [P7](crate::rules)
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 
 /// A client for Flinks Pay. Cloning is cheap, and clones share their connections.
@@ -72,7 +73,8 @@ impl Client {
         }
     }
 
-    /// Requests a session token. Each call returns a new token that no other caller has.
+    /// Requests a session token. Each call returns a new token that is not shared with any other
+    /// caller.
     ///
     /// A token that this client has handed out before is rejected as malformed, unless
     /// [`Settings::accept_repeated_tokens`] is set. [P5](crate::rules)
@@ -83,8 +85,8 @@ impl Client {
     /// # Errors
     ///
     /// Returns an error if the request fails. [`Error::is_credentials`] returns `true` for a 400,
-    /// because Flinks refuses credentials with a 400 that has no body. For other failures, see the
-    /// methods of [`Error`]. [P6](crate::rules)
+    /// because Flinks reports invalid credentials as a 400 without a body. For other failures, see
+    /// the methods of [`Error`]. [P6](crate::rules)
     ///
     /// # Cancel safety
     ///
@@ -131,14 +133,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that reports the token's fate. An expired token is rejected before
-    /// anything is sent: the error is [`SpendError::Unspent`], but the token is useless.
-    /// [P4](crate::rules)
+    /// Returns a [`SpendError`] that states whether the token was spent. An expired token is
+    /// rejected before anything is sent: the error is [`SpendError::Unspent`], but the token can no
+    /// longer be used. [P4](crate::rules)
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The session may have started, and its id is
-    /// lost too. If the caller may be cancelled, run the call in a separate task (`tokio::spawn`).
+    /// If the future is dropped, the token is lost. The session may have started, in which case the
+    /// session id is also lost. If the calling task may be cancelled, run the call in a separate
+    /// task (`tokio::spawn`).
     pub async fn initiate_session(
         &self,
         token: SessionToken,
@@ -233,7 +236,7 @@ impl Credentials {
     /// # Errors
     ///
     /// Returns an error if the user name or the password is empty or contains a line break or NUL.
-    /// A value read from a file may contain such a character.
+    /// A value read from a file may end with a line break.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
         let (username, password) = (username.into(), password.into());
         for (field, text) in [("username", username.as_str()), ("password", password.expose_secret())] {
@@ -250,8 +253,8 @@ impl Credentials {
 
 /// A token that starts one payment session.
 ///
-/// Spending the token consumes it. It cannot be copied, compared, printed or stored. For a second
-/// session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
+/// Spending the token consumes it. A session token cannot be copied, compared, printed or stored.
+/// For a second session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an unused session token expires after 299 seconds"]
@@ -259,8 +262,7 @@ pub struct SessionToken(pub(crate) Bearer);
 
 impl SessionToken {
     /// Returns the wall-clock time when the token expires, or `None` if the response did not
-    /// include a lifetime. The lifetime is counted from just before the request is sent.
-    /// [A4](crate::rules)
+    /// include a lifetime. The lifetime starts just before the request is sent. [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at()
     }
@@ -295,7 +297,7 @@ impl BearerToken {
     /// The name of the header that usually carries the token.
     pub const HEADER: &'static str = "authorization";
 
-    /// Returns `Bearer …`. Keep it out of logs, and mark the header as sensitive.
+    /// Returns `Bearer …`. Keep the value out of logs, and mark the header as sensitive.
     pub fn expose_value(&self) -> &str {
         self.0.expose_secret()
     }
@@ -313,8 +315,8 @@ impl NewSession {
     /// # Errors
     ///
     /// Returns an error if a field is empty, or if the amount is 0 or has more than 15 digits.
-    /// [`Error::field`] names the field. Not every larger amount can be represented exactly as a
-    /// JSON number.
+    /// [`Error::field`] names the field. A larger amount may not be exactly representable as a JSON
+    /// number.
     pub fn new(reference_id: impl Into<String>, amount: Cents, customer: Customer) -> Result<Self, Error> {
         let reference_id = reference_id.into();
         let Customer { name, email } = customer;

@@ -45,7 +45,7 @@ use crate::retry::backoff;
 ///   doubles with each further failure, up to one minute. If the server requests a longer pause,
 ///   the pool waits that long, up to five minutes.
 /// - The pool also pauses for one minute if the server returns a token without a lifetime, or a
-///   token with at most half of its lifetime left.
+///   token that has half or less of its lifetime left.
 #[derive(Clone)]
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
@@ -116,8 +116,8 @@ impl<C: SingleUse> TokenPool<C> {
         self.spawn_workers(state, missing);
     }
 
-    /// Returns a token with more than half of its lifetime left: one from the pool, or a new one if
-    /// the pool has none. No other caller receives the same token.
+    /// Returns a token from the pool with more than half of its lifetime left, or requests a new
+    /// token if the pool is empty. No other caller receives the same token.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl<C: SingleUse> TokenPool<C> {
     /// Returns the number of requests that have not completed. These requests are cancelled when
     /// the runtime shuts down, and each costs one unused token.
     ///
-    /// [`token`](Self::token) still works afterwards and sends a request for each token.
+    /// [`token`](Self::token) still works after the shutdown and sends a request for each token.
     pub async fn shutdown(&self, limit: Duration) -> usize {
         {
             let mut state = lock(&self.0.state);
@@ -227,7 +227,7 @@ impl<C: SingleUse> fmt::Debug for TokenPool<C> {
 struct Worker<C: SingleUse> {
     client: C,
     state: Arc<Mutex<PoolState<C::Token>>>,
-    /// Whether this worker is no longer counted in `workers`.
+    /// Whether this worker has already been subtracted from `workers`.
     has_finished: bool,
 }
 
@@ -291,14 +291,13 @@ fn drop_old_tokens<C: SingleUse>(state: &mut PoolState<C::Token>) {
 
 /// The number of tokens that a [`TokenPool`] keeps ready. Default: 4.
 ///
-/// In a configuration file, the size is a number, such as `pay_pool_size = 8`.
+/// In a configuration file, the size is a plain number, for example `pay_pool_size = 8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(try_from = "usize")]
 pub struct PoolSize(usize);
 
 impl PoolSize {
-    /// The largest size. A pool of this size can be filled within half of the lifetime of its
-    /// tokens.
+    /// The largest size. A pool of this size can be filled within half the lifetime of its tokens.
     pub const MAX: usize = 1000;
 
     /// Creates a pool size. `size` must be from 1 to [`MAX`](Self::MAX).
@@ -357,15 +356,15 @@ mod sealed {
         type Token: Send + 'static;
         /// The environment variable that sets the pool size.
         const FIELDS: &'static [Field];
-        /// The product that the tokens belong to.
+        /// The product that issues the tokens.
         const PRODUCT: Product;
 
         fn fetch(&self) -> impl Future<Output = Result<Self::Token, Error>> + Send;
 
         fn clock(&self) -> &dyn Clock;
 
-        /// Returns whether more than half of the token's lifetime is left. The token may still have
-        /// to be sent to a browser.
+        /// Returns whether more than half of the token's lifetime is left. The remaining half
+        /// leaves time to send the token to a browser.
         fn has_half_life_left(token: &Self::Token) -> bool;
     }
 }

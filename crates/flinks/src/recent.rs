@@ -8,10 +8,10 @@ use std::time::Duration;
 use flinks_core::Clock;
 use hashlink::LinkedHashMap;
 
-/// A set of recent secrets. It stores keyed hashes, never the secrets themselves.
+/// A set of recent secrets. The set stores keyed hashes, never the secrets themselves.
 ///
-/// A secret is forgotten once the lifetime has passed on the monotonic clock, or once [`MAX`] newer
-/// secrets have been added.
+/// A secret is forgotten once its lifetime has elapsed on the monotonic clock, or once [`MAX`]
+/// newer secrets have been added.
 pub(crate) struct RecentSecrets {
     lifetime: Duration,
     key: RandomState,
@@ -23,7 +23,7 @@ pub(crate) struct RecentSecrets {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
 
-/// The maximum number of hashes. A full set takes up about one megabyte.
+/// The maximum number of hashes in a set. A full set takes up about one megabyte.
 const MAX: usize = 16 * 1024;
 
 impl RecentSecrets {

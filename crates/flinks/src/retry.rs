@@ -22,7 +22,7 @@ pub(crate) enum RetryPolicy {
     AsNeeded,
     /// The operation uses a refresh token.
     Refresh,
-    /// The operation uses a refresh token, and every response replaces it. A lost response contains
+    /// The operation uses a refresh token, which every response replaces. A lost response contains
     /// the next refresh token, so another attempt with the old token would be refused.
     RotatingRefresh,
     /// The operation exchanges an authorization code. The exchange is retried only if it is
@@ -53,16 +53,16 @@ impl RetryPolicy {
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The timeout for a whole call, including waits. If it is not set, each operation uses its own
-    /// default.
+    /// The timeout for a whole call, including waits. If no timeout is set, each operation uses its
+    /// own default.
     pub(crate) timeout: Option<Duration>,
     /// The timeout for establishing a connection.
     pub(crate) connect_timeout: Duration,
     pub(crate) max_attempts: u32,
 }
 
-/// The longest `Retry-After` that a call waits for. A longer `Retry-After` is returned to the
-/// caller.
+/// The longest `Retry-After` delay that a call waits for. If the server requests a longer delay,
+/// the error is returned to the caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The maximum duration of the first wait. The maximum doubles with each further wait, up to
 /// `LONGEST_WAIT`.
@@ -168,12 +168,12 @@ impl CallExecutor {
     }
 }
 
-/// Returns how long to pause after this number of consecutive failures.
+/// Returns how long to pause after the given number of consecutive failures.
 ///
 /// The pause is one second after the first failure and doubles with each further failure, up to one
 /// minute. A random amount, up to half of the pause, is subtracted so that processes that failed
-/// together do not retry together. If the server requested a longer pause with `retry_after`, that
-/// pause is returned, up to five minutes.
+/// together do not retry together. A longer pause requested by the server (`retry_after`) takes
+/// precedence, up to five minutes.
 pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(60);
@@ -186,7 +186,7 @@ pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
 }
 
 /// Parses `Retry-After`: a number of seconds, or an HTTP date (RFC 9110, section 10.2.3). Returns
-/// `None` if it is neither.
+/// `None` if the header has neither format.
 pub(crate) fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -204,11 +204,11 @@ mod tests {
 
     const OPERATION: Operation = Operation::PayAuthorize;
 
-    /// Returns the error of a call whose attempts fail with `errors`, one after the other. Each
-    /// attempt takes `each_takes`.
+    /// Runs a call whose attempts fail with `errors` in turn, and returns the error of the call.
+    /// Each attempt takes `each_takes`.
     async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
-        /// A clock that completes each short sleep immediately
-        /// by advancing the time, and never reaches a deadline.
+        /// A clock on which a short sleep advances the time and completes immediately, and a long
+        /// sleep never completes.
         struct AutoAdvanceClock(crate::ManualClock);
         impl Clock for AutoAdvanceClock {
             fn monotonic(&self) -> Duration {

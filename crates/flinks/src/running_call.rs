@@ -1,4 +1,4 @@
-//! Records a call: its tracing span and its metrics.
+//! Records the tracing span and the metrics of a call.
 //!
 //! The fields of the span follow OpenTelemetry's semantic conventions for HTTP clients. The span
 //! covers all attempts of a call. Neither the span nor a metric contains a path, a query or any

@@ -47,8 +47,8 @@ pub struct Settings {
     http: Option<HttpHook>,
 }
 
-/// The policy for a single-use token that an earlier response also contained. By default, such a
-/// token is rejected.
+/// The policy for a single-use token that has already appeared in an earlier response. By default,
+/// such a token is rejected.
 #[derive(Clone, Copy)]
 enum RepeatedTokens {
     Accepted,
@@ -66,7 +66,7 @@ impl Settings {
     /// Sets the timeout for a call, including all of its attempts and the waits between them.
     /// Default: 30 seconds. The minimum is one millisecond.
     ///
-    /// For Connect's `/Authorize`, set the [`bank_timeout`](Self::bank_timeout) instead.
+    /// For Connect's `/Authorize`, use [`bank_timeout`](Self::bank_timeout) instead.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.max(Duration::from_millis(1)));
         self
@@ -87,7 +87,7 @@ impl Settings {
         self
     }
 
-    /// Sets the maximum number of attempts for a call, from 1 to 3. Other numbers are clamped to
+    /// Sets the maximum number of attempts for a call, from 1 to 3. Other values are clamped to
     /// this range. Default: 3. A call that spends a token is attempted only once.
     /// [A5](crate::rules)
     pub fn max_attempts(mut self, attempts: u32) -> Self {
@@ -102,8 +102,8 @@ impl Settings {
         self
     }
 
-    /// Trusts these certificate authorities, such as the authority of a corporate proxy, in
-    /// addition to those of the platform.
+    /// Trusts the given certificate authorities, such as the authority of a corporate proxy, in
+    /// addition to the platform's certificate authorities.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -140,11 +140,12 @@ impl Settings {
     ///
     /// The adjustment is applied before this crate's own settings, so it cannot change how this
     /// crate configures redirects, retries, limits, the TLS library and TLS versions. With rustls,
-    /// certificates and identities are ignored; use [`root_certificates`](Self::root_certificates)
-    /// and [`client_certificate`](Self::client_certificate) instead.
+    /// certificates and identities that the adjustment adds are ignored; use
+    /// [`root_certificates`](Self::root_certificates) and
+    /// [`client_certificate`](Self::client_certificate) instead.
     ///
-    /// This method is the only part of the public API that uses `reqwest`. The name of the feature
-    /// that enables it contains the `reqwest` version.
+    /// This method is the only part of the public API that uses `reqwest`. The feature that enables
+    /// this method is named after the `reqwest` version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -277,8 +278,8 @@ impl Settings {
     }
 
     /// Returns the timeout for establishing a connection, which is at most half of a call's
-    /// timeout. If the two timeouts were equal, a timeout would not show whether anything had been
-    /// sent.
+    /// timeout. If the connect timeout were as long as the call's timeout, a timeout error would
+    /// not show whether anything had been sent.
     fn effective_connect_timeout(&self) -> Duration {
         let half = |timeout: Option<Duration>| timeout.map_or(Duration::MAX, |timeout| timeout.mul_f64(0.5));
         let longest = half(self.timeout).min(half(self.bank_timeout));

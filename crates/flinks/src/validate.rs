@@ -3,7 +3,7 @@
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// The check for every token, key and id: each must be valid in the header that carries it.
+/// Checks a token, key or id, which must be valid in the header that carries it.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) use flinks_core::token_problem;
 
@@ -25,13 +25,13 @@ pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
     Some("must contain only visible ASCII characters (no spaces or line breaks)")
 }
 
-/// The reason for rejecting an empty argument of a call.
+/// The error reason for an empty argument.
 pub(crate) const MUST_NOT_BE_EMPTY: &str = "must not be empty";
 
-/// The reason for rejecting a token that [`is_echo`] detects.
+/// The error reason for a token that [`is_echo`] detects.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) const REPEATS_A_SECRET: &str = "echoes a secret from the request";
-/// The reason for rejecting a single-use token that an earlier response also contained.
+/// The error reason for a single-use token that has already appeared in an earlier response.
 #[cfg(any(feature = "connect", feature = "pay"))]
 pub(crate) const HANDED_OUT_BEFORE: &str = "was handed out before";
 

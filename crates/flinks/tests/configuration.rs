@@ -2,7 +2,7 @@
 //! for each invalid value.
 //!
 //! A process cannot safely change its own environment variables, so this program starts itself once
-//! for each row of the table. Each child process prints the outcome.
+//! for each test case. Each child process prints the outcome.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -1,6 +1,6 @@
 //! Uses the emulator to test the metrics and the span of a call.
 //!
-//! This is a separate binary, because it captures the log of the whole process.
+//! This test is a separate binary, because it captures the log of the whole process.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -24,7 +24,7 @@ const CALLS: &str = "flinks_call_duration_seconds_count";
 const RETRIES: &str = "flinks_retries_total";
 const POOL_TOKENS: &str = "flinks_pool_tokens_total";
 
-/// An emulator with its clients. The waits between attempts take no real time.
+/// An emulator and the clients that connect to it. The waits between attempts take no real time.
 struct Local {
     emulator: Emulator,
     pay: pay::Client,

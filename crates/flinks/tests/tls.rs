@@ -1,9 +1,9 @@
 //! Tests TLS with generated certificates. If a certificate is invalid, the call fails with a TLS
-//! error and sends no request, not even in plain text (A1).
+//! error and no request is sent, not even unencrypted (A1).
 //!
 //! The clients trust the platform's certificate authorities, including those in the file named by
-//! `SSL_CERT_FILE`. This program creates an authority and starts itself again with that variable
-//! set.
+//! `SSL_CERT_FILE`. This program creates a certificate authority and restarts itself with
+//! `SSL_CERT_FILE` set.
 //!
 //! `.ci/run` runs these tests with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
@@ -132,8 +132,8 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(authority_parameters(), KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Creates an authority that the platform does not trust. Its name must differ from the name of the
-/// trusted authority, because OpenSSL looks up issuers by name.
+/// Creates a certificate authority that the platform does not trust. The name of this authority
+/// must differ from the name of the trusted authority, because OpenSSL looks up issuers by name.
 fn unknown_authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = authority_parameters();
     parameters.distinguished_name.push(DnType::OrganizationName, "another");

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub(super) const GAP: &str =
     "the lint does not detect this problem: simplify the schema with an overlay action, and extend the lint";
 
-/// Runs a part of the generator and converts a panic into an error.
+/// Runs part of the generator and converts a panic into an error.
 ///
 /// # Errors
 ///
@@ -30,7 +30,8 @@ thread_local! {
     static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Catches a panic and suppresses its message. Panics on other threads are still printed.
+/// Catches a panic and suppresses its message. Messages of panics on other threads are still
+/// printed.
 fn catch_quietly<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,8 +1,9 @@
 //! The completeness stage checks that the code contains everything in the document.
 //!
-//! Compares each operation in the corrected document, before normalization, with its type in the
-//! code. Each parameter must appear as an argument, and each body property must appear as a field
-//! of the matching type. The check does not depend on how the other stages work.
+//! The check compares each operation in the corrected document, before normalization, with the
+//! operation's type in the generated code. Each parameter must appear as an argument, and each body
+//! property must appear as a field of the matching type. The check is independent of the
+//! implementation of the other stages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,12 +84,12 @@ fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
     Some((of.path.segments.last()?.ident.to_string(), (success, error)))
 }
 
-/// The comparison of one operation with its code.
+/// The comparison of one operation with its generated code.
 struct Comparison<'a> {
     document: &'a Value,
     code: &'a Code<'a>,
-    /// The pairs of a schema and a type whose comparison has already started. The set prevents
-    /// endless recursion if a schema contains itself.
+    /// The `(schema, type)` pairs whose comparison has already started. This set prevents infinite
+    /// recursion if a schema contains itself.
     seen: BTreeSet<(String, String)>,
 }
 

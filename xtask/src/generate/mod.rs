@@ -7,17 +7,17 @@
 //! 2. [`overlay`] applies the corrections.
 //! 3. [`lint::check_outline`] checks the document shape that the next stage relies on.
 //! 4. [`normalize`] converts the document to the form that the later stages expect.
-//! 5. [`lint::check_normal_form`] rejects everything that would make progenitor panic or that
-//!    progenitor would silently lose.
+//! 5. [`lint::check_normal_form`] rejects any part of the document that would make progenitor panic
+//!    or that progenitor would silently drop.
 //! 6. [`progenitor`] generates the `types` module. The rest of progenitor's output is not used.
 //! 7. [`harden`] rewrites the types so that they cannot leak secrets, and generates the client and
 //!    its operations.
-//! 8. [`completeness`] compares the document with the code and reports everything that a stage
-//!    lost.
+//! 8. [`completeness`] compares the document with the code and reports any part that a stage
+//!    dropped.
 //! 9. [`output`] formats the file.
 //! 10. [`secret_names`] checks that every field with a secret-looking name is marked or exempted.
-//!     This stage reads the corrected document. It runs late so that other errors are reported
-//!     first.
+//!     This stage reads the corrected document. The stage runs late so that other errors are
+//!     reported first.
 //! 11. [`public_api`] lists the public items in a second file.
 //!
 //! Invariants:
@@ -26,8 +26,8 @@
 //! - No document can make a stage panic: a failing stage returns an [`Error`] with the location of
 //!   the problem.
 //! - The same input always produces the same bytes.
-//! - No module here uses [`maintain`](crate::maintain), which imports documents, compares them and
-//!   releases crates.
+//! - No module in `generate` uses [`maintain`](crate::maintain), which imports documents, compares
+//!   them and releases crates.
 
 mod catch_panic;
 pub mod completeness;
@@ -51,9 +51,9 @@ use public_api::PublicApi;
 /// The result of all stages for one document.
 #[derive(Debug)]
 pub struct Generated {
-    /// The generated file, as text.
+    /// The text of the generated file.
     pub text: String,
-    /// The public items of that file.
+    /// The public items of the generated file.
     pub public_api: PublicApi,
     /// The normalized document that the code was generated from.
     pub normalized: Normalized,
@@ -64,8 +64,8 @@ pub struct Generated {
 pub enum SecretNames {
     /// Reports fields that are neither marked nor exempted. Used to generate code.
     Checked,
-    /// Accepts fields that are neither marked nor exempted. Used to read older versions of a
-    /// document.
+    /// Accepts fields that are neither marked nor exempted. This variant is used to read older
+    /// versions of a document.
     Unchecked,
 }
 
@@ -79,13 +79,13 @@ pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
 }
 
-/// A product's document, whose hash may differ from the accepted hash, and the result of generating
-/// code from the document.
+/// A product's document and the result of generating code from the document. The document's hash
+/// may differ from the accepted hash.
 #[derive(Debug)]
 pub struct Inspected {
-    /// The document as published, before the overlay.
+    /// The document as published, before the overlay is applied.
     pub published: serde_json::Value,
-    /// The SHA-256 of the document's bytes, in hexadecimal.
+    /// The SHA-256 hash of the document's bytes, in hexadecimal.
     pub sha256: String,
     /// The generated code, or the error of the stage that failed.
     pub generated: Result<Generated>,
@@ -161,13 +161,13 @@ pub enum Mode {
 }
 
 /// Compares the generated files of `products` with newly generated text. If `mode` is
-/// [`Mode::Write`], writes the files that differ. Nothing is written if code cannot be generated
-/// from one of the documents.
+/// [`Mode::Write`], writes the files that differ. Nothing is written if code generation fails for
+/// any of the documents.
 ///
 /// # Errors
 ///
-/// Returns one error for each product whose code could not be generated or written. The old files
-/// are kept.
+/// Returns one error for each product whose code could not be generated or written. If code
+/// generation fails, the old files are kept.
 pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product, Result<Outcome>)> {
     let all: Vec<_> = products.iter().map(|product| (*product, generated(root, *product))).collect();
     let has_failed = all.iter().any(|(_, generated)| generated.is_err());
@@ -231,7 +231,8 @@ impl Outcome {
     }
 }
 
-/// Compares a file with `wanted`. If they differ and `mode` allows it, writes `wanted` to the file.
+/// Compares a file with `wanted`. If the file differs and `mode` is [`Mode::Write`], writes
+/// `wanted` to the file.
 fn write_or_compare(root: &Path, path: &Path, wanted: &str, mode: Mode) -> Result<Outcome> {
     let found = match std::fs::read_to_string(root.join(path)) {
         Ok(text) => Some(text),

@@ -16,7 +16,7 @@ pub struct Header<'a> {
     pub document: PathBuf,
     /// The path of the overlay, relative to the project's root.
     pub overlay: PathBuf,
-    /// The SHA-256 of the document.
+    /// The SHA-256 hash of the document.
     pub sha256: &'a str,
 }
 
@@ -56,7 +56,7 @@ pub fn print(file: &syn::File, header: &Header<'_>) -> String {
 ///
 /// # Errors
 ///
-/// Returns an error if the file cannot be written. The old file is kept.
+/// Returns an error if the file cannot be written. If an error occurs, the old file is kept.
 pub fn write(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().ok_or_else(|| Error::new("the path has no parent folder"))?;
     let failed =

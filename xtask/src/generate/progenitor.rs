@@ -2,9 +2,10 @@
 //! of its operations.
 //!
 //! Only the `types` module of progenitor's output is used. progenitor does not receive the
-//! document's paths, so the shape of an operation cannot make progenitor fail. An operation's
-//! arguments become the fields of an additional struct. The type that typify generates for a field
-//! is used as the type of the argument. [`harden`](super::harden) removes these structs.
+//! document's paths, so the shape of an operation cannot make progenitor fail. The arguments of
+//! each operation become the fields of an additional struct. The type that typify generates for a
+//! field is used as the type of the argument. [`harden`](super::harden) removes the additional
+//! structs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,19 +20,19 @@ use super::normalize::form::{self, Normalized};
 use crate::spec::schema::{self, pascal};
 use crate::{Error, Result};
 
-/// The progenitor version that is named in the header of a generated file. The workspace manifest
-/// pins the same version.
+/// The progenitor version stated in the header of each generated file. The workspace manifest pins
+/// the same version.
 pub const PROGENITOR_VERSION: &str = "0.15.1";
 
-/// The schemas that stand for `flinks-core` types, each with the path of that type.
+/// Pairs of a schema name and the path of the `flinks-core` type that replaces the schema.
 pub const CORE_TYPES: [(&str, &str); 2] =
     [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
 
-/// The key of the body among an operation's arguments.
+/// The argument key of an operation's request body.
 pub(super) const BODY: &str = "body";
 
-/// Returns the key of a parameter among an operation's arguments. `index` is the position of the
-/// parameter in the document.
+/// Returns the argument key of an operation's parameter. `index` is the position of the parameter
+/// in the document.
 pub(super) fn parameter_key(index: usize) -> String {
     format!("parameter{index}")
 }
@@ -150,7 +151,7 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
 /// Creates one struct for each operation, with the operation's arguments as fields, and reads the
 /// types of these fields.
 struct ArgumentHolders {
-    /// A prefix for the names of the structs. No schema has a name with this prefix.
+    /// A prefix for the names of the structs. No schema name starts with this prefix.
     prefix: String,
 }
 
@@ -215,7 +216,7 @@ impl ArgumentHolders {
     }
 }
 
-/// Returns the schemas of an operation's arguments, with their keys.
+/// Returns the keys and schemas of an operation's arguments.
 fn argument_schemas<'a>(normalized: &'a Normalized, operation: &form::Operation) -> Vec<(String, &'a Value)> {
     let described = normalized.document.pointer(&operation.pointer).unwrap_or(&Value::Null);
     let parameters = described.get("parameters").and_then(Value::as_array);
@@ -258,8 +259,8 @@ mod tests {
         assert!(manifest.contains(&format!("progenitor = {{ version = \"={PROGENITOR_VERSION}\"")));
     }
 
-    /// Skips the lint, because the lint would reject the enum's values. progenitor panics because
-    /// these values have the same Rust name.
+    /// Skips the lint, because the lint would reject the enum. progenitor panics because both
+    /// values of the enum map to the same Rust name.
     #[test]
     fn a_panic_of_progenitor_names_the_operation() {
         let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});

@@ -2,8 +2,8 @@
 //! or exempted with a reason.
 //!
 //! An overlay action marks a field (`format: password`) or exempts it (`x-not-secret` with the
-//! reason). A new credential therefore cannot become a plain `String` unnoticed. An exemption that
-//! has no effect is an error, so that a maintainer removes it.
+//! reason). This check prevents a new credential from becoming a plain `String` unnoticed. An
+//! exemption that has no effect is an error, so that maintainers remove obsolete exemptions.
 
 use heck::ToSnakeCase as _;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 const WORDS: [&str; 7] = ["token", "secret", "password", "passphrase", "passcode", "passwd", "credential"];
 
 /// Words that identify a secret only as separate words, because names such as `monkey` and
-/// `barcode` end with them.
+/// `barcode` merely end with `key` and `code`.
 const SHORT: [&str; 12] =
     ["passkey", "pwd", "key", "code", "pin", "otp", "jwt", "bearer", "signature", "assertion", "cvv", "cvc"];
 
@@ -127,7 +127,8 @@ impl Search<'_> {
         }
     }
 
-    /// Checks a schema that has the given name, such as the schema of a field with that name.
+    /// Checks a schema under `name`, the name of either the schema itself or a field with this
+    /// schema.
     fn check_named(&mut self, name: &str, schema: &Value, at: &str) {
         let components = self.document.get("components").unwrap_or(&Value::Null);
         // The exemption may be in the referenced schema.
@@ -144,14 +145,14 @@ impl Search<'_> {
                 "`{name}` looks like a secret, but is neither marked as a secret nor exempted"
             ))
             .help(format!(
-                "mark it as a secret or exempt it with an overlay action:\n    - target: {}\n      description: A secret.\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
+                "mark `{name}` as a secret or exempt it with an overlay action:\n    - target: {}\n      description: A secret.\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
                 json_path(self.document, at)
             )),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
-                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` does not give a reason")).help("set its value to the reason")
+                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` does not give a reason")).help("set the value of the `x-not-secret` key to the reason for the exemption")
             }
             Some(reason) if !is_open && schema.get(NOT_SECRET_KEY).is_some() => Error::new(format!(
-                "`{NOT_SECRET_KEY}` of `{name}` has no effect: the field does not look like a secret, or is marked as one; the reason is: {}",
+                "`{NOT_SECRET_KEY}` of `{name}` has no effect, because the field does not look like a secret or is already marked as a secret (stated reason: {})",
                 reason.as_str().unwrap_or_default()
             ))
             .help("remove the overlay action"),
@@ -180,8 +181,8 @@ fn looks_secret(name: &str) -> bool {
 }
 
 /// Returns whether a schema can contain a string or a number (such as a PIN) and has no part that
-/// is marked as a secret. One marked field is enough for an object, because it shows that the
-/// object was reviewed.
+/// is marked as a secret. One marked field is enough for an object, because the mark shows that
+/// someone reviewed the object.
 fn is_unmarked(parts: &[Value]) -> bool {
     parts.iter().any(is_open) && !parts.iter().any(is_secret)
 }

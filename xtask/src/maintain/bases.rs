@@ -1,4 +1,4 @@
-//! The base of each published crate: its version, its last release, and the next proposed release.
+//! Determines the version, the last release and the next proposed release of each published crate.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// facade's own code changes.
 pub(super) const FACADE: &str = "flinks";
 
-/// All published crates in publishing order: each crate comes after its dependencies, including
+/// All published crates, ordered so that each crate comes after its dependencies, including
 /// development dependencies.
 const PUBLISHED: [&str; 8] = [
     "flinks-core",
@@ -38,7 +38,7 @@ pub(super) struct Base {
     pub(super) name: &'static str,
     /// The version in the crate's manifest.
     pub(super) present: Version,
-    /// The commit that released that version, or `None` if the crate was never released.
+    /// The commit that released the `present` version, or `None` if the crate was never released.
     pub(super) release: Option<String>,
     pub(super) changelog: (PathBuf, String),
     /// For a product crate, the product and the older side of the document comparison.
@@ -105,7 +105,7 @@ impl Base {
             Some(newest) if newest == present.to_string() => Some(released(root, &path, &newest)?),
             Some(newest) => {
                 return Err(Error::new(format!(
-                    "the newest version is {newest}, but the manifest has version {present}"
+                    "the newest version in the changelog is {newest}, but the manifest has version {present}"
                 ))
                 .in_file(&path)
                 .help("revert the manual change: `cargo xtask release` sets both versions"));
@@ -119,13 +119,13 @@ impl Base {
         Ok(Self { name, present, release, changelog: (path, text), side: side.transpose()? })
     }
 
-    /// Returns the version that a line in the changelog requests, if there is such a line.
+    /// Returns the version that the changelog requests, or `None` if it requests no version.
     fn requested_version(&self) -> Result<Option<Version>> {
         let (path, text) = &self.changelog;
         changelog::requested_version(text).map_err(|error| error.in_file(path))
     }
 
-    /// Returns the version to release, if there is one.
+    /// Returns the version of the next release, or `None` if no release is proposed or requested.
     pub(super) fn next(&self, proposals: &[Proposal]) -> Result<Option<Version>> {
         let requested = self.requested_version()?;
         if self.release.is_none() {
@@ -133,7 +133,7 @@ impl Base {
         }
         let proposal = proposals.iter().find(|proposal| proposal.name == self.name);
         if !changelog::is_proposed(&self.changelog.1, proposal)? {
-            return Err(Error::new("the proposal is out of date").help(UPDATE));
+            return Err(Error::new("the release proposal in the changelog is out of date").help(UPDATE));
         }
         match proposal.map(|proposal| proposal.version.clone()).max(requested) {
             Some(version) if version <= self.present => {

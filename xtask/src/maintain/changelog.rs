@@ -1,5 +1,5 @@
-//! Changelogs in the Keep a Changelog format. Two comments enclose the text that `cargo xtask
-//! update` proposes.
+//! Reads and edits changelogs in the Keep a Changelog format. Two comments enclose the text that
+//! `cargo xtask update` proposes.
 
 use semver::Version;
 
@@ -20,8 +20,8 @@ pub(crate) struct Proposal {
     pub(crate) entry: String,
 }
 
-/// Puts a proposal at the start of the unreleased section and replaces any earlier proposal. `None`
-/// removes the earlier proposal.
+/// Puts a proposal at the start of the unreleased section and replaces any earlier proposal. If
+/// `proposal` is `None`, only removes the earlier proposal.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub(crate) fn requested_version(text: &str) -> Result<Option<Version>> {
     version.parse().map(Some).map_err(|error| Error::new(format!("invalid version `{version}`: {error}")))
 }
 
-/// Returns the newest version that has a heading.
+/// Returns the newest released version that the changelog lists.
 pub(crate) fn newest(text: &str) -> Option<String> {
     let heading =
         text.lines().filter_map(|line| line.strip_prefix("## [")).find(|rest| !rest.starts_with("Unreleased"))?;
@@ -91,7 +91,7 @@ pub(crate) fn release(text: &str, version: &Version, day: &str) -> Result<String
 /// The text of a changelog, split at its unreleased section.
 struct Sections<'a> {
     before: &'a str,
-    /// The content of the section, without its heading.
+    /// The content of the unreleased section, without its heading.
     unreleased: &'a str,
     after: &'a str,
 }
@@ -99,7 +99,7 @@ struct Sections<'a> {
 fn split_sections(text: &str) -> Result<Sections<'_>> {
     let missing = || {
         Error::new(format!("the changelog has no `{UNRELEASED}` line"))
-            .help("add it above the newest version: see Keep a Changelog")
+            .help("add the line above the newest version, as described at https://keepachangelog.com")
     };
     // Headings are whole lines: the preamble may mention `## [Unreleased]` in a sentence.
     let mut next_start = 0_usize;
@@ -148,7 +148,6 @@ mod tests {
         Proposal { name: "flinks-pay", version: version.clone(), entry: entry.to_owned() }
     }
 
-    /// Returns the version of the proposal, if there is one.
     fn proposed_version(text: &str) -> Result<Option<Version>> {
         let (block, _) = split_proposal(split_sections(text)?.unreleased)?;
         let Some(version) =

@@ -1,4 +1,4 @@
-//! Maintenance: everything that must be done after Flinks changes a document, from importing the
+//! Contains the maintenance commands to run after Flinks changes a document, from importing the
 //! changed page to releasing the crates.
 //!
 //! | module | command | purpose |
@@ -17,13 +17,13 @@
 //!
 //! Invariants:
 //!
-//! - A command that fails because of its input writes nothing. The exception is `update`: if code
-//!   cannot be generated from a document, the imported documents are kept and the next `update`
-//!   continues from them.
+//! - A command that fails because of its input writes nothing. The only exception is `update`,
+//!   which keeps the imported documents if code cannot be generated from a document. The next
+//!   `update` continues from the imported documents.
 //! - If a public item was changed or removed, the changelog lists it and the next version is a
 //!   breaking release.
 //! - [`generate`](crate::generate) and [`spec`](crate::spec) never import this module, so you can
-//!   read the generator without it.
+//!   read the generator without reading this module.
 
 mod bases;
 mod changelog;

@@ -18,9 +18,9 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// Returns an error, and writes nothing, if a file cannot be read, if generated code is stale, if a
-/// proposal is out of date, or if a version is not newer than the last release. Also returns an
-/// error if a file cannot be written.
+/// Returns an error if a file cannot be read or written, if generated code is stale, if a proposal
+/// is out of date, or if a version is not newer than the last release. Unless the error occurs
+/// while writing, no file is changed.
 pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
     check_day(day)?;
     for (product, outcome) in regenerate(root, &Product::ALL, Mode::Check) {

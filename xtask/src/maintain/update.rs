@@ -16,8 +16,8 @@ use crate::spec::sources;
 pub struct Summary {
     /// The text for a pull request, in Markdown.
     pub markdown: String,
-    /// Whether code generation failed for a document. If it failed, neither code nor changelogs
-    /// were written.
+    /// Whether code generation failed for a document. If code generation failed, neither code nor
+    /// changelogs were written.
     pub is_refused: bool,
 }
 
@@ -27,7 +27,7 @@ pub struct Summary {
 /// # Errors
 ///
 /// Returns an error if a file cannot be read, imported or written. If code cannot be generated from
-/// a document, the summary reports that error instead.
+/// a document, the returned summary reports the error.
 pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Summary> {
     // Read everything that can fail before the first file is written.
     let bases = Bases::read(root, since)?;

@@ -12,7 +12,8 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// Returns an error if a manifest cannot be read or if neither manifest has a version.
+/// Returns an error if a manifest cannot be read or if neither the crate's manifest nor the
+/// workspace manifest contains a version.
 pub fn crate_version(root: &Path, name: &str) -> Result<Version> {
     let (path, own) = manifest(root, name)?;
     let package = own.get("package").and_then(|package| package.get("version"));

@@ -2,8 +2,8 @@
 //! layout.
 //!
 //! Only block mappings are supported. The caller parses the result, compares it with the expected
-//! value, and re-serializes that value if they differ. Unsupported input therefore loses its layout
-//! but never its meaning.
+//! value, and re-serializes the expected value if the result differs. Unsupported input may lose
+//! its layout but never its meaning.
 
 use std::ops::Range;
 
@@ -53,8 +53,8 @@ fn below(entry: &Range<usize>, path: &[&str]) -> Range<usize> {
     entry.start.saturating_add(key)..entry.end
 }
 
-/// Returns the entries of a block mapping that fills the given range of lines. Each entry is a key
-/// with the lines that belong to it.
+/// Returns the entries of a block mapping that fills the given range of lines. Each entry consists
+/// of a key and a range of lines.
 fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usize>)>> {
     let mut entries: Vec<(String, Range<usize>)> = Vec::new();
     let mut column = None;
@@ -105,7 +105,7 @@ fn indent(line: &str) -> usize {
     line.len().saturating_sub(line.trim_start_matches(' ').len())
 }
 
-/// Returns a range without the trailing empty lines and comments. These lines belong to the next
+/// Shrinks a line range to exclude trailing empty lines and comments, which belong to the next
 /// entry.
 fn trimmed(lines: &[&str], range: Range<usize>) -> Range<usize> {
     let own = lines.get(range.clone()).unwrap_or_default();

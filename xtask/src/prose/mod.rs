@@ -1,12 +1,12 @@
-//! Finds phrases that readers of this project have stumbled over.
+//! Finds phrases that have confused readers of this project.
 //!
 //! ```text
 //! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
 //! ```
 //!
 //! `text` splits a file into paragraphs, so a phrase is found even if it spans two lines.
-//! `xtask/prose.toml` lists the patterns, each with an example and a better wording. It also lists
-//! the phrases that are allowed, each with the reason.
+//! `xtask/prose.toml` lists patterns, each with an example and a better wording, and allowed
+//! phrases, each with a reason.
 
 mod text;
 
@@ -42,7 +42,7 @@ pub struct Pattern {
     /// Matches the phrase.
     #[serde(deserialize_with = "regex")]
     regex: Regex,
-    /// Matches phrases that `regex` finds but that are plain English.
+    /// Matches phrases that `regex` finds although they are plain English.
     #[serde(default, deserialize_with = "optional_regex")]
     except: Option<Regex>,
     /// A sentence with the phrase.
@@ -79,7 +79,7 @@ impl Pattern {
     }
 }
 
-/// A phrase that was found.
+/// An occurrence of a phrase to avoid.
 pub struct Finding {
     path: PathBuf,
     line: usize,
@@ -91,7 +91,7 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, line, pattern, text, write } = self;
-        write!(f, "{}:{line}: {pattern}: {text}\n    such as: {write}", path.display())
+        write!(f, "{}:{line}: {pattern}: {text}\n    write instead, for example: {write}", path.display())
     }
 }
 
@@ -100,8 +100,8 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be read, or if a pattern does not find its own example
-    /// or finds its own rewrite.
+    /// Returns an error if the file cannot be read, or if a pattern does not match its own example
+    /// or matches its own rewrite.
     pub fn read(root: &Path) -> Result<Self> {
         let path = Path::new(RULES);
         let text = std::fs::read_to_string(root.join(path)).map_err(|error| read_error(path, &error))?;
@@ -120,7 +120,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Searches all files that git tracks or would add in the project at `root`.
+    /// Searches all tracked and untracked files in the project at `root`, except ignored files.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl Rules {
         }
         let stale = self.allow.iter().find(|allowed| !findings.iter().any(|finding| allowed.allows(finding)));
         if let Some(Allowed { path, text, .. }) = stale {
-            let message = format!("the allowed text {text:?} is no longer in {path}: remove it from the list");
+            let message = format!("the allowed text {text:?} no longer occurs in {path}: remove the `[[allow]]` entry");
             return Err(Error::new(message).in_file(Path::new(RULES)));
         }
         findings.retain(|finding| !self.allow.iter().any(|allowed| allowed.allows(finding)));

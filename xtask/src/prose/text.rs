@@ -1,4 +1,4 @@
-//! Splits a file into the paragraphs that a person reads.
+//! Splits a file into human-readable paragraphs.
 
 use std::ops::Range;
 use std::path::Path;
@@ -7,7 +7,8 @@ use std::str::FromStr as _;
 use proc_macro2::{TokenStream, TokenTree};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// A paragraph, a heading, a table cell, a comment or a message. Its lines are joined with spaces.
+/// A paragraph, a heading, a table cell, a comment or a message. The lines of the paragraph are
+/// joined with spaces.
 #[derive(Default)]
 pub(super) struct Paragraph {
     pub(super) text: String,
@@ -58,7 +59,7 @@ pub(super) fn paragraphs(path: &Path, source: &str) -> Vec<Paragraph> {
     }
 }
 
-/// Returns the phrase with a few words before and after it.
+/// Returns the phrase with up to 60 characters of context on either side.
 pub(super) fn around(text: &str, phrase: Range<usize>) -> String {
     const CONTEXT: usize = 60;
     let (before, after) = (text.get(..phrase.start).unwrap_or_default(), text.get(phrase.end..).unwrap_or_default());
@@ -72,7 +73,7 @@ fn numbered(source: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(source.lines())
 }
 
-/// Returns the blocks of a Markdown document, except its code blocks.
+/// Returns the blocks of a Markdown document, except for its code blocks.
 fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph> {
     let mut source = String::new();
     let mut starts = Vec::new();
@@ -136,8 +137,8 @@ fn comment_blocks(source: &str) -> Vec<Paragraph> {
     paragraphs
 }
 
-/// Adds the string literals that contain a space. Doc comments are literals too, but they are
-/// skipped.
+/// Adds the string literals that contain a space. Skips doc comments, which are also string
+/// literals.
 fn messages(tokens: TokenStream, lines: &[&str], paragraphs: &mut Vec<Paragraph>) {
     for token in tokens {
         match token {

@@ -1,4 +1,4 @@
-//! An OpenAPI document or a part of it.
+//! An OpenAPI document or part of one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::schema::{self, Place};
 use crate::Result;
 use crate::product::Product;
 
-/// An OpenAPI document or a part of it, as text and as a parsed value.
+/// An OpenAPI document or part of one, as text and as a parsed value.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// The document's text, as published.
@@ -21,12 +21,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a product's document, even if the document's hash is not the accepted hash. Returns
-    /// `None` if the file does not exist.
+    /// Reads a product's document without checking the document's hash. Returns `None` if the file
+    /// does not exist.
     ///
     /// # Errors
     ///
-    /// Returns an error if the file exists but cannot be read.
+    /// Returns an error if the file exists but cannot be read or is not valid YAML.
     pub(crate) fn of_product(root: &Path, product: Product) -> Result<Option<Self>> {
         let source = read::any_document(root, product)?;
         Ok(source.map(|read::Source { text, value, .. }| Self { text, value }))

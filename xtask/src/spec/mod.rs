@@ -10,11 +10,11 @@
 //!
 //! Invariants:
 //!
-//! - A published document is never edited. Instead, an import replaces it or an overlay corrects
-//!   it.
-//! - An overlay action that matches nothing or changes nothing is an error. A correction must
-//!   therefore be removed once Flinks has corrected the document.
-//! - No module here imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
+//! - A published document is never edited. An import replaces the document, and an overlay corrects
+//!   the parsed document in memory.
+//! - An overlay action that matches nothing or changes nothing is an error. This rule ensures that
+//!   a correction is removed once Flinks has corrected the document.
+//! - No module of `spec` imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
 
 pub mod document;
 pub mod overlay;

@@ -54,7 +54,7 @@ pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
     })?;
     if !overlay.overlay.starts_with("1.0.") {
         return Err(
-            Error::new(format!("unsupported overlay version {}: expected 1.0.x", overlay.overlay)).at("/overlay")
+            Error::new(format!("unsupported overlay version `{}`: expected `1.0.x`", overlay.overlay)).at("/overlay")
         );
     }
     // A new document can make several actions stale, so all errors are reported.
@@ -92,7 +92,7 @@ fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
     let target = document.pointer_mut(pointer).filter(|target| target.is_object() || target.is_array());
     let target = target.ok_or_else(|| {
         Error::new(format!("the target `{}` selects a primitive value", action.target))
-            .help("an action can only select an object or a list: select the one that contains the value")
+            .help("an action can only select an object or a list: select the object or list that contains the value")
     })?;
     match (&action.update, action.remove) {
         (_, true) => remove(document, pointer),
@@ -113,8 +113,8 @@ fn stale(action: &Action, how: &str) -> Error {
     Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
 }
 
-/// Returns help for an overlay target that matches nothing. The help names the longest prefix that
-/// still matches and lists the members at that place.
+/// Returns the help text for an overlay target that matches nothing. The help text names the
+/// longest prefix that still matches and lists the members at that place.
 fn target_advice(document: &Value, target: &str) -> String {
     let prefixes =
         target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
@@ -133,7 +133,7 @@ fn target_advice(document: &Value, target: &str) -> String {
     format!("{what_to_do}; the longest part that still matches is `{prefix}`, which contains: {}", names.join(", "))
 }
 
-/// Appends the update to a list or merges it into an object.
+/// Appends the update if the target is a list, or merges the update if the target is an object.
 fn update_target(target: &mut Value, update: &Value) -> Result<()> {
     match target {
         Value::Array(target) => target.push(update.clone()),

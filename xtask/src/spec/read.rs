@@ -34,7 +34,7 @@ struct Entry {
     _slices: Vec<Slice>,
 }
 
-/// The page that a part of a document was imported from.
+/// The page from which a part of a document was imported.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)] // read by people and by `Sources`
@@ -49,7 +49,8 @@ struct Slice {
 ///
 /// # Errors
 ///
-/// Returns an error if a file is missing or invalid, or if the hash or the version differs.
+/// Returns an error if a file is missing or invalid, or if the hash or the version differs from the
+/// accepted value.
 pub fn document(root: &Path, product: Product) -> Result<Source> {
     let path = product.document();
     let bytes = bytes(root, &path)?;
@@ -62,7 +63,7 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
         if let Some(version) = value.as_ref().ok().and_then(version).filter(|version| *version != entry.version) {
             lines.push(format!("version = \"{version}\""));
         }
-        return Err(Error::new(format!("the document has changed: its SHA-256 differs from the one in {SOURCES}"))
+        return Err(Error::new(format!("the document has changed: its SHA-256 hash differs from the hash in {SOURCES}"))
             .in_file(&path)
             .help(format!(
                 "use `cargo xtask import` to import a page and to update {SOURCES}; if you edited the document by hand, and \
@@ -84,8 +85,8 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
     }
 }
 
-/// Reads a product's document, even if the document's hash is not the accepted hash. Returns `None`
-/// if the file does not exist.
+/// Reads a product's document without checking the document's hash. Returns `None` if the file does
+/// not exist.
 ///
 /// # Errors
 ///

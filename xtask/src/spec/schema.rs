@@ -96,8 +96,8 @@ pub(crate) fn is_secret(schema: &Value) -> bool {
         && schema.get("format").and_then(Value::as_str) == Some("password")
 }
 
-/// Returns whether a parameter is a header that OpenAPI 3.0.3 ignores. Does not check for a secret
-/// mark, although the generator keeps a header with this mark.
+/// Returns whether a parameter is a header that OpenAPI 3.0.3 ignores. The secret mark is not
+/// considered, so the caller must check whether the header is a secret.
 pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
     let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
     text("in") == "header"
@@ -116,7 +116,7 @@ pub(crate) fn insert(document: &mut Value, name: &str, schema: Value) {
     }
 }
 
-/// Converts a name to the naming style of Rust types.
+/// Converts a name to `UpperCamelCase`, the naming style of Rust types.
 pub(crate) fn pascal(name: &str) -> String {
     name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_pascal_case()
 }
@@ -248,6 +248,6 @@ pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
     steps.map(|step| format!("/{step}")).collect()
 }
 
-/// The key of the annotation that exempts a field from the check for secret names. The annotation's
+/// The key of the annotation that exempts a field from the secret-name check. The annotation's
 /// value states why the field is not a secret.
 pub(crate) const NOT_SECRET_KEY: &str = "x-not-secret";

@@ -1,5 +1,5 @@
 //! Reads and updates `openapi/sources.toml`, which lists the accepted documents and the published
-//! pages that each document was imported from.
+//! pages from which each document was imported.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::read::SOURCES;
 use crate::product::Product;
 use crate::{Error, Result};
 
-/// The comment at the start of a new file.
+/// The comment at the start of a new `sources.toml` file.
 const HEAD: &str = "\
 # The origin of each document. The documents are exactly what Flinks publishes; our corrections are in overlays/.
 # `cargo xtask import` writes this file. `cargo xtask regenerate` rejects a document whose sha256 differs from the value

@@ -1,6 +1,6 @@
 //! A catalogue of changes that Flinks might make. Each case is a small edit to one of our
-//! documents, with the expected diff lines and the expected version step. The code generated from
-//! each changed document must compile.
+//! documents, with the expected diff lines and the expected version increment. The code generated
+//! from each changed document must compile.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -39,9 +39,9 @@ struct Case {
 }
 
 enum Expected {
-    /// The diff contains these lines, each with its effect, and requires this version step.
+    /// The diff contains these lines, each with its effect, and requires this version increment.
     Reported(Step, &'static [&'static str]),
-    /// No code can be generated from the document, and the error message contains these parts.
+    /// Code generation fails, and the error message contains these parts.
     Refused(&'static [&'static str]),
 }
 
@@ -50,7 +50,8 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     [requests::CASES, responses::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
 }
 
-/// Returns the outcome of each case: a project with the changed document, and the product's diff.
+/// Returns the outcome of each case, which is a project with the changed document and the diff of
+/// the product.
 fn outcomes() -> &'static [(tempfile::TempDir, ProductDiff)] {
     static OUTCOMES: OnceLock<Vec<(tempfile::TempDir, ProductDiff)>> = OnceLock::new();
     OUTCOMES.get_or_init(|| cases().map(outcome).collect())

@@ -1,5 +1,5 @@
-//! Tests which proposals `update` makes, which releases `release` makes, and what each command
-//! refuses to do.
+//! Tests the proposals of `update`, the releases of `release`, and the states that each command
+//! rejects.
 
 use std::fs;
 use std::path::Path;
@@ -83,7 +83,7 @@ fn a_release_contains_only_reviewed_changes() {
     let manifest = Path::new("crates/flinks-outbound/Cargo.toml");
     let text = repository.read(manifest);
     repository.write(manifest, &text.replace("0.3.0", "0.4.0"));
-    refused(&["update"], "the newest version is 0.3.0, but the manifest has version 0.4.0");
+    refused(&["update"], "the newest version in the changelog is 0.3.0, but the manifest has version 0.4.0");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Tests error responses. A documented response becomes a typed error, and an undocumented response
-//! becomes an error that contains the status. No error contains text from the response.
+//! Tests that a documented error response becomes a typed error, that any other response becomes an
+//! error that contains the status, and that no error contains text from the response.
 
 use flinks_connect::ErrorKind;
 

@@ -1,5 +1,5 @@
 //! Tests the rules that apply to every call: the client does not follow redirects, limits the
-//! response size and time, and does not retry failed requests.
+//! response size, enforces timeouts, and does not retry failed requests.
 
 use std::time::Duration;
 

@@ -14,8 +14,8 @@ use super::TokenSource;
 ///
 /// - It adds an `Authorization: Bearer …` header, which is marked as sensitive. A request that
 ///   already has an `Authorization` header is sent unchanged.
-/// - If the API responds with 401, the middleware invalidates the token, gets another one and sends
-///   the request once more. The second response is returned, whatever its status.
+/// - If the API responds with 401, the middleware invalidates the token, gets another token and
+///   sends the request again. The second response is returned, whatever its status.
 /// - The token is sent only to the origin of the base URL: the same scheme, host and port. A
 ///   request to another origin is sent without a token.
 /// - A request with a non-idempotent method, such as POST, is not sent again, unless
@@ -35,8 +35,8 @@ pub struct BearerAuth<S> {
 }
 
 impl<S: TokenSource> BearerAuth<S> {
-    /// Creates the middleware for the API at `base_url`, with tokens from a
-    /// [`Consent`](crate::Consent) or an [`AppTokenSource`](crate::AppTokenSource).
+    /// Creates middleware that sends the tokens of `source`, a [`Consent`](crate::Consent) or an
+    /// [`AppTokenSource`](crate::AppTokenSource), to the API at `base_url`.
     ///
     /// Like every [`BaseUrl`], the URL uses `https`, or `http` to a loopback address.
     pub fn new(source: S, base_url: &BaseUrl) -> Self {
@@ -44,8 +44,8 @@ impl<S: TokenSource> BearerAuth<S> {
         Self { source, origin, rejects_with_403: false, replays_non_idempotent: false }
     }
 
-    /// Sets whether a 403 is treated like a 401. The default is `false`, because a 403 usually
-    /// means that the token is valid but lacks a permission.
+    /// Sets whether a 403 response is treated like a 401 response. The default is `false`, because
+    /// a 403 response usually means that the token is valid but lacks a permission.
     pub fn replay_on_forbidden(mut self, is_enabled: bool) -> Self {
         self.rejects_with_403 = is_enabled;
         self
@@ -53,8 +53,8 @@ impl<S: TokenSource> BearerAuth<S> {
 
     /// Sets whether requests with a non-idempotent method, such as POST, are sent again after a
     /// rejection. The default is `false`. Enable this only if the API never processes a request
-    /// that it rejects. With [`replay_on_forbidden`](Self::replay_on_forbidden), that includes a
-    /// 403.
+    /// that it rejects. If [`replay_on_forbidden`](Self::replay_on_forbidden) is enabled,
+    /// rejections include 403 responses.
     pub fn replay_non_idempotent(mut self, is_enabled: bool) -> Self {
         self.replays_non_idempotent = is_enabled;
         self

@@ -12,9 +12,10 @@
 //!              get another token ─► send ─► return the response, also if it is a rejection
 //! ```
 //!
-//! If the second token is also rejected, the token is not the cause. For the next minute, rejections
-//! are then returned without another refresh. The same applies if the request may not be sent again,
-//! because nothing shows that the server accepts the second token.
+//! If the second token is also rejected, the token is not the cause of the rejection. For the next
+//! minute, rejections are returned without another refresh. Rejections are also returned without
+//! another refresh if the request may not be sent again, because nothing shows that the server
+//! accepts the second token.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;
@@ -132,21 +133,23 @@ where
 }
 
 impl Consent {
-    /// Sends a request with the access token, and sends it once more with another token if
-    /// `is_rejected` returns `true` for its result, for example because the API responded with 401.
+    /// Sends a request with the access token. If `is_rejected` returns `true` for the result, for
+    /// example because the API responded with 401, this method sends the request again with another
+    /// token.
     ///
-    /// `request` receives the value of the `Authorization` header, which is marked as sensitive. It
-    /// runs at most twice. A rejected token is [invalidated](Self::invalidate). If the second token
-    /// is also rejected, the token is not the cause. In that case, the second result is returned,
-    /// and for a minute, rejections do not cause another refresh.
+    /// `request` receives the value of the `Authorization` header, which is marked as sensitive.
+    /// The `request` closure is called at most twice. A rejected token is
+    /// [invalidated](Self::invalidate). If the second token is also rejected, the token is not the
+    /// cause of the rejection, so this method returns the second result. For the next minute,
+    /// rejections do not cause another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
     /// response that proves that the API did not process the request, such as a 401, and never for
     /// a lost response. Disable redirects in the HTTP client, so that the response cannot come from
     /// another server.
     ///
-    /// This works with any HTTP client. [`BearerAuth`](crate::BearerAuth) is the middleware for
-    /// `reqwest-middleware` and `tower`.
+    /// This method works with any HTTP client. [`BearerAuth`](crate::BearerAuth) is the middleware
+    /// for `reqwest-middleware` and `tower`.
     ///
     /// ```no_run
     /// # use flinks_consents::{Consent, ConsentError};
@@ -170,7 +173,7 @@ impl Consent {
     ///
     /// # Cancel safety
     ///
-    /// If the caller is cancelled, the request is cancelled with it. An in-flight refresh still
+    /// If the caller is cancelled, the request is also cancelled. An in-flight refresh still
     /// completes, and its result is stored.
     pub async fn send<T, F>(
         &self,
@@ -185,8 +188,8 @@ impl Consent {
 }
 
 impl AppTokenSource {
-    /// Sends a request with the application's access token, and sends it once more with another
-    /// token if `is_rejected` returns `true` for its result. See
+    /// Sends a request with the application's access token. If `is_rejected` returns `true` for the
+    /// result, this method sends the request again with another token. See
     /// [`Consent::send`](crate::Consent::send), which has an example.
     ///
     /// # Errors
@@ -195,8 +198,8 @@ impl AppTokenSource {
     ///
     /// # Cancel safety
     ///
-    /// If the caller is cancelled, the request is cancelled with it. An in-flight request for a
-    /// token still completes, and its result is cached.
+    /// If the caller is cancelled, the request is also cancelled. An in-flight request for a token
+    /// still completes, and its result is cached.
     pub async fn send<T, F>(
         &self,
         request: impl FnMut(HeaderValue) -> F,

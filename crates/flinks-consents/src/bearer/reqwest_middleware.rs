@@ -33,8 +33,9 @@ use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 /// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
 ///
 /// reqwest follows redirects below this middleware and removes the token from a redirect to another
-/// host or port. A rejection that comes from another origin does not invalidate the token. Neither
-/// does a response without a URL, which a mock or a cache below this middleware can return.
+/// host or port. A rejection that comes from another origin does not invalidate the token. A
+/// rejection without a URL, which a mock or a cache below this middleware can return, does not
+/// invalidate the token either.
 #[async_trait]
 impl<S: TokenSource> Middleware for BearerAuth<S> {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

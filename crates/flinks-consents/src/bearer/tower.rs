@@ -1,4 +1,4 @@
-//! The layer for `tower` services that send `http::Request`s.
+//! A layer for `tower` services that send `http::Request`s.
 
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -70,7 +70,7 @@ impl<S: TokenSource, B, T> Layer<T> for BearerLayer<S, B> {
 /// A `tower` service that authenticates the requests to an inner service.
 ///
 /// If no token is available, the error is a boxed [`ConsentError`](crate::ConsentError). Use
-/// [`ConsentError::find_in`](crate::ConsentError::find_in) to get it.
+/// [`ConsentError::find_in`](crate::ConsentError::find_in) to extract the `ConsentError`.
 pub struct BearerService<S, B, T> {
     auth: BearerAuth<S>,
     clone_body: fn(&B) -> Option<B>,

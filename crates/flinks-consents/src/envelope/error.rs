@@ -6,8 +6,9 @@ use crate::store::StoreError;
 
 /// The error returned when a record cannot be sealed or a value cannot be opened.
 ///
-/// It converts into the [`StoreError`] that a [`TokenStore`](crate::store::TokenStore) should
-/// return. No variant contains any bytes of the value.
+/// An `EnvelopeError` converts into the [`StoreError`] that a
+/// [`TokenStore`](crate::store::TokenStore) should return. No variant contains any bytes of the
+/// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvelopeError {
@@ -23,7 +24,7 @@ pub enum EnvelopeError {
     },
     /// The operating system returned no random bytes.
     NoRandomness,
-    /// Encryption failed. This happens only if the record is too long.
+    /// Encryption failed, which happens only if the record is too long.
     NotEncrypted,
     /// The record could not be encoded, or the decrypted value could not be decoded.
     Record(StoreError),
@@ -33,8 +34,8 @@ impl fmt::Display for EnvelopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged => f.write_str("the value is damaged or is not a sealed record"),
-            Self::NewerVersion => f.write_str("the value was sealed by a newer version"),
-            Self::UnknownKey { id } => write!(f, "the value was encrypted with key {id}, which is not configured"),
+            Self::NewerVersion => f.write_str("the value was sealed by a newer version of this crate"),
+            Self::UnknownKey { id } => write!(f, "the value was encrypted with key `{id}`, which is not configured"),
             Self::NoRandomness => f.write_str("the operating system returned no random bytes"),
             Self::NotEncrypted => f.write_str("the record could not be encrypted"),
             Self::Record(error) => error.fmt(f),
@@ -48,7 +49,7 @@ impl From<EnvelopeError> for StoreError {
     fn from(error: EnvelopeError) -> Self {
         match error {
             EnvelopeError::Damaged => Self::damaged("contains a value that is not a record"),
-            EnvelopeError::NewerVersion => Self::misconfigured("contains a record that was written by a newer version"),
+            EnvelopeError::NewerVersion => Self::misconfigured("contains a record from a newer version of this crate"),
             EnvelopeError::UnknownKey { .. } => {
                 Self::misconfigured("contains a record that was encrypted with a key that is not configured")
             }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// A 32-byte secret key. Its bytes are erased from memory when the key is dropped.
+/// A 32-byte secret key. The bytes of a key are erased from memory when the key is dropped.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);
 
@@ -18,7 +18,7 @@ impl Key {
     }
 
     /// Parses a 32-byte key from base64, such as the output of `openssl rand -base64 32`. Ignores
-    /// leading and trailing white space.
+    /// leading and trailing whitespace.
     ///
     /// # Errors
     ///
@@ -51,11 +51,12 @@ impl fmt::Debug for Key {
 /// To rotate the encryption key without downtime:
 ///
 /// 1. Add the new key to every process with [`with_decryption_key`](Self::with_decryption_key).
-/// 2. In every process, make the new key the newest one and keep the old key for decryption.
-/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended has
-///    been rewritten.
+/// 2. In every process, pass the new key to [`new`](Self::new) and keep the old key for decryption.
+/// 3. Remove the old key after 30 days. The record of every consent that has not ended is rewritten
+///    within 30 days.
 ///
-/// The record of an ended consent is not rewritten, so step 3 makes that record unreadable.
+/// The record of an ended consent is not rewritten, so removing the old key makes that record
+/// unreadable.
 #[derive(Clone, Debug)]
 pub struct EncryptionKeys {
     pub(super) name_key: Key,
@@ -70,8 +71,8 @@ impl EncryptionKeys {
         Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
     }
 
-    /// Adds a key that is used only for decryption. This is either a key that older values were
-    /// encrypted with or a key that other processes will soon encrypt with.
+    /// Adds a key that is used only for decryption. Such a key either encrypted older values or
+    /// will soon encrypt new values in other processes.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encoding => f.write_str("invalid key: expected 32 bytes in base64"),
-            Self::DuplicateId(id) => write!(f, "invalid key id: two encryption keys have the id {id}"),
+            Self::DuplicateId(id) => write!(f, "invalid key id: two encryption keys have the id `{id}`"),
         }
     }
 }

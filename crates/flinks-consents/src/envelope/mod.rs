@@ -1,9 +1,8 @@
 //! Encryption for the records of any store, with key rotation and hidden names.
 //!
 //! A store encrypts each record with [`EncryptionKeys::seal`] and saves the resulting value under
-//! the name that [`EncryptionKeys::hidden_name`] returns. The stored data then reveals neither
-//! tokens nor ids. In the following example, the hidden name is the primary key of a database
-//! table:
+//! the name that [`EncryptionKeys::hidden_name`] returns. The stored data reveals neither tokens
+//! nor ids. In the following example, the hidden name is the primary key of a database table:
 //!
 //! ```
 //! use flinks_consents::store::{Record, StoreError};
@@ -82,8 +81,8 @@ impl EncryptionKeys {
     /// # Errors
     ///
     /// Returns an [`EnvelopeError`] if the value is damaged, was sealed by a newer version of this
-    /// crate or was moved from another location. Also returns an error if this set does not contain
-    /// the key that the value was encrypted with.
+    /// crate or was moved from another location. Also returns an error if the key set does not
+    /// contain the key that the value was encrypted with.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         const DAMAGED: EnvelopeError = EnvelopeError::Damaged;
         let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);
@@ -129,8 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Imports a consent and returns its stored record, because only `Consents` can create a
-    /// record.
+    /// Creates a record by importing a consent, because only `Consents` can create records.
     async fn record() -> Record {
         let store = MemoryStore::new();
         let nowhere = "http://127.0.0.1:9".parse().unwrap();

@@ -20,7 +20,7 @@ impl HiddenName {
     /// The number of hexadecimal digits in a hidden name.
     pub const DIGITS: usize = 32;
 
-    /// Returns the shard that the name belongs to. Names are spread evenly over 256 shards.
+    /// Returns the shard that the name belongs to. Names are distributed evenly across 256 shards.
     pub fn shard(&self) -> u8 {
         let [first, ..] = self.0;
         first
@@ -39,8 +39,8 @@ impl EncryptionKeys {
         self.name_of(id.as_str())
     }
 
-    /// Returns the hidden name of an owner. It differs from the hidden name of a consent with the
-    /// same id.
+    /// Returns the hidden name of an owner. The hidden name of an owner differs from the hidden
+    /// name of a consent with the same id.
     pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
         // The prefixed text cannot be a consent id, because ids contain no control characters.
         self.name_of(&format!("\0owner\0{}", owner.as_str()))
@@ -49,8 +49,8 @@ impl EncryptionKeys {
     /// Returns a fingerprint that identifies the name key without revealing it.
     ///
     /// With a different name key, a store would not find its records and would store every consent
-    /// a second time. To prevent this, a store can save the fingerprint with its records and return
-    /// an error if the fingerprint differs later.
+    /// a second time. To detect a changed name key, a store can save the fingerprint with its
+    /// records and return an error if the fingerprint differs later.
     pub fn name_key_fingerprint(&self) -> String {
         // This text is not a valid consent id, because ids contain no control characters.
         self.name_of("\0names").to_string()

@@ -11,9 +11,9 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// The consents are divided into shards. A worker leases one shard at a time, so that workers in
 /// different processes do not refresh the same consents.
 ///
-/// A store for a single process or a single machine needs no leases. For such a store, an empty
-/// `impl` is enough: the default methods provide a single shard, and every worker can acquire the
-/// shard's lease at any time.
+/// A store for a single process or a single machine needs no leases. An empty `impl` is enough for
+/// a store that needs no leases: the default methods provide a single shard, whose lease every
+/// worker can acquire at any time.
 ///
 /// ```
 /// # use flinks_consents::store::*;
@@ -38,14 +38,14 @@ pub trait WorkLeases: TokenStore {
         1
     }
 
-    /// Acquires the lease of a shard for `duration`, or extends the lease if `holder` already holds
+    /// Acquires the lease on a shard for `duration`, or extends the lease if `holder` already holds
     /// it. Returns `false` if another holder has the lease.
     fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
         let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Releases the lease of a shard if `holder` holds it.
+    /// Releases the lease on a shard if `holder` holds it.
     fn release<'a>(&'a self, shard: u16, holder: &'a str) -> StoreFuture<'a, ()> {
         let _ = (shard, holder);
         Box::pin(std::future::ready(Ok(())))
@@ -54,8 +54,8 @@ pub trait WorkLeases: TokenStore {
     /// Lists up to `limit` due consents of a shard, in ascending order of rank. A consent is due if
     /// [`DueWindow::rank`] returns a rank for its record.
     ///
-    /// Suspected consents may be anywhere in the list, because the worker skips them at first and
-    /// lists the shard again to refresh them.
+    /// Suspected consents may appear anywhere in the list, because the worker first skips them and
+    /// later lists the shard again to refresh them.
     fn due_in(&self, shard: u16, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<WorkItem>> {
         let _ = shard;
         Box::pin(async move {
@@ -64,7 +64,7 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Loads the record of a listed consent.
+    /// Loads the record of the consent to which `item` refers.
     ///
     /// If a record is damaged or encrypted with an unknown key, the store must log which record is
     /// affected and return [`Lookup::Unreadable`]. If the store returned an error instead, the
@@ -86,9 +86,10 @@ pub trait WorkLeases: TokenStore {
 
     /// Lists up to `limit` consents of a shard that have ended but have not been reported yet.
     ///
-    /// Returns `None` if the store does not track which ends have been reported. Each worker then
-    /// reports only the consents whose end it has detected itself. A worker's list of these
-    /// consents is lost when the process exits.
+    /// Returns `None` if the store does not keep a list of ended consents that have not been
+    /// reported. Without this list, each worker reports only the ended consents that it has
+    /// detected itself. The ended consents that a worker has detected but not reported are
+    /// forgotten when the process exits.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
@@ -101,8 +102,8 @@ pub trait WorkLeases: TokenStore {
     }
 
     /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
-    /// been replaced. The end user may have consented again since the item was listed, and the new
-    /// consent may have ended as well.
+    /// been replaced. An item is replaced if the end user has consented again since the item was
+    /// listed and the new consent has also ended.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))
@@ -114,7 +115,7 @@ pub trait WorkLeases: TokenStore {
 pub struct WorkItem {
     /// The consent's shard.
     pub shard: u16,
-    /// The consent's name in the store: either its id or its hidden name.
+    /// The name of the consent in the store, which is either its id or its hidden name.
     pub name: String,
     /// A number that lets the store recognize the item later, such as the item's deadline at the
     /// time of listing. The worker does not interpret the number.
@@ -132,14 +133,15 @@ pub enum Lookup {
     Missing,
 }
 
-/// Only one process can access the records, so no leases are needed.
+/// Only one process can access the records of a [`MemoryStore`], so no leases are needed.
 impl WorkLeases for MemoryStore {}
 
-/// All workers run on one machine, so no leases are needed: a worker skips consents that another
-/// worker has already refreshed.
+/// All workers that use a [`FileStore`] run on the same machine and skip consents that another
+/// worker has already refreshed, so no leases are needed.
 impl WorkLeases for FileStore {}
 
-/// This store has a single shard. Faults apply to listing the shard and to loading its records.
+/// A [`FaultyStore`] has a single shard. Faults apply to listing the shard and to loading its
+/// records.
 impl<S: TokenStore> WorkLeases for FaultyStore<S> {}
 
 impl<S: WorkLeases + ?Sized> WorkLeases for Arc<S> {

@@ -1,7 +1,8 @@
 //! A worker that keeps consents alive.
 //!
 //! A refresh token that is not used for 30 days idles out. [`KeepAlive`] refreshes consents before
-//! that happens. It works with any store that implements [`WorkLeases`]. [O5](flinks::rules)
+//! their refresh tokens idle out. Any store that implements [`WorkLeases`] can be used.
+//! [O5](flinks::rules)
 
 mod leases;
 mod run;
@@ -27,11 +28,11 @@ pub use self::summary::{Progress, StopReason, Stopped, Summary};
 use self::run::{Plan, Run};
 use self::worker::Worker;
 
-/// A worker that refreshes consents before they idle out.
+/// A worker that refreshes consents before their refresh tokens expire from inactivity.
 ///
 /// You can run any number of workers. Each worker leases one shard of the store at a time, so that
 /// no consent is refreshed twice. If a lease expires while its holder is still working, the next
-/// worker sees in the store which consents have been refreshed and skips them.
+/// worker reads the records and skips the consents that have already been refreshed.
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -57,18 +58,18 @@ pub struct KeepAlive {
     plan: Arc<Mutex<Plan>>,
 }
 
-/// The default for [`KeepAlive::within`]. With this value, a consent survives an outage of almost a
-/// week.
+/// The default for [`KeepAlive::within`]. A margin of 7 days lets a consent survive an outage of
+/// almost a week.
 const WITHIN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// The maximum for [`KeepAlive::within`]. If the value were 30 days, a consent would be due again
+/// The maximum for [`KeepAlive::within`]. A value of 30 days would make a consent due again
 /// immediately after its refresh.
 const LONGEST_WITHIN: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 
 impl KeepAlive {
     /// Creates a worker for the consents in a store.
     ///
-    /// `consents` must use the same store. If it uses a different store, a run refreshes nothing
-    /// but still reports success.
+    /// `consents` must use the same store as the worker. If `consents` uses a different store, a
+    /// run refreshes no consents but still reports success.
     pub fn new(consents: Consents, store: impl WorkLeases) -> Self {
         let worker = Worker {
             consents,
@@ -108,25 +109,25 @@ impl KeepAlive {
         self
     }
 
-    /// Sets a callback that is called for each consent that has ended. The end user of such a
-    /// consent must consent again.
+    /// Sets a callback that is called for each consent that has ended. The end user of an ended
+    /// consent must authorize again.
     ///
-    /// For each ended consent, one of the workers calls the callback no later than its next run,
-    /// regardless of which process detected the end. If a worker crashes during the callback, the
-    /// next worker reports the same consent again. A panic in the callback is caught and logged,
-    /// and the consent is treated as reported.
+    /// Each ended consent is reported by one worker, during the current or the next run of that
+    /// worker, regardless of which process detected the end. If a worker crashes during the
+    /// callback, the next worker reports the same consent again. A panic in the callback is caught
+    /// and logged, and the consent is treated as reported.
     ///
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
-    /// [`FileStore`](crate::FileStore), do not track which ends have been
-    /// [reported](WorkLeases::ended_in). With such a store, each worker reports only the consents
-    /// whose end it has detected itself. [O6](flinks::rules)
+    /// [`FileStore`](crate::FileStore), do not [keep a list](WorkLeases::ended_in) of ended
+    /// consents that have yet to be reported. With such a store, each worker reports only the ended
+    /// consents that it has detected itself. [O6](flinks::rules)
     #[must_use]
     pub fn on_ended(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_ended = Arc::new(callback);
         self
     }
 
-    /// Sets a callback that receives the progress after each consent and after each shard.
+    /// Sets a callback that receives the progress of a run after each consent and after each shard.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.worker.on_progress = Arc::new(callback);
@@ -141,14 +142,16 @@ impl KeepAlive {
         self
     }
 
-    /// Calls [`run_once`](Self::run_once) now, and then again whenever `interval` has passed since
-    /// the last run ended. An hour is a good interval, and the minimum is one second.
+    /// Calls [`run_once`](Self::run_once) immediately, and again each time `interval` has elapsed
+    /// since the end of the previous run. An interval of one hour is recommended, and the minimum
+    /// is one second.
     ///
     /// If a run fails, stops early or leaves a pending write, the next run starts after at most one
     /// minute, or after `interval` if that is shorter. The result of each run is logged and passed to
     /// the [`on_run`](Self::on_run) callback. A panic in the store is treated as a failed run.
     ///
-    /// This method never returns. Spawn a task for it, and abort the task to stop the worker.
+    /// This method never returns. Run this method in a separate task, and abort the task to stop
+    /// the worker.
     ///
     /// # Cancel safety
     ///
@@ -179,19 +182,19 @@ impl KeepAlive {
     /// The run stores pending writes before and after the refreshes. A pending write that still
     /// cannot be stored exists only in this process: see [`Summary::unstored`].
     ///
-    /// Suspected consents are refreshed after all others. The run [stops](Summary::stopped) early
-    /// if the server fails, or if a gateway seems to be refusing the refreshes. A run that stops
-    /// early does not call [`on_ended`](Self::on_ended). [O6]
+    /// Suspected consents are refreshed after all other consents. The run [stops](Summary::stopped)
+    /// early if the server fails, or if a gateway seems to be refusing the refreshes. A run that
+    /// stops early does not call [`on_ended`](Self::on_ended). [O6]
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if the store fails. The results of completed refreshes are not
-    /// lost. Use [`Consents::flush`] to store any results that are still pending.
+    /// Returns a [`StoreError`] if the store fails. If the store fails, the results of completed
+    /// refreshes are not lost. Use [`Consents::flush`] to store any results that are still pending.
     ///
     /// # Cancel safety
     ///
     /// If the run is cancelled, in-flight refreshes still complete and their results are stored, as
-    /// long as their runtime keeps running. The next run refreshes the remaining consents.
+    /// long as the Tokio runtime keeps running. The next run refreshes the remaining consents.
     ///
     /// [O6]: flinks::rules
     pub async fn run_once(&self) -> Result<Summary, StoreError> {

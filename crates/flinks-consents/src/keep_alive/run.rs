@@ -1,15 +1,15 @@
-//! A run of a worker: the order in which it processes shards and consents, and the shard leases
-//! that it holds.
+//! The order in which a keep-alive run processes shards and consents, and the shard leases that it
+//! holds.
 //!
-//! A run has three phases, each of which goes through the shards:
+//! A run has three phases, each of which processes the shards one after another:
 //!
 //! 1. Refresh the due consents that are not suspected.
 //! 2. Refresh the suspected consents. (O6)
 //! 3. Report the consents that have ended, unless the run has stopped early.
 //!
-//! A run that stops early or is dropped leaves a [`Plan`] behind. The next run of the same worker
-//! starts with the unfinished shards. If the last run stopped early, the next run first refreshes a
-//! single consent as a probe.
+//! A run that stops early or is dropped saves a [`Plan`] for the next run. The next run of the same
+//! worker starts with the unfinished shards. If the last run stopped early, the next run first
+//! refreshes a single consent as a probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,11 +29,11 @@ use super::worker::{Selection, Worker};
 pub(super) struct Plan {
     /// The shards that the last run did not finish, in the order of that run.
     unfinished: Vec<u16>,
-    /// Whether the next run must first refresh a single consent, because the last run stopped
-    /// early.
+    /// `true` if the last run stopped early, so that the next run must first refresh a single
+    /// consent.
     must_probe: bool,
-    /// The ended consents that this worker has detected but not yet reported. This list is used
-    /// only if the store does not keep such a list.
+    /// The ended consents that this worker has detected but not yet reported. The worker uses this
+    /// field only if the store does not keep its own list of unreported consents.
     unreported: Vec<ConsentId>,
 }
 
@@ -41,9 +41,9 @@ pub(super) struct Run<'a> {
     worker: &'a Worker,
     plan: &'a Mutex<Plan>,
     window: DueWindow,
-    /// The name under which this run holds leases. Each run has a different name.
+    /// The name under which this run holds leases. Each run uses a different holder name.
     holder: String,
-    /// When the current lease was acquired or extended, on the monotonic clock.
+    /// The monotonic time at which the current lease was acquired or extended.
     leased_at: Duration,
     tally: Tally,
     must_probe: bool,
@@ -58,7 +58,7 @@ enum Phase {
 /// The outcome of one phase in one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ShardOutcome {
-    /// There was nothing to do.
+    /// The shard had no work in this phase.
     Empty,
     /// Another worker holds the lease.
     LeasedElsewhere,
@@ -75,12 +75,11 @@ enum Lease {
     Lost,
 }
 
-/// The duration of a lease. If the lease holder crashes, other workers skip the shard for at most
-/// this long.
+/// The duration of a lease. If the lease holder crashes, other workers skip the shard until the
+/// lease expires.
 const LEASE_DURATION: Duration = Duration::from_secs(120);
-/// The age after which a lease is extended. Until then, the time left on the lease is enough for
-/// the longest possible refresh: half a minute for the first attempt and another minute for the
-/// retries.
+/// The age after which a lease is extended. A younger lease lasts longer than the longest possible
+/// refresh: half a minute for the first attempt and another minute for the retries.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
 
 impl<'a> Run<'a> {
@@ -107,7 +106,7 @@ impl<'a> Run<'a> {
         Ok(progress.summary)
     }
 
-    /// Runs the three phases. Returns before the last phase is complete if the run stops early.
+    /// Runs the three phases. Skips the remaining phases if the run stops early.
     async fn process_shards(&mut self) -> Result<(), StoreError> {
         let shards = self.order_shards();
         let mut with_suspected = Vec::new();
@@ -143,8 +142,8 @@ impl<'a> Run<'a> {
     }
 
     /// Returns all shards in the order of this run. The unfinished shards of the last run come
-    /// first. The others follow in random order, so that two workers rarely need the same shard at
-    /// the same time.
+    /// first. The other shards follow in random order, so that two workers rarely try to process
+    /// the same shard at the same time.
     fn order_shards(&mut self) -> Vec<u16> {
         let plan = self.plan();
         let must_probe = plan.must_probe;
@@ -220,7 +219,8 @@ impl<'a> Run<'a> {
     }
 
     /// Refreshes a single consent after a run that stopped early. A successful refresh or a final
-    /// refusal shows that Flinks is responding again. Any other failure also stops this run.
+    /// refusal shows that Flinks is responding again. If the refresh fails for any other reason,
+    /// the run stops.
     async fn probe(&mut self, item: &WorkItem, selection: Selection) -> Result<(), StoreError> {
         let outcome = self.worker.refresh(item, self.window, selection, &AtomicBool::new(false)).await?;
         match &outcome {
@@ -320,8 +320,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reports the ended consents that this worker has detected. This is needed only if the store
-    /// keeps no list of ended consents.
+    /// Reports the ended consents that this worker has detected. This method is used only if the
+    /// store keeps no list of ended consents.
     async fn report_detected(&mut self) -> Result<(), StoreError> {
         let unreported = self.plan().unreported.clone();
         for id in unreported {

@@ -23,38 +23,41 @@ pub struct Progress {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// The number of consents that were refreshed. Their refresh tokens idle out in 30 days.
+    /// The number of consents that were refreshed. The refresh tokens of these consents idle out in
+    /// 30 days if they remain unused.
     pub refreshed: u64,
-    /// The number of listed consents that this run did not refresh, because another task or process
-    /// had already refreshed or removed them or had found that they had ended.
+    /// The number of listed consents that this run did not refresh because another task or process
+    /// had already refreshed them, removed them or recorded their end.
     pub refreshed_elsewhere: u64,
     /// The number of ended consents that this run reported to
-    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). Any process may have detected the end
-    /// of such a consent. [O6](flinks::rules)
+    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). This number includes consents whose end
+    /// was detected by another process. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
     /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The affected consents are not
     /// reported, because only a later run can determine whether they have ended.
     pub suspected: u64,
-    /// The number of consents whose refresh failed. These consents are due again in the next run.
+    /// The number of consents whose refresh failed. A consent whose refresh failed is due again in
+    /// the next run.
     pub failed: u64,
-    /// The number of due consents with unreadable records. Such a record is damaged or was
-    /// encrypted with a key that this worker does not have. Each one is logged.
+    /// The number of due consents with unreadable records. An unreadable record is damaged or was
+    /// encrypted with a key that this worker does not have. Each unreadable record is logged.
     pub unreadable: u64,
-    /// The reason why a pending write could not be stored. The write exists only in this process
-    /// until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
+    /// The error that prevented a pending write from being stored. The pending write exists only in
+    /// this process until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
     pub unstored: Option<ConsentError>,
     /// The number of shards that were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
-    /// The reason why the run stopped early. `None` if the run went through all due consents.
+    /// The reason why the run stopped early. `None` if the run processed all due consents.
     pub stopped: Option<Stopped>,
 }
 
 /// The details of a run that stopped early because its refreshes failed for a reason unrelated to
 /// the individual consents.
 ///
-/// Such a run reports no ended consents. The next run of the same worker first refreshes a single
-/// consent. If that refresh succeeds, the next run continues where this run stopped.
+/// A run that stops early reports no ended consents. The next run of the same worker first
+/// refreshes a single consent. If the refresh of this consent succeeds, the next run continues
+/// where the stopped run left off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
@@ -74,7 +77,7 @@ pub enum StopReason {
 }
 
 /// The number of consecutive failures or suspected refusals that stops a run. Problems with
-/// individual consents are unlikely to cause that many.
+/// individual consents are unlikely to cause so many consecutive failures.
 pub(super) const GIVE_UP: u64 = 20;
 
 impl fmt::Display for StopReason {
@@ -108,7 +111,7 @@ impl fmt::Display for Summary {
         }
         match &self.stopped {
             Some(Stopped { reason }) => {
-                write!(f, "; stopped early: {reason}; the next run tries a single consent first")
+                write!(f, "; stopped early: {reason}; the next run first refreshes a single consent")
             }
             None if *failed > 0 => write!(f, "; the next run retries the failed refreshes"),
             None => Ok(()),

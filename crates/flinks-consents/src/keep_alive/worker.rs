@@ -27,7 +27,7 @@ pub(super) struct Worker {
     pub(super) on_ended: Arc<dyn Fn(&ConsentId) + Send + Sync>,
     pub(super) on_progress: Arc<dyn Fn(&Progress) + Send + Sync>,
     pub(super) on_run: Arc<OnRun>,
-    /// The earliest start time of the next refresh, on the monotonic clock.
+    /// The earliest monotonic time at which the next refresh may start.
     pub(super) next_start: Arc<Mutex<Duration>>,
 }
 

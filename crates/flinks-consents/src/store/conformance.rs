@@ -1,5 +1,5 @@
-//! A conformance test for custom stores. The documentation of the [`store`](super) module has an
-//! example.
+//! A conformance test for custom stores. The documentation of the [`store`](super) module contains
+//! an example.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::id::{ConsentId, OwnerId};
 use super::record::{Lease, Record, Standing, StoredToken, Suspicion, whole_milliseconds};
 use super::token_store::{Page, TokenStore};
 
-/// A requirement that a store violates. `Display` and `Debug` describe what the store did wrong.
+/// A requirement that a store violates. `Display` and `Debug` describe the violation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Violation(&'static str);
 
@@ -40,8 +40,8 @@ impl From<StoreError> for Violation {
 
 /// Checks whether a store meets the requirements of [`TokenStore`].
 ///
-/// The check calls `open` several times. Each call must return the same store, preferably opened
-/// the way another process would open it. The check uses the system clock. A successful check
+/// The check calls `open` several times. Each call must open the same store, preferably in the same
+/// way as another process would open it. The check uses the system clock. A successful check
 /// removes all the records that it created.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ async fn check_round_trip<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Vi
     ensure(contains(&open(), &plain).await?, "`load` did not return the record that was stored")?;
     ensure(
         open().compare_and_swap(Some(plain.generation()), &full).await?,
-        "`compare_and_swap` did not replace a record whose generation was the expected one",
+        "`compare_and_swap` did not replace a record with the expected generation",
     )?;
     ensure(contains(&open(), &full).await?, "`load` did not return the record exactly as it was stored")?;
     ensure(
@@ -101,7 +101,7 @@ async fn check_swap<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     let first = record("conformance: swap", SystemTime::now())?;
     let (id, generation) = (first.id().clone(), first.generation());
     let second = first.clone().after(generation);
-    let wrong = "`compare_and_swap` replaced a record whose generation does not match";
+    let wrong = "`compare_and_swap` replaced a record whose generation did not match";
     ensure(
         !store.compare_and_swap(Some(generation), &first).await?,
         "`compare_and_swap` with an expected generation succeeded although there was no record",
@@ -117,7 +117,7 @@ async fn check_swap<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     ensure(contains(&store, &first).await?, "`compare_and_swap` returned `false` but changed the record")?;
     ensure(
         store.compare_and_swap(Some(generation), &second).await?,
-        "`compare_and_swap` did not replace a record whose generation was the expected one",
+        "`compare_and_swap` did not replace a record with the expected generation",
     )?;
     ensure(!store.compare_and_swap(Some(generation), &second).await?, wrong)?;
     ensure(
@@ -191,7 +191,7 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
     let in_order = [&from_the_future, &oldest, &older, &suspected].map(|record| record.id().clone());
     ensure(
         store.due(window, 10).await? == in_order,
-        "`due` did not list exactly the due consents in the required order: deadlines beyond the window first, then the earliest deadlines, then suspected consents",
+        "`due` did not list exactly the due consents in the required order: implausibly late deadlines first, then the earliest deadlines, then suspected consents",
     )?;
     let some = in_order.get(..2).unwrap_or_default();
     ensure(store.due(window, 2).await? == some, "`due` with a lower limit did not return the start of the full list")?;
@@ -200,7 +200,7 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
     let refreshed = record("conformance: oldest", now)?.after(oldest.generation());
     ensure(
         store.compare_and_swap(Some(oldest.generation()), &refreshed).await?,
-        "`compare_and_swap` did not replace a record whose generation was the expected one",
+        "`compare_and_swap` did not replace a record with the expected generation",
     )?;
     let in_order = [&from_the_future, &older, &suspected].map(|record| record.id().clone());
     ensure(store.due(window, 10).await? == in_order, "`due` still lists a consent that was refreshed")?;
@@ -254,7 +254,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
         }
     }
     let ids = |records: &[Record]| records.iter().map(|record| record.id().clone()).collect::<Vec<_>>();
-    ensure(ids(&paged) == ids(&all), "the pages of `list` differ from the complete list")?;
+    ensure(ids(&paged) == ids(&all), "the concatenated pages of `list` differ from the complete list")?;
     ensure(store.list(&one, &Page::first(0)).await?.is_empty(), "`list` returned more records than the limit")?;
     // After a refresh, a consent is still listed. A consent with a new owner is listed only for
     // that owner.
@@ -264,7 +264,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     for (old, new) in [(first, &refreshed), (second, &moved)] {
         ensure(
             store.compare_and_swap(Some(old.generation()), new).await?,
-            "`compare_and_swap` did not replace a record whose generation was the expected one",
+            "`compare_and_swap` did not replace a record with the expected generation",
         )?;
     }
     let of_one = ids(&store.list(&one, &Page::first(10)).await?);
@@ -326,7 +326,7 @@ fn ensure(condition: bool, violation: &'static str) -> Result<(), Violation> {
     if condition { Ok(()) } else { Err(Violation(violation)) }
 }
 
-/// Returns whether the store contains exactly this record.
+/// Returns whether the store contains a record that is identical to `record`.
 async fn contains<S: TokenStore>(store: &S, record: &Record) -> Result<bool, Violation> {
     match store.load(record.id()).await? {
         Some(found) => Ok(found.encode()?.expose_secret() == record.encode()?.expose_secret()),

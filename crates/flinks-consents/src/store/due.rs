@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::id::ConsentId;
 use super::record::{IDLE, MAX_SKEW, Record};
 
-/// The condition that a consent must meet for [`TokenStore::due`](super::TokenStore::due) to list
-/// it.
+/// The condition under which [`TokenStore::due`](super::TokenStore::due) lists a consent.
 ///
-/// A consent is due if its refresh token idles out before a certain time. A consent is also due if
-/// the stored time of its last refresh is in the future. In that case, the wall clock was ahead
-/// when the time was written, so the age of the refresh token is unknown.
+/// A consent is due if its refresh token idles out before the end of the window. A consent is also
+/// due if the stored time of its last refresh is in the future. A refresh time in the future means
+/// that the wall clock was ahead when the time was recorded, so the age of the refresh token is
+/// unknown.
 ///
-/// A store that loads its records calls [`rank`](Self::rank) for each of them. A store with an
+/// A store that loads all its records calls [`rank`](Self::rank) for each record. A store with an
 /// index of deadlines compares [`Record::idle_deadline`] with [`before`](Self::before) and
 /// [`beyond`](Self::beyond).
 #[derive(Clone, Copy, Debug)]
@@ -43,20 +43,21 @@ impl DueWindow {
         Self { before, beyond }
     }
 
-    /// Returns the end of the window. A consent is due if its idle deadline is before this time.
+    /// Returns the end of the window. A consent is due if its idle deadline is before the end of
+    /// the window.
     pub fn before(&self) -> SystemTime {
         self.before
     }
 
-    /// Returns the latest plausible idle deadline. A consent with a later deadline is also due, and
-    /// it comes before the others.
+    /// Returns the latest plausible idle deadline. A consent with a later deadline is also due and
+    /// is listed before consents with plausible deadlines.
     pub fn beyond(&self) -> SystemTime {
         self.beyond
     }
 
     /// Returns the rank of a record, or `None` if the consent is not due.
     ///
-    /// [Suspected](Record::is_suspected) consents come last, so they do not delay the other
+    /// [Suspected](Record::is_suspected) consents come last, so that they do not delay the other
     /// consents.
     pub fn rank(&self, record: &Record) -> Option<DueRank> {
         if record.is_ended() {

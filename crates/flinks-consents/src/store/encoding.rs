@@ -1,4 +1,4 @@
-//! The encoded form of a record: JSON with a version number.
+//! The encoding of a record as JSON with a version number.
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ struct EncodedSuspicion {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodedToken {
-    /// An identifier derived from the other fields. Only earlier versions of this crate read it;
-    /// this version only writes it.
+    /// An identifier derived from the other fields. This version of the crate writes the
+    /// identifier, but only earlier versions read it.
     id: u64,
     secret: Secret,
     issued_at_ms: u64,
@@ -141,7 +141,7 @@ impl Record {
         Ok(Secret::new(text))
     }
 
-    /// Decodes the record of this consent from the output of [`encode`](Self::encode).
+    /// Decodes the record of the consent `id` from the output of [`encode`](Self::encode).
     ///
     /// # Errors
     ///
@@ -155,8 +155,8 @@ impl Record {
         Ok(record)
     }
 
-    /// Decodes the record of any consent. Call [`id`](Self::id) on the result to find out which
-    /// consent the record belongs to.
+    /// Decodes the record of any consent. The [`id`](Self::id) of the decoded record identifies its
+    /// consent.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl Record {
     pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
         let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         if version > VERSION {
-            return Err(StoreError::misconfigured("contains a record that was written by a newer version"));
+            return Err(StoreError::misconfigured("contains a record from a newer version of this crate"));
         }
         let encoded: EncodedRecord = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
         encoded.decode().ok_or(DAMAGED)

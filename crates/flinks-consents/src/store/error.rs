@@ -20,7 +20,7 @@ pub enum StoreError {
     Busy(Reason),
     /// The store cannot be used until a setting, such as a permission or a key, is corrected.
     Misconfigured(Reason),
-    /// The stored value is not a valid record. A store never overwrites such a value. To store a
+    /// The stored value is not a valid record. A store never overwrites a damaged value. To store a
     /// new record, first move the value elsewhere.
     Damaged(Reason),
 }
@@ -47,7 +47,7 @@ impl StoreError {
     }
 
     /// Adds the path of a file or directory to the reason, followed by the operating system's error
-    /// if `error` is set.
+    /// if `error` is `Some`.
     #[must_use]
     pub fn at(mut self, path: &Path, error: Option<&io::Error>) -> Self {
         let (Self::Unavailable(reason) | Self::Busy(reason) | Self::Misconfigured(reason) | Self::Damaged(reason)) =
@@ -65,7 +65,7 @@ impl StoreError {
 pub struct Reason {
     /// A predicate whose subject is "the token store".
     clause: &'static str,
-    /// A path, followed by the operating system's error if there was one.
+    /// A path, optionally followed by an operating system error.
     place: Option<Arc<str>>,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for StoreError {
     }
 }
 
-/// Includes the text of `Display`, because Rust uses `Debug` to print an error that `main` returns.
+/// Includes the `Display` text, because an error returned from `main` is printed with `Debug`.
 impl fmt::Debug for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StoreError({self})")

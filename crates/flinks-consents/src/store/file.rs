@@ -25,27 +25,27 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 /// A store that keeps each record in a separate file in one directory. Any number of processes on
 /// one machine can use the store.
 ///
-/// - A file is replaced atomically, so it always contains either the old record or the new one.
+/// - Files are replaced atomically, so a file always contains either the old or the new record.
 /// - Only the owner of a file can read it, unless the store is shared with a group.
-/// - The name of each file is a hash that does not reveal the consent.
+/// - The name of each file is a hash that does not reveal the id of the consent.
 /// - The records are not encrypted, so use an encrypted disk.
 /// - Use a local disk: the file locks of some network file systems are unreliable.
 ///
 /// # Damaged files
 ///
-/// If a file does not contain a record, the store renames the file to a name that contains
-/// `.damaged` and reports the error once. The consent in this file is unknown to the store until
-/// you restore the file or the end user consents again. A damaged file may contain a secret, and
+/// If a file does not contain a valid record, the store renames the file so that its name contains
+/// `.damaged`, and reports the error once. The store has no record of the affected consent until
+/// you restore the file or the end user authorizes again. A damaged file may contain a secret, and
 /// this crate never removes it.
 ///
 /// # A missing directory
 ///
-/// If the directory is missing, or if a different directory is at its path because a volume is not
-/// mounted, each operation returns [`StoreError::Unavailable`]. The store works again as soon as
-/// the directory is available again. The store recognizes its directory by an empty file whose name
-/// ends in `.id`. Copy this file together with the records, and do not remove it.
+/// If the directory is missing or has been replaced with a different directory, for example because
+/// a volume is not mounted, each operation returns [`StoreError::Unavailable`]. Operations succeed
+/// again as soon as the directory is available. The store recognizes its directory by an empty file
+/// whose name ends in `.id`. Copy the `.id` file together with the records, and do not remove it.
 ///
-/// If the path is a symbolic link, it is resolved once, when the store is opened. Symbolic links
+/// A path that is a symbolic link is resolved only once, when the store is opened. Symbolic links
 /// inside the directory are never followed.
 #[derive(Clone, Debug)]
 pub struct FileStore(Arc<Directory>);
@@ -60,7 +60,7 @@ impl FileStore {
     /// # Errors
     ///
     /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user or if this
-    /// process cannot write to it. Also returns this error if other users can write to the
+    /// process cannot write to it. The same error is returned if other users can write to the
     /// directory or to one of its parent directories.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         Self::options().open(directory)
@@ -106,10 +106,10 @@ pub struct FileStoreOptions {
 impl FileStoreOptions {
     /// Shares the store with the group of its directory.
     ///
-    /// The group may then have write permission for the directory and its parent directories, and a
-    /// file may belong to any user in the group. Files have mode 0660, and a new directory has mode
-    /// 2770. Every process that uses the directory must set this option. The option has no effect
-    /// on Windows.
+    /// With this option, the group may have write permission for the directory and its parent
+    /// directories, and a file may belong to any user in the group. Files have mode 0660, and a new
+    /// directory has mode 2770. Every process that uses the directory must set this option. The
+    /// option has no effect on Windows.
     pub fn shared_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
@@ -118,13 +118,13 @@ impl FileStoreOptions {
     /// Requires that the directory already contains a store.
     ///
     /// Without this option, a process that starts before a volume is mounted creates an empty store
-    /// at the mount point. That store does not contain any of your consents.
+    /// at the mount point. The empty store contains none of the existing consents.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self
     }
 
-    /// Opens the store in a directory, like [`FileStore::open`], but with these options.
+    /// Opens the store in a directory as [`FileStore::open`] does, but with these options.
     ///
     /// # Errors
     ///
@@ -175,19 +175,20 @@ impl TokenStore for FileStore {
         })
     }
 
-    /// Like [`due`](Self::due), reads every file.
+    /// Reads every file, as [`due`](Self::due) does.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
         let (owner, page) = (owner.clone(), page.clone());
         self.blocking(move |directory| Ok(page.select(&owner, read_all(directory)?.iter())))
     }
 
-    /// Reads every file. The default store timeout is long enough for about ten thousand consents.
+    /// Reads every file. The default store timeout is long enough to read the files of about ten
+    /// thousand consents.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         self.blocking(move |directory| Ok(window.select(read_all(directory)?.iter(), limit)))
     }
 }
 
-/// Reads all records. Skips unreadable files and logs how many there are.
+/// Reads all records. Skips unreadable files and logs their number.
 fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
     let mut unreadable = 0_u32;

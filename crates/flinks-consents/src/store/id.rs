@@ -1,4 +1,4 @@
-//! The ids that an application gives to consents and to their owners.
+//! The ids that an application assigns to consents and to their owners.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ macro_rules! ids {
                     }
                 }
 
-                /// Returns the id as text.
+                /// Returns the id as a string slice.
                 pub fn as_str(&self) -> &str {
                     &self.0
                 }
@@ -77,7 +77,7 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An application's id for a consent, such as `user-7/bank-1`. Cloning is cheap.
+    /// The id that an application assigns to a consent, such as `user-7/bank-1`. Cloning is cheap.
     ///
     /// ```
     /// use flinks_consents::ConsentId;
@@ -87,8 +87,8 @@ ids! {
     /// ```
     ConsentId, "consent id";
 
-    /// An application's id for the owner of one or more consents, such as a user id. Cloning is
-    /// cheap.
+    /// The id that an application assigns to the owner of one or more consents, such as a user id.
+    /// Cloning is cheap.
     OwnerId, "owner id";
 }
 
@@ -113,7 +113,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    /// Returns the name of the invalid value: `consent id` or `owner id`.
+    /// Returns the name of the invalid value, which is either `consent id` or `owner id`.
     pub fn field(&self) -> &'static str {
         self.field
     }

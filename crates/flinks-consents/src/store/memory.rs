@@ -14,7 +14,8 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<Records>>);
 
-/// The stored records. They are boxed because about half of the slots in a hash map are empty.
+/// The stored records. The records are boxed, because about half of the slots in a hash map are
+/// empty.
 type Records = HashMap<ConsentId, Box<Record>>;
 
 impl MemoryStore {

@@ -10,34 +10,34 @@ use super::id::{ConsentId, OwnerId};
 
 /// The stored data of a consent.
 ///
-/// A store writes the whole record in the form that [`encode`](Self::encode) returns. Apart from
-/// this encoded form, a store needs only [`id`](Self::id), [`generation`](Self::generation),
+/// A store saves the output of [`encode`](Self::encode), which contains the whole record. Apart
+/// from the encoded record, a store needs only [`id`](Self::id), [`generation`](Self::generation),
 /// [`idle_deadline`](Self::idle_deadline), [`is_ended`](Self::is_ended) and [`owner`](Self::owner).
 #[derive(Clone)]
 pub struct Record {
     pub(crate) id: ConsentId,
     /// The record's version, which changes with each write.
     pub(crate) generation: u64,
-    /// The id of the grant. This id stays the same when the refresh token is replaced and changes
-    /// only when the end user consents again.
+    /// The id of the grant. The grant id changes only when the end user authorizes again, and not
+    /// when the refresh token is replaced.
     pub(crate) grant: u64,
     /// The time when the end user consented or, for an imported consent, the time of the import.
     pub(crate) consented_at: SystemTime,
     pub(crate) refresh_token: RefreshToken,
     pub(crate) refreshed_at: SystemTime,
-    /// Whether Flinks has ever replaced the refresh token. If so, a refresh whose response was lost
-    /// is not retried (A5).
+    /// Whether Flinks has ever replaced the refresh token. After the first replacement, a refresh
+    /// whose response was lost is not retried (A5).
     pub(crate) has_rotated: bool,
     pub(crate) standing: Standing,
     /// The owner of the consent.
     pub(crate) owner: Option<OwnerId>,
     /// The label that the application set.
     pub(crate) label: Option<Box<str>>,
-    /// Whether this record may be missing from the store's index of owners, because the record was
-    /// not loaded from the store.
+    /// Whether the record may be missing from the store's index of owners, which is possible if the
+    /// record was not loaded from the store.
     pub(crate) is_owner_new: bool,
-    /// The stored access token. It is boxed, like `lease`, so that a record without an access token
-    /// stays small.
+    /// The stored access token. The token is boxed, like `lease`, so that a record without an
+    /// access token stays small.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
 }
@@ -48,8 +48,8 @@ pub(crate) enum Standing {
     Active,
     /// A refresh was refused, possibly by a gateway rather than by Flinks.
     Suspected(Suspicion),
-    /// The consent has ended, and the end user must consent again. `None` if the record was written
-    /// by an earlier version, which stored no details.
+    /// The consent has ended, and the end user must authorize again. `None` if the record was
+    /// written by an earlier version of this crate, which did not store this information.
     Ended(Option<End>),
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Suspicion {
     /// The HTTP status of the refusals.
     pub(crate) status: u16,
     /// A hash of the error code. The code itself is not stored, because it is text from a server.
-    /// `None` if the response had no code.
+    /// `None` if the response contained no error code.
     pub(crate) code: Option<u64>,
     pub(crate) first_seen: SystemTime,
     pub(crate) last_seen: SystemTime,
@@ -101,8 +101,8 @@ pub(crate) struct Lease {
     /// The lease holder.
     pub(crate) owner: String,
     pub(crate) expires_at: SystemTime,
-    /// The total duration. It depends on the lease holder's settings, which may differ from those
-    /// of this process.
+    /// The total duration. The duration depends on the settings of the lease holder, which may
+    /// differ from the settings of this process.
     pub(crate) duration: Duration,
 }
 
@@ -111,8 +111,8 @@ pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The number of bits in a generation. JSON, Lua and JavaScript represent integers up to 2^53
 /// exactly.
 const GENERATION_BITS: u32 = 52;
-/// The largest accepted difference between the wall clocks of two machines. A time that is further
-/// in the future is treated as invalid.
+/// The largest accepted difference between the wall clocks of two machines. A time that lies
+/// further in the future than this difference is treated as invalid.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 impl Record {
@@ -151,13 +151,13 @@ impl Record {
         &self.id
     }
 
-    /// Returns the version of the record, which is below 2^52 and changes with each write.
+    /// Returns the version of the record, which is less than 2^52 and changes with each write.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Returns when the refresh token idles out: 30 days after the last refresh.
-    /// [O5](flinks::rules)
+    /// Returns the time at which the refresh token idles out, which is 30 days after the last
+    /// refresh. [O5](flinks::rules)
     pub fn idle_deadline(&self) -> SystemTime {
         self.refreshed_at.checked_add(IDLE).unwrap_or(self.refreshed_at)
     }
@@ -168,14 +168,14 @@ impl Record {
     }
 
     /// Returns whether the [`owner`](Self::owner) may be missing from the store's index of owners.
-    /// The result is `false` for a record that was loaded from the store and then changed, so a
-    /// refresh does not have to write the index.
+    /// A record that was loaded from the store and then refreshed returns `false`, so a refresh
+    /// does not have to update the index.
     pub fn is_owner_new(&self) -> bool {
         self.owner.is_some() && self.is_owner_new
     }
 
-    /// Returns whether the consent has ended. If so, the end user must consent again.
-    /// [O6](flinks::rules)
+    /// Returns whether the consent has ended. After the consent has ended, the end user must
+    /// authorize again. [O6](flinks::rules)
     pub fn is_ended(&self) -> bool {
         matches!(self.standing, Standing::Ended(_))
     }
@@ -187,7 +187,7 @@ impl Record {
     }
 }
 
-/// Writes neither the id nor any secret.
+/// The output contains neither the id nor any secret.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
@@ -199,8 +199,8 @@ impl fmt::Debug for Record {
 
 /// Returns `time`, or the Unix epoch if `time` is more than [`MAX_SKEW`] in the future.
 ///
-/// The wall clock was ahead when such a time was written, so the real time is unknown. The epoch
-/// makes a consent due and is earlier than every known time.
+/// A time that is too far in the future was recorded while the wall clock was ahead, so the actual
+/// time is unknown. The Unix epoch makes the consent due and is earlier than any recorded time.
 pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
     if time.duration_since(now).is_ok_and(|ahead| ahead > MAX_SKEW) {
         return UNIX_EPOCH;
@@ -211,8 +211,8 @@ pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
 /// Returns 64 random bits from the operating system.
 ///
 /// After a `fork`, an in-process random number generator would return the same bits in both
-/// processes. Such a generator is therefore used only if the operating system returns no random
-/// bits.
+/// processes. An in-process generator is therefore used only if the operating system does not
+/// return random bits.
 pub(crate) fn random_id() -> u64 {
     let mut bytes = [0; 8];
     match getrandom::fill(&mut bytes) {
@@ -222,7 +222,7 @@ pub(crate) fn random_id() -> u64 {
 }
 
 /// Rounds a time down to whole milliseconds, the precision of a stored record. The rounded time
-/// then equals the time that is later loaded from the store.
+/// equals the time that is later loaded from the store.
 pub(crate) fn whole_milliseconds(time: SystemTime) -> SystemTime {
     from_milliseconds(to_milliseconds(time)).unwrap_or(time)
 }

@@ -1,8 +1,8 @@
 //! A store that fails on demand, for testing how an application behaves when its token store fails.
 //!
-//! [`FaultyStore`] wraps any other store. A test arms it with a [`StoreFault`] for one call, for
-//! one consent or for every call. A test can also hold a call before or after it takes effect, so
-//! that the test does not depend on timing:
+//! [`FaultyStore`] wraps any other store. A test arms the store with a [`StoreFault`] for one call,
+//! for one consent or for every call. A test can also hold a call before or after it takes effect,
+//! so that the test does not depend on timing:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -43,8 +43,8 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 /// A [`TokenStore`] that fails on demand and otherwise forwards each call to the wrapped store.
 ///
 /// Clones share the wrapped store and the armed faults. A fault for one call takes precedence over
-/// a fault for a consent, which takes precedence over a fault for every call. See the
-/// [module](self) for an example.
+/// a fault for a consent, which takes precedence over a fault for every call. See the [module
+/// documentation](self) for an example.
 #[derive(Clone, Debug)]
 pub struct FaultyStore<S = MemoryStore> {
     inner: S,
@@ -86,7 +86,7 @@ pub enum StoreFault {
     /// Reports success but does nothing: a change is lost, `load` returns no record, and a list is
     /// empty.
     Ignore,
-    /// Returns this record, which may belong to another consent. Affects only `load`.
+    /// Returns the given record, which may belong to another consent. Affects only `load`.
     Substitute(Box<Record>),
 }
 
@@ -120,7 +120,7 @@ struct PlannedCall {
     fault: StoreFault,
 }
 
-/// The counts of calls and releases, which waiting tests and held calls watch.
+/// The numbers of calls and releases, which waiting tests and held calls observe.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     loads: u64,
@@ -139,7 +139,7 @@ impl Default for FaultyStore {
 }
 
 impl<S> FaultyStore<S> {
-    /// Wraps a store. No fault is armed yet.
+    /// Wraps a store. Initially, no fault is armed.
     pub fn new(inner: S) -> Self {
         Self { inner, plan: Arc::default(), progress: watch::Sender::default() }
     }
@@ -154,8 +154,8 @@ impl<S> FaultyStore<S> {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Arms a fault for the `nth` call to an operation, counted from now: the next call is number
-    /// 1.
+    /// Arms a fault for the `nth` call to an operation from now on. If `nth` is 1, the fault applies
+    /// to the next call.
     ///
     /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent and then
     /// to store the result.
@@ -185,13 +185,13 @@ impl<S> FaultyStore<S> {
         self.progress.send_modify(|progress| progress.releases = progress.releases.saturating_add(1));
     }
 
-    /// Returns how often an operation has been called so far. A call is counted when its future is
-    /// first polled.
+    /// Returns how many times an operation has been called so far. A call is counted when its
+    /// future is first polled.
     pub fn count(&self, operation: StoreOperation) -> u64 {
         self.progress.borrow().arrived(operation)
     }
 
-    /// Waits until the operation has been called `count` times, including held calls.
+    /// Waits until the number of calls to the operation, including held calls, is at least `count`.
     pub async fn received(&self, operation: StoreOperation, count: u64) {
         // `wait_for` fails only if every sender has been dropped, and `self` still has a sender.
         let _ = self.progress.subscribe().wait_for(|progress| progress.arrived(operation) >= count).await;
@@ -221,8 +221,8 @@ impl<S> FaultyStore<S> {
         let _ = self.progress.subscribe().wait_for(|progress| progress.releases > releases).await;
     }
 
-    /// Makes a call, subject to the fault that is armed for it. If `instead` returns a result for
-    /// the fault, the wrapped store is not called.
+    /// Makes a call and injects the fault that is armed for the call, if any. If `instead` returns
+    /// a result for the fault, the wrapped store is not called.
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: StoreOperation,

@@ -22,25 +22,25 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Loads the record of a consent. Returns `None` if the store has no such record.
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>>;
 
-    /// Replaces the stored record if its generation is `expected`. If `expected` is `None`, stores
-    /// the record only if the store has no record for this consent.
+    /// Replaces the stored record if the stored generation is `expected`. If `expected` is `None`,
+    /// stores the record only if the store has no record for this consent.
     ///
-    /// In all other cases, returns `false` and changes nothing.
+    /// Returns `true` if the new record was stored. Otherwise, returns `false` and changes nothing.
     ///
     /// The operation must be atomic: if several callers swap the same generation at once, exactly
     /// one succeeds. A store that outlives the process must persist the record before it returns
     /// `true`.
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
 
-    /// Removes the record of a consent if the record has this generation. Returns `false` if the
-    /// record has a different generation or does not exist.
+    /// Removes the record of a consent if the generation of the record is `generation`. Returns
+    /// `false` if the record has a different generation or does not exist.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
     /// Lists up to [`Page::limit`] records of an owner ([`Record::owner`]), starting after
     /// [`Page::after`].
     ///
-    /// The store chooses the order, which must not change between calls. If the result contains
-    /// fewer records than the limit, there are no more records.
+    /// The store chooses the order, which must not change between calls. A result with fewer
+    /// records than the limit is the last page.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>>;
 
     /// Lists up to `limit` consents that have a [rank](DueWindow::rank), in ascending order of
@@ -52,8 +52,8 @@ pub trait TokenStore: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {
-    /// The last consent of the previous page, or `None` for the first page. The consent may have
-    /// been removed since then.
+    /// The last consent of the previous page, or `None` for the first page. This consent may have
+    /// been removed after the previous page was returned.
     pub after: Option<ConsentId>,
     /// The maximum number of consents on the page.
     pub limit: usize,

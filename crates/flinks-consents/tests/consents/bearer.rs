@@ -1,5 +1,5 @@
-//! Tests requests that are sent with the token of a consent, in each of the three forms: a closure,
-//! the `reqwest-middleware` middleware, and the `tower` layer. (O4, O6)
+//! Tests requests that are authenticated with the access token of a consent in each of three ways:
+//! with a closure, with the `reqwest-middleware` middleware, and with the `tower` layer. (O4, O6)
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ const ACCOUNTS: Operation = Operation::OutboundAccounts;
 type Bytes = hyper::body::Bytes;
 type TowerClient = BearerService<Consent, Full<Bytes>, HyperClient<HttpConnector, Full<Bytes>>>;
 
-/// One of the three forms of authenticated requests.
+/// One of the three ways to send an authenticated request.
 #[derive(Clone)]
 enum Form {
     Closure(Consent, reqwest::Client),
@@ -99,8 +99,8 @@ fn accounts(emulator: &Emulator) -> String {
     format!("{}/api/fdx/5/accounts", emulator.base_url())
 }
 
-/// Starts an emulator with a consent whose cached token was issued a second ago, so that a refresh
-/// does not have to wait.
+/// Starts an emulator with a consent whose cached token was issued one second ago, so that a
+/// refresh does not have to wait.
 async fn with_token() -> (Setup, Consent) {
     let setup = start().await;
     let consent = setup.consent().await;

@@ -1,5 +1,5 @@
-//! Tests that a refresh token idles out 30 days after its last use. The deadline is reported, and a
-//! refresh extends it. (O5)
+//! Tests that a refresh token idles out 30 days after its last use. Also tests that the idle
+//! deadline is reported and that a refresh extends it. (O5)
 
 use tokio::sync::mpsc::unbounded_channel;
 

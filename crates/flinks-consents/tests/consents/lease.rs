@@ -90,8 +90,8 @@ async fn o5_lease_duration_is_set_by_its_holder() {
 struct Suspended {
     setup: Setup,
     store: MemoryStore,
-    /// The call in the suspended process. The call continues when the emulator releases the
-    /// request.
+    /// The call in the suspended process. The suspended call continues when the emulator releases
+    /// the request.
     suspended: JoinHandle<Result<AccessToken, ConsentError>>,
     other: Consent,
     clock_of_other: ManualClock,

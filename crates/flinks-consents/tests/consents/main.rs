@@ -120,7 +120,7 @@ impl Setup {
         self.builder().store(store).outage_policy(policy).build()
     }
 
-    /// Imports the emulator's refresh token as the consent of [`user`].
+    /// Imports a refresh token from the emulator to create the consent of [`user`].
     pub(crate) async fn import(&self, consents: &Consents) -> Consent {
         consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
@@ -130,14 +130,15 @@ impl Setup {
         consent_in(self, MemoryStore::new()).await
     }
 
-    /// Creates the same consent as [`consent`](Self::consent) and also returns a channel that
-    /// receives the consent's events.
+    /// Like [`consent`](Self::consent), but also returns a channel that receives the events of the
+    /// consent.
     pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
         let (builder, events) = with_event_channel(self.builder());
         (self.import(&builder.build()).await, events)
     }
 
-    /// Returns the authorization code that an end user would bring back after consenting.
+    /// Returns the authorization code that the redirect would contain after an end user has
+    /// consented.
     pub(crate) fn code(&self) -> flinks::outbound::AuthorizationCode {
         code(&self.emulator, &self.client())
     }
@@ -228,7 +229,7 @@ pub(crate) fn spawn_many(consent: &Consent, callers: usize) -> Vec<JoinHandle<Re
     (0..callers).map(|_| spawn(consent)).collect()
 }
 
-/// Waits for `calls` to complete and returns the distinct access tokens that the calls returned.
+/// Waits for `calls` to complete and returns their distinct access tokens.
 pub(crate) async fn distinct_tokens(calls: Vec<JoinHandle<Result<AccessToken, ConsentError>>>) -> Vec<String> {
     let mut tokens = Vec::new();
     for call in calls {
@@ -270,8 +271,8 @@ pub(crate) fn invalid_grant() -> Fault {
     Fault::reply(400, r#"{"error":"invalid_grant"}"#)
 }
 
-/// Returns a response with an access token. `expires_in` is the token's lifetime in seconds, as
-/// JSON.
+/// Returns a response with an access token. `expires_in` is the JSON value of the token lifetime in
+/// seconds.
 pub(crate) fn response_with_lifetime(expires_in: &str) -> Fault {
     Fault::reply(200, format!(r#"{{"access_token":"emu_a","token_type":"Bearer","expires_in":{expires_in}}}"#))
 }

@@ -1,5 +1,5 @@
 //! Tests the metrics for consents, the store and keep-alive. Each test also checks that
-//! `OBSERVABILITY.md` lists all labels and values that were recorded.
+//! `OBSERVABILITY.md` lists all recorded labels and values.
 
 use flinks_consents::KeepAlive;
 
@@ -24,7 +24,8 @@ fn store_call(operation: &'static str, outcome: &'static str) -> [(&'static str,
     [("operation", operation), ("outcome", outcome)]
 }
 
-/// Waits until the metric has this value. Panics if that takes more than ten seconds.
+/// Waits until the metric has this value. Panics if the metric does not reach the value within ten
+/// seconds.
 async fn wait_for(recorder: &Recorder, name: &str, labels: &[(&str, &str)], value: f64) {
     let reached = async {
         while recorder.sum(name, labels) != value {
@@ -36,7 +37,7 @@ async fn wait_for(recorder: &Recorder, name: &str, labels: &[(&str, &str)], valu
     }
 }
 
-/// Returns all metrics. The recorder renders them in any order.
+/// Returns all metrics in sorted order. The recorder renders metrics in an arbitrary order.
 fn sorted_lines(recorder: &Recorder) -> Vec<String> {
     let mut lines: Vec<_> = recorder.text().lines().map(str::to_owned).collect();
     lines.sort();

@@ -1,4 +1,4 @@
-//! Runs random steps on two processes with a shared store and checks the results against a model.
+//! Runs random steps in two processes that share a store, and checks the results against a model.
 //! The test fails if an expired token is returned, a refresh is repeated, or a refresh token is
 //! lost.
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::prelude::*;
 
-/// The time after which an unused refresh token idles out.
+/// The time after which an unused refresh token expires.
 const IDLE_LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ enum Step {
     ConsentAgain {
         index: usize,
     },
-    /// Advances the clocks by this many hundredths of the lifetime of an access token.
+    /// Advances the clocks by this percentage of the lifetime of an access token.
     Advance {
         hundredths: u32,
     },
@@ -51,8 +51,8 @@ enum Failure {
     Status(u16),
     /// The connection is reset before the server processes the request.
     Reset,
-    /// The response is lost after the server has processed the request. If refresh tokens rotate,
-    /// the test skips this fault, because the new refresh token would be lost.
+    /// The response is lost after the server has processed the request. The test skips this fault
+    /// if the server rotates refresh tokens, because the new refresh token would be lost.
     LostResponse,
     Malformed,
 }
@@ -94,7 +94,7 @@ proptest! {
     }
 }
 
-/// Two processes, and the state that the test expects them to have.
+/// Two processes and their expected state.
 struct Model {
     setup: Setup,
     rotates: bool,
@@ -111,7 +111,7 @@ struct Process {
     token: Option<AccessToken>,
     /// Whether an API has rejected this token.
     is_rejected: bool,
-    /// Until this time, the process may return the error of an earlier refresh.
+    /// The time until which the process may return the error of an earlier refresh.
     backs_off_until: SystemTime,
 }
 
@@ -287,7 +287,7 @@ impl Model {
         }
     }
 
-    /// Returns whether the refresh token is still usable, that is, whether it has not idled out.
+    /// Returns whether the refresh token was used recently enough to be still valid.
     fn is_refreshable(&self) -> bool {
         let idle = self.setup.clock.wall().duration_since(self.last_refreshed_at).unwrap_or_default();
         idle < IDLE_LIMIT

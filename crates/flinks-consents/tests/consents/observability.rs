@@ -41,7 +41,7 @@ impl Page {
         Self(metrics.collect())
     }
 
-    /// Asserts that the page lists all recorded metrics, labels and values.
+    /// Asserts that `OBSERVABILITY.md` lists all recorded metrics, labels and values.
     pub(crate) fn check(&self, recorder: &Recorder) {
         let samples = recorder.samples();
         assert!(!samples.is_empty());
@@ -179,7 +179,7 @@ fn page_lists_each_event() {
     assert!(messages.is_empty(), "the page does not list these events: {messages:#?}");
 }
 
-/// Collects the messages of all events that the source files in a folder and its subfolders record.
+/// Collects the messages of all events in the source files of a folder and its subfolders.
 fn collect_messages(folder: &Path, messages: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

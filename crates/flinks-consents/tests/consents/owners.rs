@@ -178,8 +178,8 @@ async fn o5_o6_status_reports_the_standing_of_a_consent() {
     assert!(consents.consent(&id("unknown")).status().await.unwrap_err().is_unknown_consent());
 }
 
-/// Returns a response that contains an earlier access token, as if the same person had consented
-/// again.
+/// Returns a response with an access token that was issued earlier, as if the same person had
+/// consented again.
 fn response_with_token(token: &str) -> Fault {
     let body =
         format!(r#"{{"access_token":"{token}","token_type":"Bearer","expires_in":299,"refresh_token":"emu_again"}}"#);

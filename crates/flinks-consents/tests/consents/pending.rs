@@ -1,5 +1,5 @@
 //! Tests pending writes: a record whose write has failed stays in memory and is stored later, but
-//! it never replaces a newer record. (O5, O9)
+//! never replaces a newer record. (O5, O9)
 
 use crate::prelude::*;
 

@@ -1,11 +1,10 @@
-//! Tests that a consent keeps its refresh token when a refusal ends the consent, and that a single
+//! Tests that a consent keeps its refresh token after a refusal has ended it, and that a single
 //! refresh reactivates the consent. (O6)
 
 use crate::prelude::*;
 use crate::suspected::{error_with_fault, gateway};
 
-/// Creates a consent that was ended by a refusal, although the server still accepts its refresh
-/// token.
+/// Creates a consent that a refusal has ended although the server still accepts its refresh token.
 async fn ended(setup: &Setup, consents: &Consents) -> Consent {
     let consent = setup.import(consents).await;
     let error = error_with_fault(setup, &consent, invalid_grant()).await;

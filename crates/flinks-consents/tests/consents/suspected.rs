@@ -1,4 +1,4 @@
-//! Tests refusals that a gateway may have sent: the consent is treated as suspected until the
+//! Tests that a consent is suspected after a refusal that a gateway may have sent, until the
 //! suspicion is confirmed or cleared. (O6)
 
 use crate::prelude::*;

@@ -1,5 +1,5 @@
-//! Tests records that were written while the wall clock was fast. A consent with such a record is
-//! still refreshed. (O5, A4)
+//! Tests that a consent is still refreshed if its record was written while the wall clock was
+//! ahead. (O5, A4)
 
 use crate::prelude::*;
 

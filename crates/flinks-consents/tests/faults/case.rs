@@ -1,5 +1,5 @@
-//! A case: an emulator whose credentials are canaries, a client for each product, and the helper
-//! that all rows use.
+//! A test case consists of an emulator whose credentials are canaries, a client for each product,
+//! and the helper that all rows use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
@@ -31,8 +31,8 @@ pub(crate) enum Operation {
     AppToken,
 }
 
-/// The kinds of operations, which differ in how they are retried. They are the rows of the table of
-/// attempts.
+/// The kinds of operations, which differ in how they are retried. Each kind is a row of the table
+/// of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Mint,
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Spend,
 }
 
-/// The classes of failures. They are the columns of the table of attempts.
+/// The classes of failures. Each class is a column of the table of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     /// A reset, a timeout, invalid HTTP or status 408.
@@ -88,8 +88,7 @@ impl Operation {
         }
     }
 
-    /// Returns the operation's product, and the name of the operation's type in the generated
-    /// crate.
+    /// Returns the product of the operation and the name of its type in the generated code.
     fn generated(self) -> &'static str {
         match self {
             Self::PayAuthorize => "pay Authorize",
@@ -107,8 +106,8 @@ impl Operation {
     }
 }
 
-/// Returns the number of requests that the facade is expected to send if a call fails. This
-/// function is the table of attempts.
+/// Returns the expected number of requests for a failed call. This function is the table of
+/// attempts.
 pub(crate) fn expected_requests(kind: Kind, class: FailureClass) -> u64 {
     match (kind, class) {
         (_, FailureClass::Final) | (Kind::Code | Kind::Spend, _) => 1,
@@ -140,7 +139,7 @@ pub(crate) fn every_operation_has_rows() {
 
 /// The outcome of a call.
 pub(crate) struct Outcome {
-    /// `None` if the call succeeded.
+    /// The error of the call, or `None` if the call succeeded.
     pub(crate) error: Option<ConsentError>,
     pub(crate) fate: TokenFate,
     pub(crate) requests: u64,
@@ -148,7 +147,8 @@ pub(crate) struct Outcome {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFate {
-    /// The operation does not spend a token, or the call succeeded.
+    /// The error says nothing about a token, because the operation does not spend one or the call
+    /// succeeded.
     None,
     Unspent,
     Spent,
@@ -167,8 +167,8 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// Returns the canaries of all cases, because the log lines of one case could contain the
-    /// canary of another case.
+    /// Returns the canaries of all cases. The cases share one log, so any line may contain the
+    /// canary of any case.
     pub(crate) fn planted(&self) -> Vec<String> {
         self.canaries.lock().unwrap().clone()
     }
@@ -182,9 +182,9 @@ impl Log {
 pub(crate) struct Case {
     log: Log,
     canaries: Vec<String>,
-    /// The number of requests that the calls in this case sent.
+    /// The number of requests that this case has sent.
     pub(crate) requests: u64,
-    /// The number of searches for canaries in each kind of text.
+    /// How many times each kind of text was searched for canaries.
     pub(crate) checks: BTreeMap<&'static str, u64>,
 }
 
@@ -205,7 +205,7 @@ impl Case {
         self.canaries.push(canary);
     }
 
-    /// Searches `text` for canaries. `surface` is the kind of text.
+    /// Searches `text` for canaries. `surface` names the kind of text, for the failure message.
     pub(crate) fn search(&mut self, surface: &'static str, text: &str) {
         *self.checks.entry(surface).or_default() += 1;
         assert!(!self.canaries.iter().any(|canary| text.contains(canary)), "{surface} contains a secret");
@@ -237,7 +237,7 @@ impl Case {
     }
 
     /// Calls an operation while a fault affects each request. Then checks that the client works
-    /// without the fault.
+    /// again after the fault has been removed.
     pub(crate) async fn call(&mut self, operation: Operation, fault: &Fault) -> Outcome {
         let fault = &self.with_canaries(fault);
         let setup = Setup::start(self).await;

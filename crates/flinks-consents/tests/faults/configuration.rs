@@ -1,5 +1,5 @@
-//! Rows for configuration, URLs and callbacks. These rows need no server: a constructor rejects
-//! each value with an error that names the field and does not contain the value.
+//! Rows for configuration, URLs and callbacks. These rows do not need a server, because a
+//! constructor rejects each value. The error names the field and does not contain the value.
 
 use flinks::connect::{CustomerId, Instance, LoginId, RequestId, SecretKey};
 use flinks::outbound::{ClientCredentials, RefreshToken};
@@ -12,7 +12,7 @@ use crate::prelude::*;
 
 type Check = Box<dyn FnOnce(&mut Case) + Send>;
 
-/// Checks that `make` rejects each value. A canary replaces `*`.
+/// Checks that `make` rejects each of `values`. A canary replaces `*`.
 fn refused<T: 'static, E: Into<ConsentError> + 'static>(
     field: &'static str,
     values: &'static [&'static str],

@@ -1,14 +1,15 @@
 //! A catalogue of faults in servers, networks and configurations. For each fault, the catalogue
 //! states the expected error and the expected number of requests.
 //!
-//! Each row runs with every operation to which it applies. The test calls the operations through
-//! the facade, against the emulator. The test compares the number of requests with the table of
-//! attempts and searches for canaries in:
+//! Each row runs with every operation to which it applies. The test calls the operations of the
+//! facade against the emulator. The test compares the number of requests with the table of attempts
+//! and searches for canaries in:
 //!
 //! - every text representation of the error,
-//! - every request, except for the one place that may contain the secret,
+//! - every request, outside the one place where the secret belongs,
 //! - every log line and span field of the process at the TRACE level,
-//! - the process's output, including panic messages, and the files that it leaves behind.
+//! - the output of the process, including panic messages, and the files that the process leaves
+//!   behind.
 //!
 //! `cargo test -p flinks-consents --test faults -- --show-rows` prints the rows.
 
@@ -24,7 +25,7 @@ mod replies;
 mod statuses;
 mod successes;
 
-/// The types that all files import.
+/// Imports that all files share.
 mod prelude {
     pub(crate) use flinks_consents::{AppTokenSource, Consent, ConsentError, ConsentId, Consents};
 }
@@ -38,7 +39,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::case::{Case, Log, Operation};
 
-/// For one row, the number of requests and the number of searches for canaries.
+/// The number of requests and the number of searches for canaries in one row.
 #[derive(Default)]
 struct Tally {
     requests: u64,
@@ -56,8 +57,7 @@ impl Tally {
 
 type Tallies = Arc<Mutex<BTreeMap<String, Tally>>>;
 
-/// The environment variable that contains the path of the file to which the inner process writes
-/// its canaries.
+/// The environment variable that names the file to which the inner process writes its canaries.
 const PLANTED: &str = "FAULTS_PLANTED";
 
 fn main() {
@@ -67,8 +67,8 @@ fn main() {
     }
 }
 
-/// Runs this program again with a separate home directory. Checks that its output contains no
-/// canary and that it leaves no files behind.
+/// Runs this program again with a separate home directory. Checks that the output of the inner
+/// process contains no canary, and that the process leaves no files behind.
 fn run_and_search_output() {
     let home = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();

@@ -21,8 +21,7 @@ pub(crate) struct Row {
 #[derive(Clone, Copy)]
 pub(crate) enum Expected {
     Success,
-    /// The condition that the error must satisfy, and the expected state of the operation's token
-    /// or code.
+    /// The condition that the error must satisfy, and the expected state of the token or code.
     Error(fn(&ConsentError) -> bool, TokenFate),
 }
 
@@ -77,7 +76,7 @@ pub(crate) fn garbage(bytes: &str) -> Fault {
 }
 
 /// Returns a successful response body that fits every operation. `tokens` is the value of every
-/// token field, and `more` contains additional members.
+/// token field, and `more` contains additional JSON members.
 pub(crate) fn success(tokens: &str, more: &str) -> String {
     format!(
         r#"{{{more}"access_token":{tokens},"refresh_token":"emu_r","Token":{tokens},"sessionId":"s","referenceId":"r","RequestId":"q","Login":{{"Id":"l"}}}}"#
@@ -99,7 +98,7 @@ pub(crate) fn ok(body: String) -> Fault {
     reply(200, &[], body)
 }
 
-/// Returns a JSON array that is nested 2,000 levels deep.
+/// Returns a JSON array with 2,000 levels of nesting.
 pub(crate) fn deep() -> String {
     format!("{}{}", "[".repeat(2_000), "]".repeat(2_000))
 }

@@ -1,5 +1,5 @@
-//! Rows for responses that replace a successful response: a redirect, an empty body, an error code,
-//! an endless body, and bytes that are not HTTP.
+//! Rows for unusable responses that are sent instead of a success: a redirect, an empty body, an
+//! error code, an endless body, and bytes that are not HTTP.
 
 use flinks_consents::flinks::Cause;
 use flinks_emulator::Fault;

@@ -1,5 +1,5 @@
-//! Tests how a store treats directory entries that have one of its file names but are not regular
-//! files. The store does not follow such entries, is not blocked by them and leaves them in place.
+//! Tests how a store treats directory entries that are named like its files but are not regular
+//! files. The store does not follow or remove such entries, and does not block on them.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
@@ -41,7 +41,8 @@ const KINDS: [(&str, Create); 6] = [
     }),
 ];
 
-/// Waits for `work`. Fails if `work` takes too long, which means that a thread is blocked.
+/// Waits for `work`. Panics if `work` does not complete within ten seconds, because a thread is
+/// then probably blocked.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), work).await.unwrap()
 }
@@ -229,8 +230,8 @@ pub(crate) async fn o5_directory_that_others_can_rename_is_refused() {
     }
 }
 
-/// On most Linux distributions, each user has a private group, and this group can write to the
-/// user's directories.
+/// On most Linux distributions, each user has a private group with write access to the user's
+/// directories.
 pub(crate) async fn o5_only_the_private_group_of_the_owner_may_write_above_a_store() {
     let temporary = tempfile::tempdir().unwrap();
     let parent = temporary.path().join("parent");

@@ -11,7 +11,7 @@ mod places;
 mod processes;
 mod shared;
 
-/// The types that all files import.
+/// Imports that all files share.
 mod prelude {
     pub(crate) use flinks_consents::store::{DueWindow, FileStore, Record, StoreError, TokenStore, conformance};
     pub(crate) use flinks_consents::{Consent, ConsentError, ConsentId, Consents, OutagePolicy};
@@ -148,7 +148,7 @@ async fn stored() -> (TempDir, PathBuf, Consent) {
     (temporary, directory, consent)
 }
 
-/// Returns the files whose paths contain `text`.
+/// Returns the files in `directory` whose paths contain `text`.
 fn files(directory: &Path, text: &str) -> Vec<PathBuf> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.to_str().unwrap().contains(text)).collect()

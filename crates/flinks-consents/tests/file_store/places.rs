@@ -1,5 +1,5 @@
-//! Tests a store whose directory is missing or has been replaced. Such a store returns errors and
-//! is never treated as empty (O5).
+//! Tests a store whose directory is missing or has been replaced. Every operation of such a store
+//! returns an error, so the store never looks empty (O5).
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

@@ -165,7 +165,7 @@ pub(crate) async fn concurrent_writers_lose_nothing() {
     assert_eq!(files(&directory, ".json").len(), 1 + 2 * WRITES as usize);
 }
 
-/// Requests access tokens for each id that it reads from standard input.
+/// Requests ten access tokens concurrently for each id that is read from standard input.
 async fn refresh_on_demand(directory: &Path, base_url: &str) {
     let consents = consents(directory, base_url);
     println!("ready");
@@ -265,8 +265,8 @@ pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
 
 const NOBODY: u32 = 65534;
 
-/// Runs as a user other than root. Checks that a store repairs the user's own files and refuses
-/// other users' files.
+/// Checks, as a user other than root, that a store repairs files of this user and rejects files of
+/// other users.
 async fn use_stores_as_another_user(directory: &Path) {
     // This directory belongs to root, and everyone can read it.
     let of_root = FileStore::open(directory.join("of root"));

@@ -142,8 +142,7 @@ pub(crate) async fn write_as_a_member(directory: &Path) {
     println!("done");
 }
 
-/// Starts a process as another user, with a umask that makes the process's files unreadable to
-/// others.
+/// Starts a process as another user, with a umask that makes new files unreadable to other users.
 fn member(program: &Path, user: u32, group: u32, directory: &Path) -> Process {
     use std::os::unix::process::CommandExt as _;
     let mut shell = Command::new("sh");

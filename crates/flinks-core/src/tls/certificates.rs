@@ -40,12 +40,13 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// The name of the private key in an [`InvalidCertificate`].
+    /// The value of [`InvalidCertificate::field()`] for an invalid private key.
     #[doc(hidden)]
     pub const KEY: &str = "client key";
 
-    /// Reads a PEM certificate, followed by any intermediate certificates, and its PEM private key.
-    /// The key must be in PKCS#8 format. With rustls, PKCS#1 and SEC1 work too.
+    /// Reads a PEM certificate with any intermediate certificates, and the matching PEM private
+    /// key. The key must be in PKCS#8 format. With rustls, the PKCS#1 and SEC1 formats are also
+    /// supported.
     ///
     /// Building a client fails if the key does not match the certificate. Only the server checks
     /// whether the certificate is valid.
@@ -92,8 +93,8 @@ fn certificates(pem: &[u8], field: &'static str) -> Result<Vec<CertificateDer<'s
     }
 }
 
-/// The error returned if reading [`RootCertificates`] or a [`ClientCertificate`] fails. It never
-/// contains the input text.
+/// The error returned if reading [`RootCertificates`] or a [`ClientCertificate`] fails. The error
+/// never contains the input text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCertificate {
     field: &'static str,

@@ -1,4 +1,4 @@
-//! Crypto providers for rustls: a client's provider and the process's default provider.
+//! Crypto providers for rustls: the provider of a client and the default provider of the process.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,20 +8,20 @@ use rustls::crypto::CryptoProvider as Provider;
 
 /// The crypto provider that a client uses for TLS with rustls.
 ///
-/// The default depends on the enabled features. With the `rustls` feature, it is ring. With
-/// `aws-lc-rs` but without `rustls`, it is aws-lc-rs. With neither feature, it is the process's
-/// default provider.
+/// The default depends on the enabled features. With the `rustls` feature, the default is ring.
+/// With `aws-lc-rs` but without `rustls`, the default is aws-lc-rs. With neither feature, a client
+/// uses the default provider of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CryptoProvider {
-    /// [ring](https://docs.rs/ring). Needs the `rustls` feature.
+    /// [ring](https://docs.rs/ring). Requires the `rustls` feature.
     #[cfg(feature = "rustls")]
     Ring,
-    /// [aws-lc-rs](https://docs.rs/aws-lc-rs). Needs the `aws-lc-rs` feature.
+    /// [aws-lc-rs](https://docs.rs/aws-lc-rs). Requires the `aws-lc-rs` feature.
     #[cfg(feature = "aws-lc-rs")]
     AwsLcRs,
-    /// The process's default provider, such as a provider that is certified for FIPS 140. The
-    /// program must install this provider before building a client.
+    /// The default provider of the process, such as one that is certified for FIPS 140. The program
+    /// must install this provider before building a client.
     OfProcess,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for UnknownProvider {
 impl std::error::Error for UnknownProvider {}
 
 impl CryptoProvider {
-    /// Returns the provider. Returns `None` for the process's default provider if no default is
+    /// Returns the provider, or `None` if this is the default provider of the process and none is
     /// installed.
     pub(crate) fn get(self) -> Option<Arc<Provider>> {
         match self {
@@ -92,7 +92,7 @@ impl CryptoProvider {
 pub enum DefaultCryptoProvider {
     /// The default provider of this build is now the default provider of the process.
     Installed,
-    /// The process already had a default provider. The call did not change it.
+    /// The process already had a default provider. The call did not change that provider.
     AlreadyInstalled,
 }
 
@@ -100,13 +100,14 @@ pub enum DefaultCryptoProvider {
 /// rustls. Does nothing if a default is already installed.
 ///
 /// The clients in the Flinks crates set their own provider, so they do not need this function.
-/// Other code in the same program may need it. Cargo builds `reqwest` once for the whole program,
-/// and the `rustls` feature of `flinks-core` enables rustls in `reqwest` without a crypto provider.
-/// As a result, `reqwest::Client::new()` panics in a crate that did not enable a TLS feature of
-/// `reqwest`.
+/// Other code in the same program may need to call this function. Cargo builds `reqwest` once for
+/// the whole program, and the `rustls` feature of `flinks-core` enables rustls in `reqwest` without
+/// a crypto provider. As a result, `reqwest::Client::new()` panics in a crate that does not enable
+/// a TLS feature of `reqwest`.
 ///
-/// Call this function once, at the start of `main`. Do not call it in a library, because only the
-/// program should choose the provider. No crate in this project calls it.
+/// Call this function once, at the start of `main`. Do not call this function in a library, because
+/// only the program should choose its default provider. No crate in this project calls this
+/// function.
 ///
 /// ```
 /// use flinks_core::tls::{DefaultCryptoProvider, install_default_crypto_provider};

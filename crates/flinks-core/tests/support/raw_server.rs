@@ -1,5 +1,5 @@
-//! A test server that does not use an HTTP library. It records the bytes of each request and can
-//! respond with any bytes.
+//! A test server that does not use an HTTP library. The server records the bytes of each request
+//! and can respond with any bytes.
 //!
 //! The tests of other crates include this file by path.
 
@@ -16,15 +16,15 @@ pub(crate) enum RawResponse {
     Bytes(Vec<u8>),
     /// Writes these bytes and leaves the connection open.
     ThenSilence(Vec<u8>),
-    /// Writes a response with this status. Its headers and the strings in its JSON body echo the
-    /// whole request.
+    /// Writes a response with this status. The headers and the JSON strings of the response echo
+    /// the whole request.
     Echo(&'static str),
-    /// Writes the first bytes once and then the second bytes repeatedly until the client
+    /// Writes the first byte string once and then repeats the second one until the client
     /// disconnects.
     ThenEndless(Vec<u8>, Vec<u8>),
 }
 
-/// A running server, which stops when it is dropped.
+/// A running server that stops when dropped.
 pub(crate) struct RawServer {
     /// The server's base URL.
     pub(crate) base_url: String,

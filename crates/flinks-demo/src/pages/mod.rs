@@ -1,5 +1,5 @@
-//! The HTML of the pages. They work without JavaScript, with two exceptions: the widget's landing
-//! page cannot pass its query to the next page, and the token list is not updated automatically.
+//! The HTML of the pages. Without JavaScript, all pages work, except that the widget's landing page
+//! cannot pass its query to the next page, and that the token list is not updated automatically.
 
 mod tokens;
 
@@ -46,7 +46,7 @@ fn document(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// The first page, which shows what the user can do and what they have done.
+/// The overview page, which shows the available actions and the user's logins and consents.
 pub(crate) fn overview(logins: usize, consents: &[ConsentStatus], emulated: Option<&Emulated>) -> Markup {
     let content = html! {
         h1 { "Your banks in one place" }
@@ -115,7 +115,7 @@ pub(crate) fn new_payment(reference: &str) -> Markup {
     document("Pay a bill", &content)
 }
 
-/// A payment session that has started.
+/// The page that is shown after a payment session has started.
 pub(crate) fn payment_started(reference: &str, url: &str) -> Markup {
     let content = html! {
         h1 { "Your payment has started" }
@@ -137,8 +137,8 @@ pub(crate) fn widget(url: &WidgetUrl) -> Markup {
     document("Connect a bank", &content)
 }
 
-/// The widget's landing page, which the browser shows in the iframe. Its link opens the next page,
-/// with the same query, in the whole window. With that request, the browser sends the session
+/// The widget's landing page, which the browser shows in the iframe. The link on this page opens
+/// the next page, with the same query, in the whole window. The browser then sends the session
 /// cookie, which it might not do in an iframe.
 pub(crate) fn landing() -> Markup {
     document("Connecting", &html! { p { a #finish href="/banks/finish" target="_top" { "Continue" } } })
@@ -186,6 +186,6 @@ pub(crate) fn text(advice: Advice) -> &'static str {
         Advice::FixInput => "Please correct your input.",
         Advice::AskUser | Advice::StartOver | Advice::WaitOrStartOver => "Please connect your bank again.",
         Advice::RetryLater | Advice::NewToken => "Please try again later.",
-        _ => "Something is wrong on our side.",
+        _ => "Something went wrong on our side.",
     }
 }

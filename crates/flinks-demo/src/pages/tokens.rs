@@ -1,4 +1,4 @@
-//! The tokens that the emulator has issued, and the buttons that advance its time.
+//! The tokens that the emulator has issued, and the buttons that advance its clock.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::emulated::Emulated;
 
-/// For each button, the number of seconds by which it advances the time, and its label.
+/// The number of seconds by which each button advances the clock, and the label of the button.
 const STEPS: [(u64, &str); 5] = [
     (60, "+1 minute"),
     (299, "+299 seconds"),
@@ -16,7 +16,7 @@ const STEPS: [(u64, &str); 5] = [
     (30 * 24 * 60 * 60, "+30 days"),
 ];
 
-/// The part of the overview that shows the time and the tokens.
+/// The part of the overview page that shows the tokens and the buttons.
 pub(super) fn panel(emulated: &Emulated) -> Markup {
     html! {
         div.panel {
@@ -81,7 +81,7 @@ fn row(token: &Issued, now: Duration) -> Markup {
     }
 }
 
-/// Formats a duration with its two largest units.
+/// Formats a duration in at most two units, such as `4 min 59 s`.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);

@@ -1,5 +1,5 @@
-//! A person who pays, connects a bank, consents, reads accounts, advances the time and revokes the
-//! consent.
+//! The journey of a person who pays, connects a bank, consents, reads accounts, advances the clock
+//! and revokes the consent.
 
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ struct Person {
 }
 
 impl Person {
-    /// Activates an element: either clicks it, or presses Tab until it has focus and then
-    /// presses Enter.
+    /// Activates an element by clicking it, or by pressing Tab until it has focus and then pressing
+    /// Enter.
     async fn activate(&self, selector: &str) {
         self.browser.wait_for(selector).await;
         if self.input == Input::Mouse {
@@ -78,7 +78,8 @@ impl Person {
         panic!("{selector} cannot be reached with the Tab key");
     }
 
-    /// Waits for a page with this heading, and checks its layout.
+    /// Waits for a page with this heading, checks its layout and accessibility, and saves a
+    /// screenshot.
     async fn sees(&self, heading: &str) {
         self.browser.wait_until(&format!("return document.querySelector('h1')?.innerText === {heading:?}")).await;
         self.browser.wait_until("return document.readyState === 'complete'").await;
@@ -88,7 +89,7 @@ impl Person {
         self.save_screenshot(heading).await;
     }
 
-    /// Checks the page with axe-core, if the `AXE_CORE` environment variable contains the path of
+    /// Checks the page with axe-core if the `AXE_CORE` environment variable contains the path to
     /// `axe.min.js`.
     async fn check_accessibility(&self, heading: &str) {
         let Some(path) = std::env::var_os("AXE_CORE") else { return };
@@ -102,7 +103,7 @@ impl Person {
         assert_eq!(self.browser.script(found).await, serde_json::json!([]), "{heading}");
     }
 
-    /// Saves a screenshot, if the `SCREENSHOTS` environment variable contains the path of a
+    /// Saves a screenshot if the `SCREENSHOTS` environment variable contains the path to a
     /// directory.
     async fn save_screenshot(&self, heading: &str) {
         let Some(directory) = std::env::var_os("SCREENSHOTS") else { return };

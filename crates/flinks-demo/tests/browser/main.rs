@@ -2,8 +2,8 @@
 //! with the mouse and with the keyboard.
 //!
 //! The tests need Chromium and ChromeDriver (the packages `chromium` and `chromium-driver` on
-//! Debian). If these programs are not installed, the tests print a message and are reported as
-//! ignored.
+//! Debian). If either program is not installed, the test binary prints a message and reports the
+//! tests as ignored.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 #![allow(clippy::print_stderr)]

@@ -24,7 +24,7 @@ macro_rules! define_handler {
 }
 operations!(define_handler);
 
-/// Processes a request according to its operation's rules.
+/// Processes a request according to the rules for `operation`.
 pub(crate) fn process(state: &mut EmulatorState, operation: Operation, call: &Call, fault: Option<&Fault>) -> Reply {
     if let Some(request) = state.ledger.request_mut(call.number) {
         request.processed = true;

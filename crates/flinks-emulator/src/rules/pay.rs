@@ -66,7 +66,7 @@ fn new_session(call: &Call) -> Result<Session, String> {
 }
 
 /// Creates a payment request. Flinks does not document whether a token remains valid after it has
-/// started its session. The emulator accepts a spent token until the token expires.
+/// been used to start a session. The emulator accepts a spent token until the token expires.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = session_token(state, call) {
         return reply;
@@ -104,7 +104,7 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
 }
 
 /// Returns the session token from a call, or an error response if the token is missing, unknown or
-/// expired. A spent token is not an error here.
+/// expired. A spent token does not cause an error.
 fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued, Reply> {
     let refuse = |message: &str| Err(unauthorized(message));
     let config = &state.config.pay;

@@ -23,8 +23,8 @@ pub(crate) struct ConnectState {
 /// An end user who has connected.
 pub(crate) struct Login {
     pub(crate) username: String,
-    /// Whether the bank asks questions when the login is used again. This is `false` after custom
-    /// OAuth, because the bank has already asked its questions on its own page.
+    /// Whether the bank asks questions when the login is used again. `has_mfa` is `false` after
+    /// custom OAuth, because the bank has already asked its questions on its own page.
     pub(crate) has_mfa: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Challenge {
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// The reason why the bank refused the last form, or `None` if the bank did not refuse it.
+    /// The reason why the bank refused the last form, or `None` if the last form was not refused.
     pub(crate) problem: Option<&'static str>,
     /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,
@@ -64,10 +64,10 @@ pub(crate) enum Stage {
 pub(crate) struct BankRedirect {
     pub(crate) return_url: Url,
     pub(crate) state: Option<String>,
-    /// The reason why the bank refused the last login, or `None` if the bank did not refuse it.
+    /// The reason why the bank refused the last login, or `None` if the last login was not refused.
     pub(crate) problem: Option<&'static str>,
-    /// The URL that the end user was finally redirected to, or `None` if the visit is not complete.
-    /// The first outcome is final.
+    /// The URL to which the end user was redirected at the end of the visit, or `None` if the visit
+    /// is not complete. The first outcome is final.
     pub(crate) end: Option<Url>,
 }
 

@@ -31,7 +31,8 @@ pub(crate) struct EmulatorState {
     /// The number of resets so far.
     pub(crate) resets: u64,
     /// Whether [`issue`](Self::issue) returns the newest existing token of a kind instead of a new
-    /// one. This is `true` while a request with the `duplicate_token` fault is being processed.
+    /// token. `repeats_token` is `true` while a request with the `duplicate_token` fault is being
+    /// processed.
     pub(crate) repeats_token: bool,
 }
 
@@ -63,10 +64,10 @@ impl EmulatorState {
         self.issue(Issued { subject, ..refresh_token });
     }
 
-    /// Replaces the state with a new one that has the same configuration.
+    /// Replaces the state with a new state that has the same configuration.
     ///
     /// The numbering of requests continues, so that a request that arrived before the reset is not
-    /// mistaken for a later one.
+    /// mistaken for a later request.
     pub(crate) fn reset(&mut self) {
         let mut new = Self::new(self.config.clone());
         new.ledger.continue_numbering(self.ledger.newest_number());
@@ -83,7 +84,7 @@ impl EmulatorState {
         self.clock.now()
     }
 
-    /// Creates a token with a lifetime of this many seconds. The token becomes valid when it is
+    /// Creates a token that expires after `seconds`. The token becomes valid when it is
     /// [issued](Self::issue).
     pub(crate) fn token(&self, kind: Kind, value: String, call: Option<&Call>, seconds: u64) -> Issued {
         Issued {
@@ -99,8 +100,8 @@ impl EmulatorState {
         }
     }
 
-    /// Adds a token to the ledger and returns its value. With the `duplicate_token` fault, returns
-    /// the newest existing token of the same kind instead.
+    /// Adds a token to the ledger and returns its value. If the `duplicate_token` fault applies,
+    /// returns the newest existing token of the same kind instead.
     pub(crate) fn issue(&mut self, token: Issued) -> String {
         if self.repeats_token
             && token.kind != Kind::RefreshToken

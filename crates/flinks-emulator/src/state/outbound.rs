@@ -19,7 +19,7 @@ pub(crate) struct Consent {
     /// same URI, byte for byte (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
-    /// The URL that the end user was finally redirected to, or `None` if the end user has not
-    /// decided yet. The first decision is final.
+    /// The URL to which the end user was redirected after the decision, or `None` if the end user
+    /// has not decided yet. The first decision is final.
     pub(crate) end: Option<Url>,
 }

@@ -1,5 +1,5 @@
-//! Tests of Connect's iframe page with a parent page on another origin (C5), and of the bank's page
-//! (C7).
+//! Tests for Connect's iframe page with a parent page on another origin (C5), and for the bank's
+//! page (C7).
 
 use std::sync::Arc;
 

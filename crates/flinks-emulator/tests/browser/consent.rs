@@ -1,4 +1,4 @@
-//! Tests of Outbound's consent page (O10).
+//! Tests for Outbound's consent page (O10).
 
 use std::sync::Arc;
 

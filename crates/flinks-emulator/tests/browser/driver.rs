@@ -24,7 +24,8 @@ pub(crate) struct Browser {
     _profile: tempfile::TempDir,
 }
 
-/// Returns whether Chromium and ChromeDriver are installed. If not, prints that the tests are ignored.
+/// Returns whether Chromium and ChromeDriver are installed. If either program is missing, prints
+/// that the tests are ignored.
 pub(crate) fn is_installed() -> bool {
     let is_installed = ["chromium", "chromedriver"].iter().all(|program| {
         let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -122,7 +123,7 @@ impl Browser {
     }
 
     /// Runs a script repeatedly until it returns `true`. Panics after 30 seconds. A script may fail
-    /// while the browser loads the next page, so the function also tries again after an error.
+    /// while the browser loads the next page, so the function also retries after an error.
     pub(crate) async fn wait_until(&self, script: &str) {
         let started = Instant::now();
         loop {
@@ -179,7 +180,7 @@ impl Browser {
         self.call(Method::POST, "/frame", json!({"id": null})).await;
     }
 
-    /// Closes Chromium. ChromeDriver keeps running until this value is dropped.
+    /// Closes Chromium. ChromeDriver keeps running until the `Browser` is dropped.
     pub(crate) async fn quit(&self) {
         self.call(Method::DELETE, "", json!({})).await;
     }

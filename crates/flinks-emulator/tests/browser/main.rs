@@ -1,8 +1,8 @@
-//! Tests of the emulator's pages in a real browser.
+//! Tests for the emulator's pages in a real browser.
 //!
 //! The tests need Chromium and ChromeDriver (the `chromium` and `chromium-driver` packages on
-//! Debian). If either is not installed, the test program prints a message and reports the tests as
-//! ignored.
+//! Debian). If either program is not installed, the test binary prints a message and reports the
+//! tests as ignored.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 #![allow(clippy::print_stderr)]

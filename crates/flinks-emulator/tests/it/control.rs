@@ -1,4 +1,4 @@
-//! Tests of the control API, which makes the library's functions available as a JSON API.
+//! Tests for the control API, which makes the library's functions available as a JSON API.
 
 use flinks_emulator::credentials::*;
 use reqwest::Method;
@@ -170,8 +170,8 @@ async fn the_control_api_issues_codes_and_resets_the_emulator() {
     }
 }
 
-/// If a page with another origin is opened in a browser on this machine, it can send requests to
-/// the control API. The control API must refuse these requests.
+/// Any web page that is open in a browser on this machine can send requests to the control API, so
+/// the control API must refuse requests from a foreign origin.
 #[tokio::test]
 async fn the_control_api_refuses_foreign_hosts_and_origins() {
     let local = local().await;

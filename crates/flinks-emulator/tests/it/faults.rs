@@ -1,4 +1,4 @@
-//! Tests each fault, using a client that reads directly from the socket.
+//! Tests each fault with a client that reads directly from the socket.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::{Local, local, send};
 
 const OPERATION: Operation = Operation::PayAuthorize;
 
-/// Sends a valid request to Pay's `/authorize` and returns the connection.
+/// Sends a valid request to Pay's `/authorize` endpoint and returns the connection.
 async fn send_authorize(local: &Local) -> TcpStream {
     let form = "grant_type=client_credentials&Username=emulator-user\
                 &Password=emulator+%26+%3D+%2B+%25+%C3%A9+password";
@@ -28,16 +28,16 @@ async fn send_authorize(local: &Local) -> TcpStream {
     stream
 }
 
-/// Reads until the server closes the connection. Returns the text that was read, and an error if
-/// the connection was not closed normally.
+/// Reads until the server closes the connection. Returns the text that was read and how the
+/// connection ended.
 async fn read_to_end(mut stream: TcpStream) -> (String, Result<(), ErrorKind>) {
     let mut bytes = Vec::new();
     let outcome = stream.read_to_end(&mut bytes).await;
     (String::from_utf8_lossy(&bytes).into_owned(), outcome.map(drop).map_err(|error| error.kind()))
 }
 
-/// Sends one request with a fault. Returns what the client read, how the connection ended, and the
-/// request in the ledger.
+/// Injects a fault into one request. Returns the text that the client read, how the connection
+/// ended, and the ledger's record of the request.
 async fn send_with_fault(local: &Local, fault: Fault) -> (String, Result<(), ErrorKind>, Request) {
     local.emulator.fail_next(OPERATION, fault.clone());
     let (text, end) = read_to_end(send_authorize(local).await).await;

@@ -1,4 +1,5 @@
-//! Tests of the library: the ledger of requests and tokens, the clock, the limits and the settings.
+//! Tests for the library: the ledger of requests and tokens, the clock, the limits, and the
+//! settings.
 
 use std::time::Duration;
 

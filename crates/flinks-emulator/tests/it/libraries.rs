@@ -16,7 +16,7 @@ enum Framing {
     LengthOfBody,
     /// Sends `Transfer-Encoding: chunked`, even for an empty body.
     Chunked,
-    /// Sends `Expect: 100-continue`. The library sends the body after the interim response.
+    /// Sends `Expect: 100-continue` and waits for the interim response before it sends the body.
     Expect,
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the emulator over plain HTTP and raw sockets, without any of the client crates.
+//! Tests for the emulator over plain HTTP and raw sockets, without any of the client crates.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 
@@ -43,8 +43,8 @@ async fn local_with(change: impl FnOnce(&mut Config)) -> Local {
 
 /// Creates an HTTP client that does not follow redirects.
 ///
-/// The workspace enables `reqwest` features that need a crypto provider, although these tests do
-/// not use TLS.
+/// Installs a crypto provider, because the workspace enables `reqwest` features that need one even
+/// without TLS.
 fn client() -> Client {
     // This call returns an error if another test has already installed the provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -53,8 +53,8 @@ fn client() -> Client {
 
 /// A response's status, body and `Location` header.
 ///
-/// `body` is the parsed JSON body. An empty body becomes null, and a body that is not JSON becomes
-/// a string.
+/// `body` is the parsed JSON body. An empty body becomes `null`, and a body that is not JSON
+/// becomes a string.
 struct ParsedResponse {
     status: u16,
     body: Value,
@@ -74,7 +74,7 @@ async fn parse(response: Response) -> ParsedResponse {
 }
 
 impl ParsedResponse {
-    /// Returns a string field of the body. Panics if the response is not a success.
+    /// Returns a string field of the body. Panics if the status is 300 or higher.
     fn text(&self, field: &str) -> String {
         assert!(self.status < 300, "{}: {}", self.status, self.body);
         self.body[field].as_str().unwrap_or_else(|| panic!("{field} in {}", self.body)).to_owned()
@@ -106,8 +106,8 @@ impl Local {
         self.http.request(method, format!("{}{path}", self.emulator.base_url()))
     }
 
-    /// Asserts that the first decision in a visit is final: the response to any later form
-    /// redirects to the same return URL.
+    /// Asserts that the first decision in a visit is final: any form that is submitted later is
+    /// redirected to the same return URL.
     async fn assert_decision_is_final(&self, address: &str, return_url: &str, later: [&[(&str, &str)]; 2]) {
         for fields in later {
             let again = send(self.post(address).form(fields)).await;

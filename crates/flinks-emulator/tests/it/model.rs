@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::{Local, ParsedResponse, client, parse};
 
-/// A step in a sequence. An index selects one of the issued tokens of the required kind, whether or
-/// not that token is still valid.
+/// A step in a sequence. The [`Index`] of a step selects one of the issued tokens of the required
+/// kind, whether or not that token is still valid.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Advance(u64),
@@ -26,15 +26,15 @@ enum Step {
     Authorize(Index, Body, Lost),
     ShowPage(Index),
     Consent,
-    /// The flag is `true` if the redirect URI is the one the code was issued for.
+    /// `true` if the redirect URI is the one that the code was issued for.
     ExchangeCode(Index, bool, Lost),
     Refresh(Index, Lost),
     Accounts(Index),
     Revoke(Index, Lost),
 }
 
-/// Whether the connection is lost before or after the request is processed, or `None` if it is not
-/// lost.
+/// When the connection is lost: before or after the emulator processes the request. `None` if the
+/// connection is not lost.
 type Lost = Option<When>;
 
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Reads the emulator's pages as a browser does.
+//! Helpers that read the emulator's pages as a browser would.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Tests of Pay (rules P1 to P8).
+//! Tests for Pay (rules P1 to P8).
 
 use flinks_emulator::{Config, Emulator};
 use serde_json::{Value, json};
@@ -174,7 +174,7 @@ async fn a_token_header_that_http_uses_itself_is_rejected() {
         config.pay.token_header = name.to_owned();
         let error = Emulator::start_with(config).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{name}");
-        assert!(error.to_string().starts_with("pay.token_header must be"), "{error}");
+        assert!(error.to_string().starts_with("`pay.token_header` must be"), "{error}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tests of the program. Some tests run commands from Flinks' documentation against the program.
+//! Tests for the `flinks-emulator` program. Some of these tests run commands from Flinks'
+//! documentation against the program.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -7,7 +8,7 @@ use flinks_emulator::Emulator;
 use flinks_emulator::credentials::*;
 use serde_json::Value;
 
-/// The program, running on a free port. Dropping this value stops the program.
+/// A `flinks-emulator` process that listens on a free port. Dropping this value stops the process.
 struct Program {
     child: Child,
     base_url: String,
@@ -75,8 +76,8 @@ fn shell(command: &str) -> Value {
     serde_json::from_slice(&stdout).unwrap_or_else(|_| panic!("{command}\n{}", String::from_utf8_lossy(&stderr)))
 }
 
-/// Runs the two commands from the "Set Up Authorization" page of Flinks' documentation. The test
-/// replaces only the host and the values.
+/// Runs the two commands from the "Set Up Authorization" page of Flinks' documentation. Only the
+/// host and the example values are replaced.
 #[test]
 fn the_commands_of_the_flinks_documentation_work() {
     let program = Program::start(&[]);
@@ -168,7 +169,7 @@ fn the_log_contains_operations_but_no_values() {
     }
 }
 
-/// The process that started the program may stop reading the program's output.
+/// The emulator must keep running if the process that started it stops reading its output.
 #[test]
 fn the_program_keeps_running_if_nobody_reads_its_output() {
     let mut program = Program::start(&[]);
@@ -247,7 +248,7 @@ fn an_error_in_a_config_file_names_the_line_but_no_value() {
     }
     std::fs::write(&file, "[connect]\ncustomer_id = \"canary\"").unwrap();
     let message = refused(&["--config", path]);
-    assert!(message.contains("connect.customer_id must be a GUID"), "{message}");
+    assert!(message.contains("`connect.customer_id` must be a GUID"), "{message}");
     assert!(!message.contains("canary"), "{message}");
     std::fs::write(&file, "[pay]\ntoken_second = 5").unwrap();
     let message = refused(&["--config", path]);

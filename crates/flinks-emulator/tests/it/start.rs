@@ -1,4 +1,4 @@
-//! Tests of the start page at the base URL.
+//! Tests for the start page at the base URL.
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Emulator, Fault, Kind, Operation};
@@ -101,8 +101,8 @@ async fn the_start_page_does_not_count_as_an_iframe_request() {
     assert_eq!(send(local.get("/v2/")).await.status, 503, "the fault was not used up by the start page");
 }
 
-/// The page shows credentials only to requests that the control API accepts: requests from this
-/// machine, with a loopback host and without a foreign origin.
+/// The start page shows credentials only in response to requests that the control API would accept:
+/// requests from this machine that have a loopback host and no foreign origin.
 #[tokio::test]
 async fn foreign_hosts_and_origins_see_no_credentials_and_no_commands() {
     let local = local().await;

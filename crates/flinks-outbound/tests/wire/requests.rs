@@ -1,5 +1,5 @@
-//! Tests each operation's request: its method, path, headers and body. A call sends no request if
-//! its send marker was abandoned.
+//! Tests each operation's request: its method, path, headers and body. Also tests that a call sends
+//! no request if its [`SendMarker`] has been abandoned.
 
 use flinks_core::{Authorization, SendMarker};
 use flinks_outbound::types::{GrantType, TokenRequest};

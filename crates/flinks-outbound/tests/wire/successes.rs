@@ -1,4 +1,5 @@
-//! Tests success responses, including responses that differ from the document.
+//! Tests how success responses are decoded, including responses that differ from the OpenAPI
+//! document.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Tests the rules that apply to every call: the client does not follow redirects, calls time out,
-//! and nothing is sent without a connection.
+//! Tests the rules that apply to every call: redirects are not followed, calls time out, and a
+//! refused connection is reported as an unsent request.
 
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ pub(crate) struct Phase {
 
 /// The results of an entire simulation.
 pub(crate) struct Outcome {
-    /// The number of consents that have ended or whose stored refresh token is not the valid one.
+    /// The number of consents that have ended or whose stored refresh token is invalid.
     pub(crate) lost: u64,
     /// The number of requests with an invalid refresh token.
     pub(crate) invalid_requests: u32,
@@ -75,8 +75,7 @@ pub(crate) struct Memory {
     pub(crate) end: u64,
 }
 
-/// A clock that follows the time of the Tokio runtime. The wall-clock time that it reports may be
-/// wrong.
+/// A clock that follows the time of the Tokio runtime but may report a wrong wall-clock time.
 #[derive(Clone, Copy)]
 struct VirtualClock {
     start: Instant,
@@ -279,7 +278,7 @@ impl Machine {
 }
 
 /// Simulates calls on behalf of end users. Each call requests an access token on a random machine.
-/// One in ten calls is for one of a few frequently used consents.
+/// One in ten calls uses a consent from a small group of frequently used consents.
 async fn simulate_users(world: Arc<World>, fleet: Arc<Mutex<Vec<Machine>>>) {
     let frequent = (world.plan.consents / 10_000).max(1);
     loop {
@@ -297,8 +296,8 @@ async fn simulate_users(world: Arc<World>, fleet: Arc<Mutex<Vec<Machine>>>) {
     }
 }
 
-/// Returns the number of consents that have ended or whose refresh token in Redis is not the one
-/// that the simulated Flinks server accepts.
+/// Returns the number of consents that have ended or whose refresh token in Redis is not valid on
+/// the simulated Flinks server.
 async fn count_lost(redis: &str, flinks: &Server, consents: u32) -> u64 {
     let store = store(redis, HOUR);
     let is_lost = async |consent: u32| {

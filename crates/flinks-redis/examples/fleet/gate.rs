@@ -1,7 +1,7 @@
 //! A proxy between the simulated machines and their Redis server.
 //!
-//! The proxy counts the commands. It also prevents virtual time from advancing while a response is
-//! outstanding, because the Redis server runs in real time.
+//! The proxy counts the commands. The proxy also prevents virtual time from advancing while a
+//! response is outstanding, because the Redis server runs in real time.
 
 use std::io;
 use std::sync::Arc;
@@ -113,8 +113,8 @@ async fn serve(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Forwards bytes as they arrive. Counts the RESP values that are complete after each read and
-/// passes this number to `before`, and again to `after` once the bytes have been sent. Stops if
+/// Forwards bytes as they arrive. For each read, counts the RESP values that the read completes.
+/// Passes this count to `before`, sends the bytes, and then passes the count to `after`. Stops if
 /// `before` returns `false`.
 async fn forward(
     mut from: impl AsyncRead + Unpin,

@@ -1,5 +1,5 @@
 //! Simulates a fleet of machines that share consents. The simulation runs in virtual time and
-//! includes outages and a restart.
+//! includes outages and a restart of all machines.
 //!
 //! `cargo run --release -p flinks-redis --example fleet -- 10000000 200` simulates ten million
 //! consents on two hundred machines. Each consent needs about one kilobyte of memory and 30

@@ -12,9 +12,9 @@ pub(crate) struct Meter {
 
 #[derive(Default)]
 struct Counts {
-    /// The number of whole seconds from the first event to the latest one.
+    /// The number of whole seconds between the first event and the latest event.
     second: u64,
-    /// The number of events in that second.
+    /// The number of events in the current second.
     in_second: u64,
     result: Count,
 }

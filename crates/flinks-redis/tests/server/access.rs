@@ -83,7 +83,7 @@ async fn configuration() {
     assert_eq!(build_with("cluster_nodes", "redis://127.0.0.1:8, redis://127.0.0.1:9".into()), Ok(()));
     let outcome = build(serde_json::json!({"url": "redis://127.0.0.1:7", "name_key": KEY}));
     assert_eq!(outcome.unwrap_err(), "invalid configuration: keys is not set");
-    const NOT_KEYS: &str = "keys must be a list of ids and keys such as 2:BASE64,1:BASE64, with 32 bytes in each key";
+    const NOT_KEYS: &str = "keys must be a list of ids and 32-byte keys such as `2:BASE64,1:BASE64`";
     for (key, value, expected) in [
         ("url", "", "url must not be empty"),
         ("url", "canary", "Redis address must be a URL such as rediss://redis.internal:6380"),
@@ -146,7 +146,7 @@ async fn credentials() {
     assert_eq!(
         reader.compare_and_swap(None, &record).await,
         Err(StoreError::misconfigured(
-            "denied a command: the user needs permission for the commands listed in the flinks-redis documentation"
+            "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation"
         ))
     );
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
@@ -177,13 +177,13 @@ async fn permissions() {
     assert_eq!(
         swapped,
         Err(StoreError::misconfigured(
-            "denied a command: the user needs permission for the commands listed in the flinks-redis documentation"
+            "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation"
         ))
     );
 }
 
-/// Tests TLS with a server whose certificate was issued by a private authority. The server requires
-/// a client certificate.
+/// Tests TLS with a server that requires a client certificate and whose own certificate was issued
+/// by a private authority.
 async fn tls() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -253,7 +253,7 @@ fn authority() -> rcgen::CertifiedIssuer<'static, rcgen::KeyPair> {
     rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Creates a certificate for 127.0.0.1. Returns the certificate and its key in PEM format.
+/// Creates a certificate for 127.0.0.1. Returns the certificate and its private key in PEM format.
 fn certificate(authority: &rcgen::Issuer<'_, rcgen::KeyPair>) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();

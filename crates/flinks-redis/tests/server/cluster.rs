@@ -30,8 +30,8 @@ async fn conforms_on_a_cluster() {
     assert_eq!(store.warnings().await.unwrap(), [Warning::DoesNotPersist]);
 }
 
-/// Runs every operation on a cluster of three nodes. The store is given the
-/// address of only one node.
+/// Runs every operation on a cluster of three nodes. The store is configured with the address of
+/// only one node.
 async fn spread_over_three_nodes() {
     let servers: Vec<Server> = (0..3).map(|_| Server::start(&["--cluster-enabled", "yes"])).collect();
     support::join(&servers);
@@ -66,8 +66,8 @@ async fn spread_over_three_nodes() {
     assert!(servers.iter().all(has_no_records));
 }
 
-/// The only node of a cluster announces the address of another host. Checks that the store does not
-/// connect to that address.
+/// Checks that the store does not connect to another host if the only node of a cluster announces
+/// the address of that host.
 async fn redirect_to_another_host() {
     // If this machine has an address other than the loopback address, the server announces that
     // address. A connection to the announced address would then succeed.

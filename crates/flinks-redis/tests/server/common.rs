@@ -10,10 +10,10 @@ use flinks_redis::{EncryptionKeys, KeepAlive, Key, RedisStore};
 
 use crate::support::{self, Flinks, Server};
 
-/// A list of tests with their names.
+/// A list of test names and test functions.
 pub(crate) type Tests = &'static [(&'static str, fn())];
 
-/// Runs a test. The test fails if it takes longer than 300 seconds.
+/// Runs a test. Panics if the test takes longer than 300 seconds.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(300), test()).await.unwrap() });
@@ -31,7 +31,7 @@ pub(crate) fn store(address: &str) -> RedisStore {
 }
 
 /// Creates a record. Only `Consents` can create records, so this function imports a consent into a
-/// memory store and loads its record.
+/// memory store and loads the record of that consent.
 pub(crate) async fn record(id: &str, token: &str, last_refreshed_at: SystemTime) -> Record {
     let store = flinks_consents::store::MemoryStore::new();
     let nowhere = "http://127.0.0.1:9".parse().unwrap();
@@ -83,7 +83,7 @@ pub(crate) async fn import_idle(server: &Server, flinks: &Flinks, ids: &[Consent
     }
 }
 
-/// Creates a keep-alive worker with a rate limit too high to matter.
+/// Creates a keep-alive worker whose rate limit is too high to affect the test.
 pub(crate) fn worker(server: &Server, flinks: &Flinks) -> KeepAlive {
     let store = store(&server.address());
     KeepAlive::new(Consents::builder(flinks.client()).store(store.clone()).build(), store).rate(10_000)
@@ -107,7 +107,7 @@ pub(crate) async fn create_ended_consents(server: &Server, flinks: &Flinks, coun
     ids
 }
 
-/// Runs a future to completion on another thread. A worker's callback can call this function.
+/// Runs a future to completion on another thread. The callback of a worker can call this function.
 pub(crate) fn run_on_another_thread<F: Future<Output = ()> + Send>(work: F) {
     let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(work).join().unwrap());

@@ -126,8 +126,8 @@ async fn key_rotation() {
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }
 
-/// A store connects while the fingerprint cannot be read. Checks that the store compares its name
-/// key with the fingerprint in a later call.
+/// Checks that a store that cannot read the fingerprint when it connects compares its name key with
+/// the fingerprint in a later call.
 async fn name_key_checked_later() {
     let server = Server::start(&[]);
     let one = record("one", "r1", SystemTime::now()).await;

@@ -43,8 +43,8 @@ async fn reported_once() {
     }
 }
 
-/// An application detects that a consent has ended. Redis then stops while a worker's callback is
-/// running, so the worker cannot record that it has reported the consent.
+/// Tests a worker that cannot record that it has reported an ended consent, because Redis stops
+/// while the callback of the worker is running.
 async fn reported_after_crash() {
     let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let flinks = support::emulator().await;
@@ -89,7 +89,8 @@ async fn reported_after_crash() {
     assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
 }
 
-/// Two consents have ended. While the worker reports one of them, the end user renews the other.
+/// Tests an end user who renews one of two ended consents while the worker reports the other ended
+/// consent.
 async fn renewed() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

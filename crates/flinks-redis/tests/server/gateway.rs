@@ -1,5 +1,5 @@
 //! Tests worker runs in which a gateway refuses the requests before they reach Flinks (O6). Also
-//! tests a run with a consent whose timestamp is in the future because the wall clock of a machine
+//! tests a consent that was last refreshed in the future, according to a machine whose wall clock
 //! was ahead (O5).
 
 use std::sync::{Arc, Mutex};

@@ -74,7 +74,8 @@ async fn progress() {
     assert_eq!(last_examined.load(Ordering::SeqCst), 4);
 }
 
-/// A new refresh token cannot be stored. The stored record is then damaged.
+/// Tests a consent whose new refresh token cannot be stored and whose stored record is then
+/// damaged.
 async fn damaged_record() {
     let (server, flinks, ids) = start_with_idle_consents(3).await;
     flinks.rotate_refresh_tokens();
@@ -92,7 +93,7 @@ async fn damaged_record() {
     assert!(summary.to_string().contains("only in this process"), "{summary}");
 }
 
-/// A worker has the wrong keys, or its `Consents` uses a different store. Checks that the worker
+/// Checks that a worker that has the wrong keys, or whose `Consents` uses a different store,
 /// refreshes nothing but still counts the consents that it lists.
 pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     let with = |keys: EncryptionKeys| {
@@ -122,7 +123,7 @@ pub(crate) async fn misconfigured(server: &Server, flinks: &Flinks) {
     assert_eq!(summary.refreshed_elsewhere, 10, "{summary}");
 }
 
-/// After the worker's first refresh, an application refreshes the other due consents.
+/// Tests an application that refreshes the other due consents after the worker's first refresh.
 async fn refreshed_elsewhere() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -20,9 +20,9 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o6_worker_that_lost_its_lease_stops_reporting", || run(expired_lease)),
 ];
 
-/// The test overwrites the lease's Redis key and advances the clock, so the renewal fails while
-/// refreshes are in flight. No refresh token is lost, although the worker's runtime stops after the
-/// run.
+/// Overwrites the Redis key of the lease and advances the clock, so that renewing the lease fails
+/// while refreshes are in flight. Checks that no refresh token is lost, although the runtime of the
+/// worker stops after the run.
 async fn failed_renewal() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -72,7 +72,8 @@ async fn failed_renewal() {
     assert_eq!(summary.ended, 0, "{summary}");
 }
 
-/// The first callback takes longer than the lease lasts, and another worker acquires the lease.
+/// Tests a callback that takes longer than the lease lasts, so that another worker acquires the
+/// lease.
 async fn expired_lease() {
     check_expired_lease(OtherWorker::ReportsAll).await;
     check_expired_lease(OtherWorker::HoldsLease).await;

@@ -1,7 +1,7 @@
 //! Tests the store against `redis-server` and against servers that send unexpected responses.
 //!
-//! Each test that needs `redis-server` starts its own server on a free port. If `redis-server` is
-//! not installed, these tests are ignored.
+//! Each test that needs `redis-server` starts its own server on a free port. The tests that need
+//! `redis-server` are ignored if it is not installed.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -88,7 +88,7 @@ async fn slow_server() {
     assert_eq!(store.load(one.id()).await.unwrap().unwrap().id(), one.id());
 }
 
-/// The server stops responding on the first connection but responds on a new connection.
+/// Tests a server that stops responding on the first connection but responds on a new connection.
 async fn silent_connection() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(&server);
@@ -107,7 +107,7 @@ async fn silent_connection() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
-/// The server changes its password and closes the connection. Later, the server accepts the old
+/// Tests a server that changes its password, closes the connection, and later accepts the old
 /// password again.
 async fn rejected_login() {
     let server = Server::start(&["--requirepass", "one"]);
@@ -122,7 +122,8 @@ async fn rejected_login() {
     assert!(store.load(&id).await.unwrap().is_none());
 }
 
-/// The primary becomes a replica. Its old address then points to the new primary.
+/// Tests a primary that becomes a replica. The address of the old primary then points to the new
+/// primary.
 async fn demoted() {
     let server = Server::start(&[]);
     let other = Server::start(&[]);
@@ -138,7 +139,7 @@ async fn demoted() {
     assert_eq!(other.keys().len(), 2);
 }
 
-/// Redis is full and evicts records.
+/// Tests a Redis server that is full and evicts records.
 async fn evicted() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-random"]);
     let flinks = support::emulator().await;

@@ -39,7 +39,7 @@ async fn unexpected_responses() {
         (
             "-NOPERM canary",
             StoreError::misconfigured(
-                "denied a command: the user needs permission for the commands listed in the flinks-redis documentation",
+                "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation",
             ),
         ),
         ("-MOVED 7 127.0.0.1:7", StoreError::misconfigured("is a cluster, but was configured as a standalone server")),
@@ -72,8 +72,8 @@ async fn silent_server() {
     assert_eq!(store.warnings().await, Err(timed_out.clone()));
 }
 
-/// The test cancels the first call before its response arrives. The second call receives only its
-/// own response.
+/// Cancels the first of two calls before its response arrives, and checks that the second call
+/// receives only its own response.
 async fn late_response() {
     let first = record("one", "r1", SystemTime::now()).await;
     let second = record("two", "r2", SystemTime::now()).await;

@@ -15,8 +15,8 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("o5_failover_that_lost_a_write_needs_consent", || run(lost_write)),
 ];
 
-/// Two machines, each with 50 tasks, request the access token of the same consent. Neither machine
-/// has a cached token.
+/// Tests two machines that request the access token of the same consent in 50 tasks each, while
+/// neither machine has a cached token.
 async fn one_refresh() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -46,8 +46,8 @@ async fn one_refresh() {
     assert_eq!(flinks.refreshes() - before, 1);
 }
 
-/// Redis stores a new refresh token, but its response to that write is lost. The next refresh uses
-/// the new token.
+/// Checks that the next refresh uses the new refresh token if Redis stored the token but the
+/// response to the write was lost.
 async fn lost_response() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
@@ -74,9 +74,8 @@ async fn lost_response() {
     assert_eq!(flinks.refreshes() - before, 2);
 }
 
-/// A replica that missed the last write becomes the primary, so the new refresh token from that
-/// write is lost. It then takes one request to Flinks to find out that the consent has
-/// ended.
+/// Tests a failover to a replica that missed the last write, so that the new refresh token in that
+/// write is lost. A single request to Flinks then reveals that the consent has ended.
 async fn lost_write() {
     let mut server = Server::start(&[]);
     let flinks = support::emulator().await;

@@ -1,11 +1,12 @@
-//! A clock on which short sleeps take no real time.
+//! A clock for tests in which short sleeps take no real time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::{Clock, Sleep};
 
-/// A clock on which short sleeps take no real time and deadlines never expire on their own.
+/// A clock for tests in which short sleeps take no real time and deadlines never expire on their
+/// own.
 #[derive(Clone)]
 pub(crate) struct AutoAdvancingClock {
     now: Arc<Mutex<Now>>,
@@ -26,7 +27,7 @@ impl Now {
 
 impl AutoAdvancingClock {
     /// Creates a clock. A sleep of up to `longest` advances the clock and takes no real time. A
-    /// longer sleep never completes, because it is a call's deadline.
+    /// longer sleep never completes, because only the deadline of a call is longer than `longest`.
     pub(crate) fn new(longest: Duration) -> Self {
         let now = Now { monotonic: Duration::ZERO, wall: SystemTime::now() };
         Self { now: Arc::new(Mutex::new(now)), longest }

@@ -1,4 +1,4 @@
-//! A fake Redis server. Each test chooses the server's responses.
+//! A fake Redis server that sends the responses that a test chooses.
 
 use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::resp::command;
 
-/// A fake Redis server. It handles a client's handshake as Redis does.
+/// A fake Redis server that handles a client's handshake as a real server does.
 pub(crate) struct FakeServer(u16);
 
 impl FakeServer {

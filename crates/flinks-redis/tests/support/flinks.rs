@@ -28,7 +28,8 @@ impl Flinks {
         client_of(self.address(), &Settings::new())
     }
 
-    /// Makes each later refresh return a new refresh token and invalidate the old token.
+    /// Configures the emulator so that each refresh returns a new refresh token and invalidates the
+    /// old token.
     pub(crate) fn rotate_refresh_tokens(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
     }
@@ -72,7 +73,8 @@ impl Flinks {
         }
     }
 
-    /// Sets whether each token request receives an empty 403 response, as if from a gateway.
+    /// Sets whether each token request receives an empty 403 response, such as a gateway would
+    /// send.
     pub(crate) fn set_gateway_refusing(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {
@@ -83,7 +85,8 @@ impl Flinks {
         }
     }
 
-    /// Holds back this number of responses until [`release_held`](Self::release_held) is called.
+    /// Holds back the next `responses` token responses until [`release_held`](Self::release_held)
+    /// is called.
     pub(crate) fn hold_next(&self, responses: u64) {
         self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, responses);
     }

@@ -1,4 +1,4 @@
-//! Helpers for several test programs and examples: servers, the emulator and a clock.
+//! Shared helpers for tests and examples: Redis servers, the Flinks emulator and a clock.
 
 #![allow(dead_code, unused_imports)] // each program uses only some of them
 

@@ -1,4 +1,4 @@
-//! A fault-injecting proxy between a store and its server.
+//! A fault-injecting proxy between a store and its Redis server.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::resp::{command, length};
 use super::server::Server;
 
-/// A proxy between a store and its server. It injects the faults that a test schedules.
+/// A proxy between a store and its Redis server that injects the faults scheduled by a test.
 pub(crate) struct Proxy {
     port: u16,
     shared: Arc<ProxyState>,
@@ -18,7 +18,7 @@ struct ProxyState {
     server: AtomicU16,
     planned_fault: Mutex<Option<PlannedFault>>,
     holds_responses: AtomicBool,
-    /// The number of the first connection that still receives responses.
+    /// The index of the first connection that still receives responses.
     first_live_connection: AtomicUsize,
     connections: AtomicUsize,
 }
@@ -38,7 +38,7 @@ pub(crate) enum Fault {
     CutAfter,
     /// The proxy drops the response but keeps the connection open.
     Silence,
-    /// The command does not reach the server. The proxy responds with this error.
+    /// The proxy responds with this error instead of forwarding the command.
     ErrorResponse(&'static str),
     /// The proxy runs this function and then closes the connection.
     Run(Arc<dyn Fn() + Send + Sync>),
@@ -69,13 +69,14 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Injects a fault into a later command. `position` is the number of commands before that
-    /// command. Only reads and scripts are counted, excluding the scripts for worker leases.
+    /// Schedules a fault for a later command. `position` is the number of commands that the proxy
+    /// forwards before it injects the fault. Only reads and scripts are counted, except the scripts
+    /// for worker leases.
     pub(crate) fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { commands_before: position, fault });
     }
 
-    /// Returns whether the proxy has injected the fault.
+    /// Returns whether the proxy has injected the scheduled fault.
     pub(crate) fn has_injected(&self) -> bool {
         self.shared.planned_fault.lock().unwrap().is_none()
     }
@@ -143,7 +144,7 @@ impl ProxyState {
         }
     }
 
-    /// Returns the scheduled fault if it must be injected into this command.
+    /// Returns the scheduled fault if it applies to this command.
     fn fault(&self, words: &[Vec<u8>]) -> Option<Fault> {
         let is_of_a_consent = match words {
             [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),
@@ -163,7 +164,7 @@ impl ProxyState {
     }
 }
 
-/// Reads the server's responses one by one.
+/// Reads the responses of the Redis server one by one.
 struct Responses<'a> {
     server: &'a TcpStream,
     rest: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Reads RESP 2, the Redis protocol.
+//! A parser for RESP 2, the Redis protocol.
 
 use std::io::{BufRead as _, BufReader, Read};
 

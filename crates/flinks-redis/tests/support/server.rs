@@ -91,7 +91,7 @@ impl Server {
         redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }
 
-    /// Returns the server's memory use in bytes.
+    /// Returns the memory usage of the server in bytes.
     pub(crate) fn used_memory(&self) -> u64 {
         let info: String = redis::cmd("INFO").arg("memory").query(&mut self.connection()).unwrap();
         info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok()).unwrap()
@@ -105,7 +105,7 @@ impl Server {
         command.exec(&mut connection).unwrap();
     }
 
-    /// Returns all keys except the one for the fingerprint of the name key.
+    /// Returns all Redis keys except the key that stores the fingerprint of the name key.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut self.connection()).unwrap();
         keys.retain(|key| !key.ends_with(":names"));
@@ -138,7 +138,7 @@ impl Server {
         sets.map(|key| redis::cmd("ZCARD").arg(key).query::<usize>(&mut self.connection()).unwrap()).sum()
     }
 
-    /// Returns all keys and their complete values.
+    /// Returns all keys with their values.
     pub(crate) fn dump(&self) -> Vec<(String, Vec<u8>)> {
         let dump = |key: String| {
             let mut connection = self.connection();
@@ -195,7 +195,8 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Starts `redis-server` and waits until it is ready. Returns `None` if the server exits first.
+/// Starts `redis-server` and waits until it is ready. Returns `None` if the server exits before it
+/// is ready.
 fn spawn(port: u16, arguments: &[String], folder: &tempfile::TempDir) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"]).arg(folder.path());

@@ -19,7 +19,7 @@ impl Client {
     /// Authorizes an end user and spends the token. The request is sent at most once, because banks
     /// count wrong passwords. [C6, A5](crate::rules)
     ///
-    /// The call may take minutes. Its timeout is 240 seconds by default; see
+    /// The call may take minutes. The default timeout is 240 seconds; see
     /// [`Settings::bank_timeout`](crate::Settings::bank_timeout).
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The session or the challenge is lost too,
+    /// If the future is dropped, the token and the resulting session or challenge are lost,
     /// although the end user may have been authorized. If the caller may be cancelled, run the call
     /// in a separate task (`tokio::spawn`).
     pub async fn authorize(
@@ -126,14 +126,16 @@ impl Client {
     }
 }
 
-/// The codes for a wrong answer, after which the challenge can be answered again.
+/// The error codes for wrong answers. After one of these errors, the challenge can be answered
+/// again.
 const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::INVALID_SECURITY_RESPONSE,
     FlinksCode::QUESTION_NOT_FOUND,
     FlinksCode::SECURITY_RESPONSES_INCOMPLETE,
     FlinksCode::UNKNOWN_CHALLENGE_KEY,
 ];
-/// The default timeout for a call to `/Authorize`. A live call can take up to 210 seconds.
+/// The default timeout for a call to `/Authorize`. A call that fetches live data from the bank can
+/// take up to 210 seconds.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A request to authorize an end user.
@@ -177,7 +179,7 @@ impl Authorize {
         types::AuthorizeRequest::new().login_id(Secret::new(login_id.expose_secret()))
     }
 
-    /// Sets `Save`: whether Flinks keeps the connection.
+    /// Sets `Save`, which determines whether Flinks keeps the connection.
     pub fn save(self, save: bool) -> Self {
         Self(self.0.save(save))
     }
@@ -219,7 +221,7 @@ impl Outcome {
         match response {
             types::AuthorizeResponse::Session(session) => {
                 if session.http_status_code.is_some_and(|status| status != 200) {
-                    return malformed("HttpStatusCode", "is not 200, although the HTTP status is");
+                    return malformed("HttpStatusCode", "is not 200, although the HTTP status is 200");
                 }
                 let Some(request_id) = id(session.request_id) else { return malformed("RequestId", "is missing") };
                 if is_echo(request_id.expose_secret()) {
@@ -234,7 +236,7 @@ impl Outcome {
             }
             types::AuthorizeResponse::Challenge(challenge) => {
                 if challenge.http_status_code.is_some_and(|status| status != 203) {
-                    return malformed("HttpStatusCode", "is not 203, although the HTTP status is");
+                    return malformed("HttpStatusCode", "is not 203, although the HTTP status is 203");
                 }
                 let Some(RequestId(request_id)) = id(challenge.request_id) else {
                     return malformed("RequestId", "is missing");
@@ -242,7 +244,7 @@ impl Outcome {
                 let mut questions = Vec::new();
                 for asked in challenge.security_challenges.unwrap_or_default() {
                     let Some(prompt) = asked.prompt else {
-                        return malformed("SecurityChallenges", "contains a question without a Prompt");
+                        return malformed("SecurityChallenges", "contains a question without a `Prompt`");
                     };
                     questions.push(Question { prompt, choices: asked.iterables.unwrap_or_default() });
                 }
@@ -271,7 +273,8 @@ impl Session {
         &self.request_id
     }
 
-    /// Returns the end user's login id. Pass it to later calls instead of bank credentials.
+    /// Returns the end user's login id. Pass the login id to later calls instead of bank
+    /// credentials.
     pub fn login_id(&self) -> Option<&LoginId> {
         self.login_id.as_ref()
     }
@@ -286,7 +289,7 @@ impl Session {
 ///
 /// [`Client::answer`] takes a challenge by value, so a challenge can be answered only once. You can
 /// serialize a challenge into the end user's session, because a different machine may receive the
-/// answer. A challenge is a secret.
+/// answer. Treat a challenge as a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use = "the end user is not authorized until the challenge is answered"]
@@ -296,7 +299,7 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Returns the questions. There is always at least one question. The text of the questions
+    /// Returns the questions. The slice contains at least one question. The text of the questions
     /// comes from the bank and is untrusted.
     pub fn questions(&self) -> &[Question] {
         &self.questions
@@ -317,7 +320,8 @@ impl Question {
         &self.prompt
     }
 
-    /// Returns the answers to choose from. If the list is empty, the end user may enter any answer.
+    /// Returns the answers that the end user can choose from. If the list is empty, the end user
+    /// may enter any answer.
     pub fn choices(&self) -> &[String] {
         &self.choices
     }
@@ -335,8 +339,8 @@ impl Answers {
         Self::default()
     }
 
-    /// Adds an answer to a question. Some questions take several answers, so an answer never
-    /// replaces an earlier one.
+    /// Adds an answer to a question. Some questions take several answers, so a second answer to a
+    /// question does not replace the first.
     pub fn to(mut self, question: &Question, answer: impl Into<Secret>) -> Self {
         self.0.entry(question.prompt.clone()).or_default().push(answer.into());
         self
@@ -346,16 +350,16 @@ impl Answers {
     fn check(&self, challenge: &Challenge) -> Result<(), Error> {
         let is_asked = |prompt: &String| challenge.questions.iter().any(|question| question.prompt == *prompt);
         if !self.0.keys().all(is_asked) {
-            return Err(Error::input("answers", "must not include a question that was not asked"));
+            return Err(Error::input("answers", "must not include an answer to a question that was not asked"));
         }
         if !challenge.questions.iter().all(|question| self.0.contains_key(&question.prompt)) {
-            return Err(Error::input("answers", "must include every question"));
+            return Err(Error::input("answers", "must include an answer to every question"));
         }
         Ok(())
     }
 }
 
-/// The error from a call that answers a challenge.
+/// An error from [`Client::answer`].
 #[derive(Debug, derive_more::Display)]
 #[display("{error}")]
 #[must_use = "the error may contain the challenge, which can be answered again"]
@@ -372,9 +376,9 @@ impl AnswerError {
 
     /// Returns the challenge if it can be answered again.
     ///
-    /// It can be answered again if nothing was sent or if the bank refused the answer. It can also
-    /// be answered again if the token was refused or a rate limit was exceeded, because the answer
-    /// was not examined in either case.
+    /// A challenge can be answered again if nothing was sent or if the bank rejected the answer. A
+    /// challenge can also be answered again if the token was refused or a rate limit was exceeded,
+    /// because the answer was not checked in either case.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }

@@ -10,8 +10,8 @@ use subtle::ConstantTimeEq as _;
 use crate::error::Error;
 use crate::validate::{token_problem, unmet_requirement};
 
-/// A Flinks environment, such as `toolbox` for the sandbox. It is a single DNS label that is part
-/// of the host names. [C8](crate::rules)
+/// A Flinks environment, such as `toolbox` for the sandbox. An instance is a single DNS label that
+/// forms part of the Connect host names. [C8](crate::rules)
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Instance(String);
@@ -72,25 +72,25 @@ impl FromStr for Instance {
         // The longest host name appends `-iframe` to the text, and the resulting label may have at
         // most 63 characters (RFC 1035, section 2.3.4).
         if !is_label || !(1..=56).contains(&text.len()) {
-            let reason = "must be a single DNS label of lower-case letters, digits and hyphens, such as toolbox";
+            let reason = "must be a single DNS label of lower-case letters, digits and hyphens, such as `toolbox`";
             return Err(Error::configuration("instance", reason));
         }
         if text.ends_with("-api") || text.ends_with("-iframe") {
-            let reason = "must not end with -api or -iframe, which the client appends itself";
+            let reason = "must not end with `-api` or `-iframe`, which the client appends itself";
             return Err(Error::configuration("instance", reason));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// The Connect hosts: the two hosts of an [`Instance`], or one base URL that replaces them, such as
-/// the base URL of the emulator.
+/// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces both
+/// hosts, such as the base URL of the emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
     /// `https://{instance}-api.private.fin.ag` and `https://{instance}-iframe.private.fin.ag`.
     Instance(Instance),
-    /// One base URL for both hosts. If it points to one of an instance's two hosts, for example
+    /// One base URL for both hosts. If the base URL names either host of an instance, for example
     /// `https://toolbox-api.private.fin.ag`, the client uses both hosts of that instance.
     BaseUrl(BaseUrl),
 }
@@ -108,7 +108,7 @@ impl Host {
     }
 }
 
-/// The customer id that Flinks issues: a GUID with hyphens. [C8](crate::rules)
+/// A customer id issued by Flinks, which is a GUID with hyphens. [C8](crate::rules)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, derive_more::Display, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct CustomerId(pub(super) Uuid);
@@ -144,13 +144,13 @@ macro_rules! secret_identifier {
         pub struct $name(pub(super) Secret);
 
         impl $name {
-            /// Creates the value from its plain text.
+            /// Creates a value from plain text.
             ///
             /// # Errors
             ///
             /// Returns an error if the text is empty or contains a space, a line break, a control
-            /// character or a non-ASCII character. A value read from a file may end with a line
-            /// break.
+            /// character or a non-ASCII character. Trim a value that you read from a file, because
+            /// it may end with a line break.
             pub fn new(secret: impl Into<Secret>) -> Result<Self, Error> {
                 let secret = secret.into();
                 match $check(secret.expose_secret()) {
@@ -159,7 +159,7 @@ macro_rules! secret_identifier {
                 }
             }
 
-            /// Returns the plain text. Keep it out of logs, errors and URLs.
+            /// Returns the plain text. Keep this text out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -168,18 +168,18 @@ macro_rules! secret_identifier {
 }
 
 secret_identifier! {
-    /// The secret key of an integration. It does not expire. This crate sends it only to
-    /// `/GenerateAuthorizeToken`. [C4](crate::rules)
+    /// The secret key of an integration. A secret key does not expire. This crate sends the secret
+    /// key only to `/GenerateAuthorizeToken`. [C4](crate::rules)
     SecretKey, "secret key", token_problem, configuration
 }
 
 secret_identifier! {
-    /// The id of an end user's login, from the widget, custom OAuth or an earlier session. It does
-    /// not expire. Store it as a secret.
+    /// The id of an end user's login, from the widget, custom OAuth or an earlier session. A login
+    /// id does not expire. Store a login id as securely as any other secret.
     LoginId, "login id", unmet_requirement, input
 }
 
-/// Compares in constant time, because a login id is a secret.
+/// Compares login ids in constant time, because they are secrets.
 impl PartialEq for LoginId {
     fn eq(&self, other: &Self) -> bool {
         self.expose_secret().as_bytes().ct_eq(other.expose_secret().as_bytes()).into()
@@ -189,6 +189,6 @@ impl PartialEq for LoginId {
 impl Eq for LoginId {}
 
 secret_identifier! {
-    /// The request id of a [`Session`](super::Session). Connect's data endpoints require it.
+    /// The request id of a [`Session`](super::Session). Connect's data endpoints require this id.
     RequestId, "request id", unmet_requirement, input
 }

@@ -20,24 +20,24 @@ use crate::callback::{CallbackForm, CsrfState, last_path_segment};
 use crate::error::{Detail, Error, Kind, SpendError};
 use crate::operation::Operation;
 
-/// Where to put the `state`, a random value that ties a landing to the session that started the
+/// The placement of the `state`, a random value that ties a landing to the session that started the
 /// widget.
 ///
 /// Flinks does not document which parts of the redirect URL the widget keeps, or whether a
-/// whitelisted URL may have an added parameter or path segment. Test your placement with your
-/// instance: if the widget removes the `state`, every landing is rejected. The placements are
-/// listed in order of preference.
+/// whitelisted URL may have an added parameter or path segment. Test the placement with your
+/// instance, because every landing is rejected if the widget removes the `state`. The placements
+/// are listed in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StatePlacement {
     /// The `state` parameter in the query of the redirect URL.
     Query,
-    /// The last path segment of the redirect URL, appended to the path that you gave. Your
-    /// application must route every such path to its landing handler.
+    /// A path segment that is appended to the redirect URL. Your application must route every such
+    /// path to its landing handler.
     Path,
-    /// Not in the URL. Only the session that holds the [`PendingLanding`] ties the landing to the
-    /// end user.
+    /// The `state` is not in the URL. Only the [`PendingLanding`] in the session ties the landing
+    /// to the end user.
     ///
     /// This placement is weaker. A verified landing proves that this session has started *a* visit
     /// to the widget within the last 30 minutes. It does not prove that the landing belongs to that
@@ -72,7 +72,7 @@ impl StatePlacement {
 #[non_exhaustive]
 #[must_use = "load the URL in an iframe and keep the pending landing in the end user's session"]
 pub struct StartedWidget {
-    /// The URL for one iframe. It contains the token and the `state`, so keep it out of logs.
+    /// The URL for one iframe. This URL contains the token and the `state`, so keep it out of logs.
     pub url: WidgetUrl,
     /// The pending landing, which verifies the end user's return.
     pub pending: PendingLanding,
@@ -90,7 +90,7 @@ impl Widget {
     /// Returns a [`SpendError`] with the unspent token if
     ///
     /// - the token has expired, or
-    /// - the redirect URL contains a parameter that the landing adds: `state`, `loginId`,
+    /// - the redirect URL contains a parameter that Flinks adds to the landing: `state`, `loginId`,
     ///   `institution`, `error` or `error_description`.
     pub fn start(
         &self,
@@ -110,11 +110,11 @@ impl Widget {
 /// A pending visit to the widget.
 ///
 /// Verification consumes the pending landing, so a landing can be verified only once. You can
-/// serialize the pending landing into the end user's session. Remove it from the session when the
-/// end user returns. [C5](crate::rules)
+/// serialize the pending landing into the end user's session. Remove the pending landing from the
+/// session when the end user returns. [C5](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingLanding {{ .. }}")]
-#[must_use = "the end user's return cannot be verified without this value"]
+#[must_use = "the end user's return cannot be verified without the pending landing"]
 pub struct PendingLanding {
     placement: StatePlacement,
     state: CsrfState,
@@ -125,7 +125,7 @@ impl Client {
     /// nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
-    /// the path, `callback` can also be the query alone. Keep `callback` out of logs; see
+    /// the path, `callback` can also be the bare query. Keep `callback` out of logs; see
     /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The `state` does not authenticate the login id, because the end user can edit the URL.
@@ -137,7 +137,7 @@ impl Client {
     ///
     /// - the `state` is missing or does not match the pending landing,
     /// - the widget started more than 30 minutes ago,
-    /// - a parameter that the landing adds appears more than once,
+    /// - a parameter that Flinks adds appears more than once,
     /// - the landing contains neither a login id nor an error, or contains both, or
     /// - the login id is empty or contains an invalid character.
     ///
@@ -176,7 +176,7 @@ const LANDING: CallbackForm = CallbackForm {
 #[non_exhaustive]
 #[must_use = "the login id is not verified yet"]
 pub struct Landing {
-    /// The login id from the URL. Only the browser vouches for it.
+    /// The login id from the URL. This value comes from the browser and is not verified.
     pub login_id: UnverifiedLoginId,
     /// The name of the bank, from the URL. The text is untrusted.
     pub institution: Option<String>,
@@ -184,14 +184,15 @@ pub struct Landing {
 
 /// A login id that a browser sent.
 ///
-/// Flinks does not sign the landing, so the end user can replace its login id with another one.
-/// Before your application uses the login id, it must do two things:
+/// Flinks does not sign the landing, so the end user can replace the login id in the URL with
+/// another one. Before your application uses the login id, it must do two things:
 ///
-/// 1. Call `/Authorize` with it, and [`confirm`](Self::confirm) it with the resulting session. This
-///    proves that the login belongs to your Flinks customer id.
-/// 2. Refuse it if it is already stored for another user of your application. Flinks does not know
-///    your users, so only your records can show this. [`LoginId`] values are compared in constant
-///    time.
+/// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) the login id with the
+///    resulting session. A successful confirmation proves that the login belongs to your Flinks
+///    customer id.
+/// 2. Reject the login id if it is already stored for another user of your application. Flinks does
+///    not know your users, so only your records can show whether the login belongs to someone else.
+///    [`LoginId`] values are compared in constant time.
 ///
 /// ```no_run
 /// use flinks::connect::{Client, LoginId, Outcome, PendingLanding};
@@ -226,17 +227,16 @@ impl UnverifiedLoginId {
         Authorize::cached(&self.0)
     }
 
-    /// Returns the login id if it is the one that `/Authorize` reported for the session. Sends
-    /// nothing.
+    /// Returns the login id if it matches the login id of `session`. Sends nothing.
     ///
-    /// This does not show whether the login belongs to the end user; see [`UnverifiedLoginId`].
+    /// A match does not show whether the login belongs to the end user; see [`UnverifiedLoginId`].
     ///
     /// # Errors
     ///
     /// Returns an error with
     ///
-    /// - [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if the session has another login
-    ///   id, or
+    /// - [`Cause::InvalidCallback`](crate::Cause::InvalidCallback) if the session has a different
+    ///   login id, or
     /// - [`Cause::Malformed`](crate::Cause::Malformed) if the session has no login id.
     pub fn confirm(self, session: &Session) -> Result<LoginId, Error> {
         match session.login_id() {

@@ -21,7 +21,7 @@ pub enum WidgetMessage {
         /// The URL of the landing, for [`Client::verify_landing`](super::Client::verify_landing).
         url: Secret,
     },
-    /// Another step, such as `APP_MOUNTED`, or an error code.
+    /// Any other step, such as `APP_MOUNTED`, or an error code.
     #[debug("Step {{ .. }}")]
     #[non_exhaustive]
     Step {
@@ -42,8 +42,8 @@ impl Widget {
     /// this check does not authenticate the message. Verify the URL of a redirect with
     /// [`Client::verify_landing`](super::Client::verify_landing).
     ///
-    /// A landing can be verified only once. If your application verifies it here, ignore the
-    /// request that results from the redirect.
+    /// A landing can be verified only once. If your application verifies the landing from the
+    /// message, ignore the request that results from the redirect.
     ///
     /// # Errors
     ///
@@ -53,8 +53,8 @@ impl Widget {
     /// - `message data` if the text is not a JSON object with a `step`, or if the step is
     ///   `REDIRECT` and there is no `url`.
     ///
-    /// Ignore an event that causes such an error. The event may come from a browser extension, for
-    /// example.
+    /// Ignore an event for which this method returns an error. Such an event may come from a
+    /// browser extension, for example.
     pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
         let expected = self.message_origin();
         if expected.is_empty() || origin != expected {
@@ -64,12 +64,12 @@ impl Widget {
         // The reason of the JSON parser is omitted, because it may quote the text.
         let event: Value = serde_json::from_str(data).map_err(|_| invalid("must be JSON"))?;
         let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-        let step = text("step").ok_or_else(|| invalid("must be an object with a step"))?;
+        let step = text("step").ok_or_else(|| invalid("must be an object with a `step`"))?;
         let institution = text("institution");
         if step != "REDIRECT" {
             return Ok(WidgetMessage::Step { step, institution });
         }
-        let url = text("url").ok_or_else(|| invalid("must have a url if its step is REDIRECT"))?;
+        let url = text("url").ok_or_else(|| invalid("must have a `url` if its `step` is `REDIRECT`"))?;
         Ok(WidgetMessage::Redirect { institution, url: Secret::new(url) })
     }
 }

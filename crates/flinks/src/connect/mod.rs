@@ -1,7 +1,7 @@
 //! The Flinks Connect client, which exchanges a secret key for an authorize token that connects an
 //! end user's bank account.
 //!
-//! Based on the Flinks documentation pages
+//! This module is based on the Flinks documentation pages
 //! [/GenerateAuthorizeToken](https://docs.flinks.com/api/authorize/endpoints/generate-authorize-token.md)
 //! and [Set Up Authorization](https://docs.flinks.com/guides/connect/setup-authorization.md).
 //! [C1-C8](crate::rules)
@@ -133,7 +133,7 @@ impl Client {
         let malformed = |field, reason| Err(Error::malformed(GENERATE, &head, field, reason));
         let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = response.into_inner();
         if http_status_code.is_some_and(|status| status != 200) {
-            return malformed("HttpStatusCode", "is not 200, although the HTTP status is");
+            return malformed("HttpStatusCode", "is not 200, although the HTTP status is 200");
         }
         if let Some(problem) = token_problem(token.expose_secret()) {
             return malformed("Token", problem);
@@ -206,11 +206,11 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
     ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 
-/// A token that can connect one bank account. It expires after 30 minutes.
+/// A token that can connect one bank account. An authorize token expires after 30 minutes.
 ///
-/// Spending the token consumes it. It cannot be copied, compared, printed or stored. For a second
-/// account, call [`generate_authorize_token`](Client::generate_authorize_token) again.
-/// [C3](crate::rules)
+/// Spending the token consumes it. The token cannot be copied, compared, printed or stored. To
+/// connect a second account, call [`generate_authorize_token`](Client::generate_authorize_token)
+/// again. [C3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an unused authorize token expires after 30 minutes"]

@@ -1,4 +1,4 @@
-//! Custom OAuth: the end user logs in on the bank's own page (C7).
+//! Custom OAuth, in which the end user logs in on the bank's own page (C7).
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if `redirect_uri` contains a parameter that the callback adds: `state`,
-    /// `loginId`, `error` or `error_description`.
+    /// Returns an error if `redirect_uri` contains a parameter that Flinks adds to the callback:
+    /// `state`, `loginId`, `error` or `error_description`.
     pub fn custom_oauth(&self, institution_id: u32, redirect_uri: &RedirectUrl) -> Result<CustomOAuth<'_>, Error> {
         CALLBACK.check_redirect_url(redirect_uri)?;
         let parameters =
@@ -104,9 +104,9 @@ impl CustomOAuth<'_> {
 
 /// An authorization that has started.
 ///
-/// Verification consumes the authorization, so it can be verified only once. You can serialize it
-/// into the end user's session. Remove it from the session when the end user returns.
-/// [C7](crate::rules)
+/// Verification consumes the pending authorization, so a callback can be verified only once. You
+/// can serialize the pending authorization into the end user's session. Remove the pending
+/// authorization from the session when the end user returns. [C7](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

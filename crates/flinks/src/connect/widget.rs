@@ -1,4 +1,4 @@
-//! The widget: a Flinks page in an iframe of the application (C5).
+//! The widget, a Flinks page that the application shows in an iframe (C5).
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl Widget {
         self.set("consentEnable", &is_shown.to_string())
     }
 
-    /// Sets `customerName`, your name on the consent screen.
+    /// Sets `customerName`, the name of your application on the consent screen.
     pub fn customer_name(self, name: &str) -> Self {
         self.set("customerName", name)
     }
@@ -100,7 +100,7 @@ impl Widget {
         self.set("tag", tag)
     }
 
-    /// Sets `termsUrl`, the URL of your terms.
+    /// Sets `termsUrl`, the URL of your terms and conditions.
     pub fn terms_url(self, url: &str) -> Self {
         self.set("termsUrl", url)
     }
@@ -175,13 +175,13 @@ impl Widget {
     }
 }
 
-/// The URL of one iframe. It contains the token.
+/// The URL to load in one iframe. This URL contains the token.
 #[derive(Debug)]
 #[must_use = "the authorize token was spent to create this URL"]
 pub struct WidgetUrl(Secret);
 
 impl WidgetUrl {
-    /// Returns the URL. Keep it out of logs.
+    /// Returns the URL. Keep the URL out of logs.
     pub fn expose_url(&self) -> &str {
         self.0.expose_secret()
     }

@@ -14,32 +14,32 @@ use crate::operation::Operation;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Advice {
-    /// Try the same call again later: the network, the server or the bank failed, or a rate limit
-    /// was exceeded.
+    /// Try the same call again later, because the network, the server or the bank failed, or a rate
+    /// limit was exceeded.
     ///
-    /// This advice also applies if the host name cannot be resolved. If it has never been resolved
-    /// successfully, check the configuration.
+    /// This advice also applies if the host name cannot be resolved. If the host name has never
+    /// been resolved successfully, check the configuration.
     RetryLater,
     /// Request a new token.
     NewToken,
-    /// Ask the end user to enter something else, to take action at the bank, or to consent.
+    /// Ask the end user to enter a different value, to take action at the bank, or to consent.
     AskUser,
     /// Send the end user through the bank authorization again, from the start.
     StartOver,
-    /// The refusal may come from a gateway; see [`Refusal::Suspected`]. A background job should try
-    /// again later. An interactive caller may start a new authorization.
+    /// A refresh was refused, possibly by a gateway; see [`Refusal::Suspected`]. A background job
+    /// should try again later. An interactive caller may start a new authorization.
     WaitOrStartOver,
     /// Correct an argument of this call, such as an amount, a name or a login id; see
     /// [`Error::field`]. Nothing was sent. If an end user entered the value, respond with 400 or
     /// 422.
     FixInput,
     /// Correct the configuration. The credentials, the base URL or another setting is wrong, or the
-    /// server rejects the requests that this version sends. The call will keep failing until this
-    /// is fixed.
+    /// server rejects the requests that this version sends. The call will keep failing until the
+    /// configuration is corrected.
     FixConfiguration,
-    /// Find out what happened before you call again. Either this version does not recognise the
-    /// response, or a call that spends a token (for example, one that starts a payment session) may
-    /// or may not have taken effect.
+    /// Find out what happened before you repeat the call. Either this version does not recognise
+    /// the response, or a call that spends a token (for example, one that starts a payment session)
+    /// may or may not have taken effect.
     Investigate,
 }
 
@@ -63,7 +63,8 @@ impl Advice {
 }
 
 impl Error {
-    /// Returns the recommended next step. If several rules match the error, the first one applies.
+    /// Returns the recommended next step. If several rules match the error, the first matching rule
+    /// determines the advice.
     pub fn advice(&self) -> Advice {
         if self.needs_user() {
             return Advice::AskUser;

@@ -19,26 +19,26 @@ use super::kind::Kind;
 pub enum Cause {
     /// An argument of the call is invalid; see [`Error::field`]. Nothing was sent.
     Input,
-    /// The configuration is invalid; see [`Error::field`]. This is also the cause if plain HTTP is
-    /// allowed for a host, but the host turns out to have a public address. Nothing was sent.
+    /// The configuration is invalid; see [`Error::field`]. `Configuration` is also the cause if a
+    /// host for which plain HTTP is allowed turns out to have a public address. Nothing was sent.
     Configuration,
-    /// The token expired before the call that was supposed to use it, or had already expired when
-    /// it was received. Request a new token. [P4, C3](crate::rules)
+    /// The token expired before it was used, or had already expired when it was received. Request a
+    /// new token. [P4, C3](crate::rules)
     Expired,
     /// No connection could be made, or the connection was closed before the response was complete.
     /// See [`Error::may_have_been_sent`].
     Connection,
     /// The call, including all of its attempts, did not complete in time.
     Timeout,
-    /// TLS failed: for example, a certificate has expired, does not match the host name, or was
-    /// issued by an unknown authority. If the handshake failed, [`Error::may_have_been_sent`] is
-    /// `false`.
+    /// TLS failed, for example because a certificate has expired, does not match the host name, or
+    /// was issued by an unknown authority. If the handshake failed, [`Error::may_have_been_sent`]
+    /// is `false`.
     Tls,
     /// The server requires a client certificate (mTLS), or rejected the client's certificate; see
     /// [`Settings`](crate::Settings).
     ///
     /// With native-tls, the cause is [`Tls`](Self::Tls) instead. If the server closes the
-    /// connection before the client passes the request to that connection, the cause is
+    /// connection before the client sends the request on that connection, the cause is
     /// [`Connection`](Self::Connection).
     ClientCertificate,
     /// A proxy requires valid credentials (407).
@@ -59,11 +59,12 @@ pub enum Cause {
     /// undocumented body. [`Error::field`] may name the affected field. [A6](crate::rules)
     Malformed,
     /// The callback is invalid: its `state` does not match, a parameter is repeated, or the result
-    /// is missing. It may be part of an attack. Start a new authorization. [C7](crate::rules)
+    /// is missing. Such a callback may be part of an attack. Start a new authorization.
+    /// [C7](crate::rules)
     InvalidCallback,
     /// The callback contains an error. See [`Error::oauth_error`].
     ReturnedError,
-    /// The task that made the call panicked, or its runtime shut down.
+    /// The task that made the call panicked, or its runtime was shut down.
     Abandoned,
     /// No Tokio runtime with time and I/O drivers is running.
     NoRuntime,
@@ -129,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns the names in [`Cause::name`], which has a match arm for each cause.
+    /// Returns the names in the match arms of [`Cause::name`], one for each cause.
     fn names() -> BTreeSet<&'static str> {
         let arms = include_str!("cause.rs").split(" => \"").skip(1).filter_map(|rest| rest.split_once("\",\n"));
         arms.map(|(name, _)| name).collect()

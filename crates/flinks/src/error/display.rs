@@ -64,8 +64,8 @@ impl Error {
         }
     }
 
-    /// Writes the error code if this version knows it. Any other code is described as unknown, and
-    /// its text is omitted.
+    /// Writes the error code if the code is documented. An undocumented code is described as
+    /// unknown, and its text is omitted.
     fn write_codes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.oauth_error() {
             Some(code) if code.is_documented() => write!(f, ": {code}")?,

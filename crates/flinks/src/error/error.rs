@@ -12,7 +12,7 @@ use crate::{FlinksCode, OAuthError};
 /// The error for a failed call or an invalid value.
 ///
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
-/// classify an error. Each method documents what Flinks recommends.
+/// classify an error. The documentation of these methods includes the recommendations of Flinks.
 ///
 /// An error never contains a secret. `Debug` and `Display` omit text from the server; this text is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
@@ -33,8 +33,8 @@ pub(super) struct Inner {
     attempts: u32,
     /// Whether an earlier attempt of the same call may have reached the server.
     pub(super) earlier_may_have_been_sent: bool,
-    /// Whether the response status does not indicate success and the body is JSON other than the
-    /// documented error body.
+    /// Whether the response has an unsuccessful status and a JSON body that is not the documented
+    /// error body.
     pub(super) is_undocumented_json: bool,
     /// Whether the outcome of a call that spends a token is unknown.
     pub(super) is_outcome_unknown: bool,
@@ -49,14 +49,14 @@ pub(crate) struct ErrorBody {
 }
 
 impl Error {
-    /// Returns the product whose call failed, or `None` for a value that was rejected before a
-    /// client used it.
+    /// Returns the product whose call failed, or `None` if the error is about a value that was
+    /// rejected before a client used it.
     pub fn product(&self) -> Option<Product> {
         self.0.operation.map(Operation::product)
     }
 
-    /// Returns the `operationId` of the failed call, or a name such as `widget` for a step that
-    /// sends no request.
+    /// Returns the `operationId` of the failed call, or a name such as `widget` for a local step
+    /// that sends no request.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation.map(Operation::id)
     }
@@ -132,13 +132,13 @@ impl Error {
     }
 
     /// Creates the error for an invalid call argument, which an end user may have entered. `reason`
-    /// completes the clause "the value …", for example with "must not be empty".
+    /// is a predicate such as "must not be empty".
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
     }
 
-    /// Creates the error for an invalid value that an operator or a developer has set. `reason`
-    /// completes the clause "the value …", for example with "is not set".
+    /// Creates the error for an invalid value that an operator or a developer has set. `reason` is
+    /// a predicate such as "is not set".
     pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Configuration { field, reason })
     }
@@ -224,7 +224,7 @@ impl Error {
         })
     }
 
-    /// Corrects the error of a call that never sent a byte.
+    /// Changes the error to state that nothing was sent.
     #[cfg(feature = "outbound")]
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {

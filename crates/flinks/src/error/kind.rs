@@ -28,14 +28,13 @@ pub(crate) enum Kind {
     Status,
     /// The response status indicates success, but the body is not the documented success body.
     Malformed { field: Option<&'static str>, detail: Detail },
-    /// An end user's callback cannot be trusted or read. The text is a clause that states the
-    /// reason.
+    /// An end user's callback cannot be trusted or read. The string states the reason.
     Callback(&'static str),
     /// An end user's callback contains an error.
     CallbackError,
     /// The task that made the call panicked.
     Abandoned,
-    /// No Tokio runtime with the drivers that a call needs is running.
+    /// No Tokio runtime is running, or the runtime lacks a driver that a call requires.
     NoRuntime,
 }
 
@@ -44,15 +43,15 @@ pub(crate) enum Kind {
 pub(crate) enum Detail {
     /// The body does not match its schema.
     Body(InvalidResponse),
-    /// A field cannot be used. The text completes a sentence about that field. If there is no
-    /// field, the text is a clause about the whole response.
+    /// A field, or the response as a whole, cannot be used. The string is a predicate such as "is
+    /// empty" if a field is named, and a complete clause otherwise.
     Value(&'static str),
 }
 
 /// The delay that a server requested.
 #[derive(Clone)]
 pub(super) enum RetryAfter {
-    /// The header as it was received. A date is compared with the call's clock.
+    /// The header as it was received. A date in the header is compared with the call's clock.
     Header(String),
     Wait(Duration),
 }

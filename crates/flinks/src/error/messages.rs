@@ -1,4 +1,4 @@
-//! Writes every error message to `snapshots/*messages.snap`, so that they can all be reviewed
+//! Writes every error message to `snapshots/*messages.snap`, so that all messages can be reviewed
 //! together.
 
 use std::fmt::Write as _;

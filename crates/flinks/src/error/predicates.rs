@@ -1,4 +1,4 @@
-//! The predicates of an error.
+//! Predicates that classify an [`Error`].
 
 use flinks_core::TransportErrorKind;
 
@@ -8,16 +8,17 @@ use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
 impl Error {
-    /// Returns whether the credentials were refused: Pay's user name and password, Connect's secret
-    /// key ("You must provide a valid auth key"), or Outbound's client id and secret.
+    /// Returns whether the credentials were refused. The credentials are the user name and password
+    /// for Pay, the secret key for Connect, or the client id and secret for Outbound. Connect
+    /// refuses a secret key with the message "You must provide a valid auth key".
     ///
     /// Because Pay refuses credentials with a 400 that has no body, this method also returns `true`
     /// if Pay rejects the request itself with a 400. [P6](crate::rules)
     ///
     /// Flinks recommends checking that the secret key is sent only to `/GenerateAuthorizeToken`,
-    /// and the token only to `/Authorize` or the iframe. This crate's types ensure both, so check
-    /// the key itself, its instance and its customer id. Flinks replaces credentials that may have
-    /// been exposed.
+    /// and the token only to `/Authorize` or the iframe. The types of this crate ensure that both
+    /// rules are followed, so check the secret key, the instance and the customer id. Flinks
+    /// replaces credentials that may have been exposed.
     pub fn is_credentials(&self) -> bool {
         let Some(operation) = self.0.operation else { return false };
         match operation.product() {
@@ -32,9 +33,9 @@ impl Error {
 
     /// Returns whether a token was refused.
     ///
-    /// Connect refuses a token with "You must provide a valid authorize token". If the refused
-    /// token was used to start a session, Pay responds with a 401. If it was used to revoke a
-    /// connection, Outbound responds with a 401.
+    /// Connect refuses a token with the message "You must provide a valid authorize token". Pay
+    /// refuses a session token with a 401 when a payment session is started. Outbound refuses an
+    /// access token with a 401 when a connection is revoked.
     ///
     /// A refused token has already been spent, has expired, or belongs to another customer or
     /// environment. Flinks recommends requesting a new token for each attempt.
@@ -48,8 +49,8 @@ impl Error {
     }
 
     /// Returns whether the end user must enter a different user name, password or answer, or must
-    /// take action at the bank. Also returns `true` if the end user declined to consent on the
-    /// bank's page. [C6, C7](crate::rules)
+    /// take action at the bank. Also returns `true` if the end user declined consent on the bank's
+    /// page. [C6, C7](crate::rules)
     pub fn needs_user(&self) -> bool {
         self.has_oauth_error(&[OAuthError::ACCESS_DENIED])
             || self.has_flinks_code(&[
@@ -105,8 +106,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the server may have received a request. Returns `false` only if it is
-    /// certain that the server received none.
+    /// Returns whether the server may have received a request. Returns `false` only if the server
+    /// cannot have received a request.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
             || !matches!(

@@ -1,4 +1,4 @@
-//! Refused refreshes, and whether the end user must consent again (O6).
+//! The classification of refused refreshes (O6).
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::kind::Kind;
 use crate::OAuthError;
 use crate::operation::Operation;
 
-/// How certain it is that a refused refresh has ended a consent. [O6](crate::rules)
+/// The certainty that a refused refresh has ended a consent. [O6](crate::rules)
 ///
 /// ```
 /// use flinks::{Error, Refusal};
@@ -28,21 +28,21 @@ pub enum Refusal {
     /// confirmed. The end user must consent again.
     Final,
     /// The response was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing
-    /// or unknown. Either Flinks or a gateway in front of Flinks may have sent it. The
+    /// or unknown. The response may have come from Flinks or from a gateway in front of Flinks. The
     /// `flinks-consents` crate can confirm the refusal later.
     #[non_exhaustive]
     Suspected {
-        /// How long to wait until another such refusal can confirm this one.
+        /// The time until another such refusal can confirm this refusal.
         ///
-        /// If the value is zero, another such refusal confirms this one, provided that another
-        /// consent has been refreshed since the first refusal. Without such a refresh, confirmation
-        /// takes 24 hours from the first refusal.
+        /// If `confirm_after` is zero, another such refusal confirms this refusal, provided that a
+        /// different consent has been refreshed since the first refusal. If no other consent has
+        /// been refreshed since the first refusal, confirmation takes 24 hours from that refusal.
         confirm_after: Duration,
     },
 }
 
 impl Refusal {
-    /// How long a refusal remains suspected before another such refusal can confirm it: 10 minutes.
+    /// The time before another such refusal can confirm a suspected refusal, which is 10 minutes.
     /// [O6](crate::rules)
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
@@ -52,7 +52,7 @@ impl Refusal {
     }
 }
 
-/// The codes for a grant that is no longer valid.
+/// The OAuth error codes for a grant that is no longer valid.
 const ENDS_THE_GRANT: [OAuthError; 2] = [OAuthError::INVALID_GRANT, OAuthError::ACCESS_DENIED];
 
 impl Error {
@@ -60,8 +60,8 @@ impl Error {
     /// refresh token is no longer valid.
     ///
     /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must
-    /// consent again, unless the error code names another reason. This does not apply to a response
-    /// with an unreadable body, such as the error page of a firewall. Use
+    /// consent again, unless the error code names another reason. A response with an unreadable
+    /// body, such as the error page of a firewall, does not have this meaning. Use
     /// [`refusal`](Self::refusal) to find out whether a refused refresh is final.
     /// [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
@@ -93,7 +93,7 @@ impl Error {
         matches!(self.status(), Some(400 | 401 | 403))
     }
 
-    /// Returns whether the response is a 400, 401 or 403 whose error code, if any, may be about the
+    /// Returns whether the response is a 400, 401 or 403 whose error code, if any, may refer to the
     /// grant.
     fn is_refused_grant(&self) -> bool {
         if !matches!(self.0.kind, Kind::Rejected) || !self.has_refusal_status() {

@@ -6,10 +6,10 @@ use super::advice::Advice;
 use super::error::Error;
 use super::verdict::TokenFate;
 
-/// The error of a call that spends a single-use token. It also reports the token's fate.
+/// The error of a call that spends a single-use token, which also reports the token's fate.
 /// [P3, C3](crate::rules)
 ///
-/// Only [`Unspent`](Self::Unspent) gives the token back, so an unsafe retry with the same token is
+/// Only [`Unspent`](Self::Unspent) returns the token, so an unsafe retry with the same token is
 /// impossible:
 ///
 /// ```
@@ -55,9 +55,9 @@ impl<T> SpendError<T> {
 
     /// Returns the recommended next step.
     ///
-    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. For an
-    /// authorization code, the end user must consent again. After any other call, find out what
-    /// happened before you repeat it.
+    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. If the token is
+    /// an authorization code, the end user must consent again. After any other call, find out what
+    /// happened before you repeat the call.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) => error.advice(),
@@ -94,8 +94,8 @@ impl<T, E> SpendError<T, E> {
 /// Converts a [`SpendError`] into its underlying error, for use with `?`. An unspent token is
 /// dropped.
 ///
-/// If the token's fate is unknown, the error's message says so, and its [`advice`](Error::advice)
-/// is the same as [`SpendError::advice`].
+/// If the token's fate is unknown, the message of the error states this, and its
+/// [`advice`](Error::advice) is the same as [`SpendError::advice`].
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {
         match error {

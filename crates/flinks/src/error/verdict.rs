@@ -15,7 +15,7 @@ pub(crate) enum RetryClass {
     Interrupted,
     /// The server is limiting the request rate or is temporarily unavailable.
     Busy,
-    /// The server failed in another way.
+    /// The server failed for a reason other than those of [`Busy`](Self::Busy).
     Failed,
     /// The token in the response had already expired.
     ExpiredOnArrival,
@@ -31,8 +31,7 @@ pub(crate) enum TokenFate {
     Unknown,
 }
 
-/// The consequences of a failure: whether to retry, and the fate of a token that the server may
-/// have received.
+/// The retry class of a failure, and the fate of a token that the server may have received.
 struct Verdict {
     class: RetryClass,
     fate: TokenFate,
@@ -54,9 +53,10 @@ impl Error {
         self.verdict().class
     }
 
-    /// Looks up this error in the table. [`retry_class`](Self::retry_class) and
-    /// [`token_fate`](Self::token_fate) share the table, so they cannot contradict each other. The
-    /// fates in the table apply to tokens that the server may have received.
+    /// Looks up this error in the table of retry classes and token fates.
+    /// [`retry_class`](Self::retry_class) and [`token_fate`](Self::token_fate) share the table, so
+    /// the two results cannot contradict each other. The fates in the table apply to tokens that
+    /// the server may have received.
     fn verdict(&self) -> Verdict {
         match self.0.kind {
             // The same credentials would be refused again, and repeated failures might lock an

@@ -1,4 +1,4 @@
-//! Client authentication: how an application authenticates itself (O2).
+//! The methods by which an application authenticates itself (O2).
 
 use flinks_core::Secret;
 
@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::validate::token_problem;
 
 /// The method that your application uses to authenticate itself. Configure the method that your
-/// Flinks environment expects, because the client does not try the others. [O2](crate::rules)
+/// Flinks environment expects, because the client does not try other methods. [O2](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
     /// Sends `client_id` and `client_secret` as body fields in each request.
     #[debug("Fields(..)")]
     Fields(ClientCredentials),
-    /// Sends `client_id` and `client_secret` with HTTP Basic.
+    /// Sends `client_id` and `client_secret` with HTTP Basic authentication.
     #[debug("Basic(..)")]
     Basic(ClientCredentials),
     /// Sends no credentials, as in the published OpenAPI document. The authorization URL still

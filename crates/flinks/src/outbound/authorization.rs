@@ -1,4 +1,4 @@
-//! Authorizations: an end user consents and returns with an authorization code (O10).
+//! Authorizations, in which an end user consents and returns with an authorization code (O10).
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ impl Client {
     /// # Errors
     ///
     /// Returns an error if the provider id is empty, or if `redirect_uri` contains a parameter that
-    /// the callback adds: `state`, `code`, `error` or `error_description`.
+    /// is reserved for the callback: `state`, `code`, `error` or `error_description`.
     pub fn authorization(
         &self,
         provider_id: impl Into<String>,
@@ -44,7 +44,7 @@ impl Client {
     /// callback URL or its query. Keep the callback out of logs. See
     /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
-    /// The returned code is bound to the authorization's exact redirect URI, byte for byte.
+    /// The returned code is bound to the redirect URI of the authorization, byte for byte.
     /// [O9, O10](crate::rules)
     ///
     /// # Errors
@@ -129,11 +129,11 @@ impl AuthorizationRequest<'_> {
     }
 }
 
-/// An authorization that has started at one provider, for one redirect URI.
+/// A pending authorization for one provider and one redirect URI.
 ///
-/// Verification consumes the authorization, so it can be verified only once. You can serialize it
-/// into the end user's session. Remove it from the session when the end user returns.
-/// [O10](crate::rules)
+/// Verification consumes the pending authorization, so a callback can be verified only once. You
+/// can serialize the pending authorization into the end user's session. Remove the pending
+/// authorization from the session when the end user returns. [O10](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

@@ -1,4 +1,4 @@
-//! The client, which has one method for each grant.
+//! The Outbound client, which has one method for each OAuth grant.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,12 +35,12 @@ pub struct Client {
     transport: Transport,
     pub(super) base_url: BaseUrl,
     pub(super) authentication: Arc<ClientAuthentication>,
-    /// Whether the server has ever replaced a refresh token. Once it has, a refresh whose response
-    /// was lost is not retried (A5).
+    /// Whether the server has ever replaced a refresh token. After the first replacement, a refresh
+    /// whose response was lost is not retried (A5).
     has_rotated: Arc<AtomicBool>,
     /// The authorization codes that have been sent. If an end user reloads the callback page, the
-    /// code must not be sent again: the server might revoke the tokens that it issued for the code
-    /// (RFC 6749, section 4.1.2).
+    /// code must not be sent again, because the server might revoke the tokens that it issued for
+    /// the code (RFC 6749, section 4.1.2).
     codes: Arc<RecentSecrets>,
     executor: CallExecutor,
 }
@@ -103,8 +103,8 @@ impl Client {
     /// this machine.
     ///
     /// A code that this client or a clone has sent in the last ten minutes is rejected, for example
-    /// if the end user reloads the callback page. Only the first call returns the tokens.
-    /// [O9](crate::rules)
+    /// if the end user reloads the callback page. Only the first exchange of a code returns the
+    /// tokens. [O9](crate::rules)
     ///
     /// # Errors
     ///
@@ -114,10 +114,10 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// A code is treated as sent as soon as any byte of its request may have left this machine. If
-    /// the future is dropped earlier, for example while the client is connecting, nothing is sent.
-    /// The code can then still be exchanged when the end user reloads the page. If the future is
-    /// dropped later, the response is lost.
+    /// A code is treated as sent as soon as any part of the request may have left this machine. If
+    /// the future is dropped before that point, for example while the client is connecting, nothing
+    /// is sent. In this case, the code can still be exchanged when the end user reloads the page.
+    /// If the future is dropped after the code has been sent, the response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
             let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code has already been sent"));
@@ -137,8 +137,8 @@ impl Client {
         }
     }
 
-    /// Refreshes an access token with a refresh token. This restarts the 30-day idle period of the
-    /// refresh token.
+    /// Refreshes an access token with a refresh token. A refresh restarts the 30-day idle period of
+    /// the refresh token.
     ///
     /// If the response contains a new refresh token, the new token replaces the old one. Store the
     /// new refresh token before you use the access token. [O5](crate::rules)
@@ -197,9 +197,8 @@ impl Client {
     ///
     /// Returns `None` if the token has expired or if `issued_at` is in the future. An `issued_at`
     /// in the future means that the wall clock was ahead when the token was issued, so the token's
-    /// age is unknown.
-    /// Also returns `None` if the text cannot be a token, because it is empty or contains an invalid
-    /// character.
+    /// age is unknown. Also returns `None` if `secret` is empty or contains a character that is
+    /// invalid in a token.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -226,10 +225,10 @@ impl Client {
     }
 
     /// Returns whether this client or a clone has received a refresh token that replaced an earlier
-    /// one.
+    /// refresh token.
     ///
-    /// From then on, a refresh whose response was lost is not retried, because the lost response
-    /// may have contained the next refresh token. [A5](crate::rules)
+    /// After such a replacement, a refresh whose response was lost is not retried, because the lost
+    /// response may have contained the next refresh token. [A5](crate::rules)
     pub fn rotates_refresh_tokens(&self) -> bool {
         self.has_rotated.load(Ordering::Relaxed)
     }

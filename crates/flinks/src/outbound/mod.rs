@@ -3,7 +3,7 @@
 //! [`Client`] has one method for each grant and stores nothing. The `flinks-consents` crate stores
 //! end users' consents, shares their access tokens, and never loses a refresh token.
 //!
-//! Based on the Flinks documentation page
+//! This module is based on the Flinks documentation page
 //! [Token](https://docs.flinks.com/api/outbound/endpoints/authorize/token.md).
 //! [O1-O11](crate::rules)
 

@@ -23,9 +23,9 @@ pub struct Tokens {
     pub access_token: AccessToken,
     /// The refresh token for requesting the next access token.
     ///
-    /// According to the Flinks documentation, this token is present after an authorization code has
-    /// been exchanged. After a refresh, it is present only if the server replaced the old refresh
-    /// token. [O5](crate::rules)
+    /// According to the Flinks documentation, a refresh token is present after an authorization
+    /// code has been exchanged. After a refresh, a new refresh token is present only if the server
+    /// replaced the old one. [O5](crate::rules)
     pub refresh_token: Option<RefreshToken>,
     /// The scope, if the response contains it.
     pub scope: Option<String>,
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 impl AccessToken {
-    /// Creates a token. Returns `None` if the text is not valid in a header.
+    /// Creates a token. Returns `None` if the token is not a valid header value.
     pub(super) fn new(bearer: Bearer) -> Option<Self> {
         let authorization = Authorization::bearer(bearer.secret()).header_value("Authorization").ok()?;
         Some(Self(Arc::new(Inner { bearer, authorization })))
@@ -53,26 +53,26 @@ impl AccessToken {
         self.0.bearer.secret()
     }
 
-    /// Returns the token for the `Authorization: Bearer …` header. Keep it out of logs, and mark
-    /// the header as sensitive.
+    /// Returns the token for the `Authorization: Bearer …` header. Keep the token out of logs, and
+    /// mark the header as sensitive.
     pub fn expose_secret(&self) -> &str {
         self.secret().expose_secret()
     }
 
-    /// Returns the value of the `Authorization` header: `Bearer …`, marked as sensitive. This does
-    /// not allocate, because the value is created once for each token.
+    /// Returns the value of the `Authorization` header: `Bearer …`, marked as sensitive. This
+    /// method does not allocate, because the value is created once for each token.
     pub fn authorization(&self) -> HeaderValue {
         self.0.authorization.clone()
     }
 
     /// Returns the wall-clock time when the token was issued, or `None` if its lifetime is unknown.
-    /// This is the time just before the token was requested. [A4, O3](crate::rules)
+    /// The time is recorded just before the token is requested. [A4, O3](crate::rules)
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.0.bearer.deadline().and_then(Deadline::issued_at)
     }
 
-    /// Returns the token's lifetime, counted from when the token was issued, or `None` if the
-    /// response did not include a lifetime. [O3](crate::rules)
+    /// Returns the token's lifetime, measured from the time of issue, or `None` if the response did
+    /// not include a lifetime. [O3](crate::rules)
     pub fn lifetime(&self) -> Option<Duration> {
         self.0.bearer.deadline().map(Deadline::lifetime)
     }
@@ -85,8 +85,7 @@ impl AccessToken {
     }
 
     /// Returns the wall-clock time when the token expires, or `None` if the token's lifetime is
-    /// unknown. The lifetime is counted from just before the request is sent.
-    /// [A4, O3](crate::rules)
+    /// unknown. The lifetime starts just before the request is sent. [A4, O3](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.bearer.expires_at()
     }
@@ -107,8 +106,8 @@ impl AccessToken {
     }
 }
 
-/// A refresh token. It has no fixed expiry and usually does not change, but it becomes invalid if
-/// it is not used for 30 days. Store it as a secret. [O5](crate::rules)
+/// A refresh token. The token has no fixed expiry and usually does not change, but it becomes
+/// invalid if it is not used for 30 days. Store the token as a secret. [O5](crate::rules)
 #[derive(Clone, Debug)]
 pub struct RefreshToken(Secret);
 

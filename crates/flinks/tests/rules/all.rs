@@ -1,4 +1,5 @@
-//! Tests the parts of rules A1 to A6 that the facade enforces. `flinks-core` tests the other parts.
+//! Tests the parts of rules A1 to A6 that the facade enforces. `flinks-core` tests the other parts
+//! of these rules.
 
 use std::time::Duration;
 

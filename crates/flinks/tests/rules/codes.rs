@@ -65,7 +65,7 @@ async fn o9_code_received_twice_is_sent_once() {
 }
 
 /// Verifies the same callback several times, as if the end user had reloaded the page. Returns the
-/// code as text and the verified codes.
+/// code as a string, and the verified authorization codes.
 pub(crate) fn verify_repeatedly<const N: usize>(local: &Local, client: &Client) -> (String, [AuthorizationCode; N]) {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =
@@ -78,7 +78,7 @@ pub(crate) fn verify_repeatedly<const N: usize>(local: &Local, client: &Client) 
 }
 
 /// Polls a call up to `polls` times and lets other tasks run between the polls. Cancels the call if
-/// it has not completed by then.
+/// it has not completed after the last poll.
 async fn poll_and_cancel<T>(call: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut call = std::pin::pin!(call);
     for _ in 0..polls {

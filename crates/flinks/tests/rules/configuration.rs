@@ -1,5 +1,5 @@
-//! Tests that constructors reject invalid configuration. The error must name the field and must not
-//! contain the value.
+//! Tests that constructors reject invalid configuration. Each error must name the field and must
+//! not contain the invalid value.
 
 use std::time::Duration;
 
@@ -318,7 +318,7 @@ async fn zero_settings_are_clamped() {
     assert!(pay.authorize().await.unwrap_err().cause() == Cause::Timeout);
 }
 
-/// Applications store these ids in a database and display them.
+/// Applications store ids and URLs in a database and display them.
 #[test]
 fn ids_can_be_printed_stored_and_read_again() {
     fn check<T>(text: &str, bad: &str)

@@ -134,7 +134,7 @@ async fn c5_widget_url_has_the_documented_form() {
     assert_eq!(spent.by, 2);
 }
 
-/// Makes an authorize call and returns the security challenge from the emulator's response.
+/// Calls `/Authorize` and returns the security challenge from the emulator's response.
 async fn request_challenge(local: &Local) -> Challenge {
     let request = Authorize::with_bank_credentials(BANK, BANK_USER, BANK_PASSWORD);
     match local.connect.authorize(local.authorize_token().await, &request).await.unwrap() {
@@ -213,7 +213,7 @@ async fn c6_challenge_survives_a_refused_token_and_a_restart() {
     assert!(matches!(outcome, Outcome::Challenge(_)));
 }
 
-/// Answers a challenge, but the emulator drops the response. Returns the error of the call.
+/// Answers a challenge, but the emulator drops the response. Returns the resulting error.
 async fn lose_response_to_answer(local: &Local) -> AnswerError {
     let challenge = request_challenge(local).await;
     local.emulator.fail_next(Operation::ConnectAuthorize, Fault::Drop { when: When::After });

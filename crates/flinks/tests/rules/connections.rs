@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::outbound_client::{code, credentials};
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, login_id, new_session};
 
-/// Spends a Pay token and a Connect token at `base_url`. The emulator issues both tokens.
+/// Spends a Pay token and a Connect token, both issued by the emulator, at `base_url`.
 async fn spend(local: &Local, base_url: &BaseUrl, settings: &Settings) -> [Outcome; 2] {
     let session_token = local.pay.authorize().await.unwrap();
     let authorize_token = local.authorize_token().await;
@@ -55,9 +55,9 @@ fn settings() -> Settings {
     Settings::new().clock(auto_advancing_clock()).timeout(TIMEOUT)
 }
 
-/// Asserts that no call sends anything to `base_url`. Also asserts that calls that spend a token
-/// return it unspent, and that calls that request a token make the given number of attempts.
-/// Returns the last error.
+/// Asserts that no call sends anything to `base_url`. Calls that spend a token must return the
+/// token unspent, and calls that request a token must make `attempts` attempts. Returns the last
+/// error.
 async fn assert_nothing_is_sent(base_url: &str, settings: Settings, attempts: u32) -> Error {
     let local = local().await;
     let base_url = base_url.parse().unwrap();
@@ -255,8 +255,8 @@ async fn closed_pooled_connection_gives_a_response_or_unknown() {
 }
 
 /// Starts a server that closes its side of each connection immediately. Returns the server's URL
-/// and a channel. For each connection, the channel receives the number of bytes that arrive after
-/// the server has closed its side.
+/// and the receiving end of a channel. For each connection, the server sends to the channel the
+/// number of bytes that arrived after the server closed its side.
 fn start_closing_server() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! Checks programs that users may copy from READMEs, examples and documentation.
+//! Checks code that users may copy from READMEs, examples and documentation.
 
 use std::path::{Path, PathBuf};
 

@@ -15,8 +15,8 @@ use crate::{local, login_id, new_session};
 const GENERATE: Operation = Operation::ConnectGenerateAuthorizeToken;
 const TOKEN: Operation = Operation::OutboundToken;
 
-/// Returns a response that indicates success for any operation. Every token in the response is
-/// `token`.
+/// Returns a successful response that is valid for every operation. Every token in the response has
+/// the value `token`.
 fn success_with(token: &str) -> Fault {
     let token = serde_json::to_string(token).unwrap();
     Fault::reply(
@@ -27,7 +27,7 @@ fn success_with(token: &str) -> Fault {
     )
 }
 
-/// Returns whether the error reports an echo in this field.
+/// Returns whether the error reports an echo in the given field.
 fn is_echo(error: &Error, field: &str) -> bool {
     check_text(error);
     error.cause() == Cause::Malformed && error.field() == Some(field) && error.may_have_been_sent()

@@ -7,7 +7,8 @@ use std::path::Path;
 /// The number of tests for a rule, by folder and file.
 type Places = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// The name of a file that lists tests from other files and must not be counted.
+/// The name, without its extension, of a file that lists tests from other files. The names in this
+/// file are not counted.
 const LISTS_OTHER_TESTS: &str = "elsewhere";
 
 #[test]

@@ -43,7 +43,7 @@ async fn rejection(local: &Local, placement: StatePlacement, callback: &str) -> 
     error
 }
 
-/// Calls `/Authorize` with this request.
+/// Calls `/Authorize` with the given request.
 async fn session(local: &Local, request: &Authorize) -> Session {
     match local.connect.authorize(local.authorize_token().await, request).await.unwrap() {
         Outcome::Complete(session) => session,

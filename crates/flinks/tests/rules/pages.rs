@@ -1,4 +1,4 @@
-//! Walks through the emulator's iframe pages as a browser does.
+//! Walks through the emulator's iframe pages as a browser would.
 
 use flinks_emulator::credentials::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,7 +9,7 @@ use crate::Local;
 pub(crate) struct Visit {
     /// The URL that the browser navigates to at the end.
     pub(crate) landing: String,
-    /// The JSON text of each event for the parent page.
+    /// The JSON of each event sent to the parent page.
     pub(crate) events: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ fn take_events(page: &str) -> Vec<String> {
     events.iter().map(ToString::to_string).collect()
 }
 
-/// Returns the value of the first attribute with this name on a page.
+/// Returns the value of the first attribute with the given name on a page.
 fn attribute(page: &str, name: &str) -> Option<String> {
     let (_, after) = page.split_once(&format!(" {name}=\""))?;
     Some(after.split_once('"').unwrap().0.replace("&quot;", "\"").replace("&amp;", "&"))

@@ -10,14 +10,14 @@ use crate::{Local, local, local_with, new_session};
 const AUTHORIZE: Operation = Operation::PayAuthorize;
 const LIFETIME: Duration = Duration::from_secs(299);
 
-/// Waits until the pool has exactly this many tokens ready.
+/// Waits until the pool has exactly `ready` tokens ready.
 async fn wait_until_ready<C: SingleUse>(pool: &TokenPool<C>, ready: usize) {
     while !format!("{pool:?}").contains(&format!("ready: {ready},")) {
         tokio::task::yield_now().await;
     }
 }
 
-/// Returns the number of requests for a session token.
+/// Returns the number of requests for a session token that the emulator has received.
 fn requests(local: &Local) -> u64 {
     local.emulator.count(AUTHORIZE)
 }

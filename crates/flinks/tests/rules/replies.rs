@@ -20,8 +20,8 @@ fn html(status: u16) -> Fault {
     with_headers(status, &[("content-type", "text/html")], "<html>canary</html>")
 }
 
-/// Injects a fault into both calls that request a token. Returns each call's error, if any, and the
-/// number of requests that the call sent.
+/// Injects a fault into the Pay call and the Connect call that request a token. Returns each call's
+/// error, if any, and the number of requests that the call sent.
 async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     let local = local().await;
     local.emulator.fail_always(Operation::PayAuthorize, fault.clone());
@@ -40,8 +40,8 @@ async fn request_tokens(fault: &Fault) -> [(Option<Error>, u64); 2] {
     outcome
 }
 
-/// Injects a fault into both calls that spend a token. Asserts that each call sends exactly one
-/// request. Returns the outcomes.
+/// Injects a fault into the Pay call and the Connect call that spend a token. Asserts that each
+/// call sends exactly one request. Returns the outcomes.
 async fn spend_tokens(fault: &Fault) -> [Result<(), SpendError<()>>; 2] {
     let local = local().await;
     let (session_token, authorize_token) = tokens(&local).await;
@@ -70,7 +70,8 @@ fn without_token<T>(error: SpendError<T>) -> SpendError<()> {
     }
 }
 
-/// Asserts that an error's text contains no secret and that its message follows the conventions.
+/// Asserts that an error's text contains no secret and that its message follows the conventions for
+/// error messages.
 pub(crate) fn check_text(error: &Error) {
     let text = format!("{error} {error:?} {error:#?}");
     assert!(!text.contains("canary"), "{text}");

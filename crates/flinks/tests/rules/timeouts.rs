@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use crate::outbound_client::credentials;
 use crate::{Local, TIMEOUT, auto_advancing_clock, clients, local, local_with, login_id};
 
-/// A timeout that is longer than any wait that the clock completes by itself, but shorter than the
-/// default timeouts of the test clients.
+/// A timeout that is longer than any wait that the clock completes automatically, but shorter than
+/// the default timeouts of the test clients.
 const SHORT: Duration = Duration::from_secs(40);
 
-/// Starts a live authorize call that the emulator does not respond to.
+/// Starts a live `/Authorize` call to which the emulator never responds.
 async fn start_live_authorize_without_response(
     local: &Local,
 ) -> JoinHandle<Result<Outcome, SpendError<AuthorizeToken>>> {

@@ -1,4 +1,4 @@
-//! Captures the log lines of one thread, for tests that share a process.
+//! Captures the log lines that one thread writes, for tests that share a process.
 
 use std::cell::RefCell;
 use std::io;

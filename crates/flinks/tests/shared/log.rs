@@ -1,4 +1,4 @@
-//! Captures the log of a whole process. The tests that use this capture are separate binaries.
+//! Captures the log of a whole process. Each test that uses this module is a separate binary.
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -20,12 +20,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const REDIRECT_URI: &str = "https://App.example:443/%7ecallback/?a=1";
 
 /// Creates a clock that completes waits between attempts immediately. Deadlines on this clock do
-/// not expire by themselves.
+/// not expire automatically.
 pub(crate) fn auto_advancing_clock() -> ManualClock {
     ManualClock::auto_advancing(LONGEST_WAIT)
 }
 
-/// Returns the waits since this function was last called, excluding call deadlines.
+/// Returns the waits between attempts since this function was last called, excluding call
+/// deadlines.
 pub(crate) fn waits(clock: &ManualClock) -> Vec<Duration> {
     let mut waits = clock.take_sleeps();
     waits.retain(|wait| *wait <= LONGEST_WAIT);
@@ -45,12 +46,12 @@ pub(crate) fn credentials() -> ClientCredentials {
     ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap()
 }
 
-/// Returns the refresh token that every emulator accepts from the start.
+/// Returns the refresh token that every new emulator accepts.
 pub(crate) fn refresh_token() -> RefreshToken {
     RefreshToken::new(OUTBOUND_REFRESH_TOKEN).unwrap()
 }
 
-/// Returns the authorization code that an end user would bring back after consenting.
+/// Simulates an end user's consent and returns the authorization code.
 pub(crate) fn code(emulator: &Emulator, client: &Client) -> AuthorizationCode {
     let redirect_uri: RedirectUrl = REDIRECT_URI.parse().unwrap();
     let flinks::Started { url, pending, .. } =

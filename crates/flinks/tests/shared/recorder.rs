@@ -1,4 +1,4 @@
-//! Records the metrics of one thread in the Prometheus text format.
+//! Records the metrics that one thread emits, in the Prometheus text format.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 /// The metrics of a test. Each test runs its tasks on its own thread.
 pub(crate) struct Recorder(PrometheusRecorder);
 
-/// A line in the text format.
+/// A line in the Prometheus text format.
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
@@ -33,7 +33,7 @@ impl Recorder {
         self.text().lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(sample).collect()
     }
 
-    /// Returns the sum of the samples with this name and at least these labels.
+    /// Returns the sum of the samples that have the given name and at least the given labels.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has_labels = |sample: &Sample| {
             labels.iter().all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))

@@ -10,7 +10,7 @@ pub(crate) fn full() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Asserts that a call failed because of its runtime.
+/// Asserts that a call failed because it had no runtime or its runtime lacks a driver.
 #[allow(dead_code)] // the errors of consents have another type
 pub(crate) fn check(error: &Error, call_name: &str) {
     assert!(error.to_string().ends_with(MESSAGE), "{call_name}: {error}");

@@ -1,4 +1,4 @@
-//! Reads an operation's arguments: its parameters and its body, in signature order.
+//! Reads an operation's arguments (its parameters and its body) in signature order.
 
 use quote::{ToTokens as _, format_ident, quote};
 use serde_json::Value;
@@ -11,14 +11,14 @@ use crate::generate::progenitor::{BODY, Types, parameter_key};
 use crate::spec::schema::snake;
 use crate::{Error, Result};
 
-/// The arguments in signature order. Path arguments come first, in path order. Query arguments and
-/// headers follow, each group sorted by name, and the body comes last.
+/// The arguments of an operation, in signature order. Path arguments come first, in path order.
+/// Query arguments and headers follow, each group sorted by name, and the body comes last.
 pub(super) struct Arguments(Vec<Argument>);
 
 /// An argument of an operation.
 pub(super) struct Argument {
     pub(super) name: Ident,
-    /// The name on the wire.
+    /// The argument's name in the HTTP request.
     pub(super) wire: String,
     pub(super) place: ArgumentPlace,
     /// The type in the signature, without the `Option` around an optional argument.

@@ -2,11 +2,12 @@
 //! the client and its operations.
 //!
 //! Only the `types` module comes from progenitor. The client and methods that progenitor generates
-//! are not used, for two reasons. Their error type prints bodies, headers and URLs (T4) and loses
-//! the status of a response that cannot be decoded (T7). Their hooks cannot return a different
-//! error and cannot be implemented outside the product crates (T14). An operation's URL, headers,
-//! body and arguments come from the normalized document. The generated code calls `flinks_core`,
-//! and its public API contains no progenitor types.
+//! are not used, for two reasons. The error type of progenitor's client prints bodies, headers and
+//! URLs (T4) and loses the status of a response that cannot be decoded (T7). The hooks of
+//! progenitor's client cannot return a different error and cannot be implemented outside the
+//! product crates (T14). An operation's URL, headers, body and arguments come from the normalized
+//! document. The generated code calls `flinks_core`, and its public API contains no progenitor
+//! types.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -133,7 +134,8 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
     }
 }
 
-/// Rewrites `crate::types::X` to `types::X` so that the file can be used as any module of a crate.
+/// Rewrites `crate::types::X` to `types::X` so that the file can be placed in any module of a
+/// crate.
 struct RelativePaths;
 
 impl syn::visit_mut::VisitMut for RelativePaths {

@@ -59,8 +59,8 @@ impl Operation {
         format_ident!("{}", self.name.to_string().to_pascal_case())
     }
 
-    /// Returns the types of the arguments. A request contains values of these types and of the
-    /// types nested in them.
+    /// Returns the types of the operation's arguments. A request contains values of the argument
+    /// types and of the types nested in the argument types.
     pub(super) fn argument_types(&self) -> impl Iterator<Item = &Type> {
         self.arguments.iter().map(|argument| &argument.ty)
     }

@@ -11,7 +11,8 @@ use crate::generate::normalize::form::{Bodies, Body};
 use crate::spec::schema::{is_type_name, pascal};
 use crate::{Error, Result};
 
-/// The type of a success or an error, with the `match` arms that decode it.
+/// The success type or the error type of an operation, with the `match` arms that decode a value of
+/// this type.
 pub(super) struct Outcome {
     pub(super) ty: TokenStream,
     pub(super) arms: Vec<TokenStream>,
@@ -19,13 +20,13 @@ pub(super) struct Outcome {
 
 /// Generates the `match` arms for successes:
 ///
-/// - If one body is documented, every 2xx response is decoded as that body.
+/// - If exactly one body is documented, every 2xx response is decoded as that body.
 /// - If no body is documented, a response with status 200, 204 or a documented status is treated as
 ///   empty, and any other 2xx status is an error.
 /// - If several bodies are documented, the status selects the body, and an undocumented 2xx status
 ///   is an error.
 ///
-/// If a single error body is documented, a 2xx response may contain that body instead (C2).
+/// If a single error body is documented, a 2xx response may contain the error body instead (C2).
 pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) -> Result<Outcome> {
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
@@ -117,8 +118,9 @@ fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()
 }
 
-/// Returns the union variant for a body. The variant is named after the schema, without the name of
-/// the operation. If that name cannot be used, the variant is named after the status.
+/// Returns the name of the union variant for a body. The variant is named after the schema, without
+/// the name of the operation. If the schema's name cannot be used, the variant is named after the
+/// status.
 pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
     let short = |body: &Body| {
         let union = bodies.union.as_deref().map(pascal).unwrap_or_default();
@@ -146,7 +148,8 @@ fn bounds(status: &str) -> Result<(u16, u16)> {
     }
 }
 
-/// Returns the pattern for a status or a range, excluding the statuses that have their own arm.
+/// Returns the pattern for a status or a status range, excluding the statuses that have their own
+/// arm.
 fn pattern(status: &str, exact: &[u16]) -> Result<TokenStream> {
     let (mut low, high) = bounds(status)?;
     if low == high {

@@ -1,4 +1,4 @@
-//! Generates the code that builds a request: its URL, query, headers and body.
+//! Generates the code that builds a request's URL, query, headers and body.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -97,7 +97,7 @@ fn with_body(
 }
 
 /// Generates the statement that adds a header to the request. A secret value is marked as sensitive
-/// and exposed only when it is sent (T15).
+/// and exposed only when the request is sent (T15).
 fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalized) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = header;
     // `HeaderName::from_static` requires lower case.

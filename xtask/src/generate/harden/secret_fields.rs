@@ -11,8 +11,8 @@ use crate::generate::normalize::form::{Normalized, SecretPlace};
 use crate::spec::schema::pascal;
 use crate::{Error, Result};
 
-/// Returns the fields that contain a secret, each as `Type.field`, where `field` is the name on the
-/// wire. A type without named fields is listed as `Type`.
+/// Returns the fields that contain a secret, each as `Type.field`, where `field` is the field's
+/// JSON name. A type without named fields is listed as `Type`.
 pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
     let mut holders: BTreeSet<String> = normalized.secret_types.iter().map(|name| pascal(name)).collect();
     holders.extend(["Secret".to_owned(), "Authorization".to_owned()]);

@@ -1,5 +1,5 @@
-//! Rewrites the types: replaces the derived `Debug`, removes `Serialize` from responses, adds
-//! constants for the fields of responses, and adds constructors and setters to requests.
+//! Replaces the derived `Debug` of the types, removes `Serialize` from response types, adds
+//! constants for response fields, and adds constructors and setters to request types.
 
 use std::collections::BTreeSet;
 
@@ -187,7 +187,7 @@ fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
 }
 
 /// Generates `new`, which takes the required fields, and a setter for each optional field. Omitting
-/// a required field is a compile error, and a new optional field is not a breaking change.
+/// a required field is a compile error, and adding an optional field is not a breaking change.
 fn constructor(ident: &Ident, fields: &syn::FieldsNamed, normalized: &Normalized) -> Result<Item> {
     let mut required = Vec::new();
     let mut values = Vec::new();
@@ -279,8 +279,8 @@ fn secret_type(name: &str, normalized: &Normalized) -> Item {
     }
 }
 
-/// Generates the union type for an operation's successes or errors. Only the status distinguishes
-/// the variants (T12).
+/// Generates the union type for the success bodies or the error bodies of an operation. Only the
+/// status distinguishes the variants (T12).
 fn union(bodies: &Bodies) -> Item {
     let ident = format_ident!("{}", bodies.union.as_deref().map(pascal).unwrap_or_default());
     let mut seen = BTreeSet::new();
@@ -307,8 +307,8 @@ fn union(bodies: &Bodies) -> Item {
     }
 }
 
-/// Removes `Debug`, the derives that the type does not need, and the copy of the schema in the
-/// documentation.
+/// Removes the `Debug` derive and the derives that the type does not need. Also removes the copy of
+/// the schema from the documentation.
 fn harden_attributes(attributes: &mut Vec<syn::Attribute>, ident: &Ident, uses: &Uses, own_debug: bool) -> Result<()> {
     let text = without_schema(&docs(attributes));
     let text = if text.is_empty() || text == format!("`{ident}`") { format!("The schema `{ident}`.") } else { text };
@@ -332,8 +332,8 @@ fn without_schema(docs: &str) -> String {
     docs.to_owned()
 }
 
-/// Removes the `#[serde(…)]` arguments that only affect serialization, because the type is never
-/// serialized.
+/// Removes the `#[serde(…)]` arguments that only affect serialization from a field of a type that
+/// is never serialized.
 fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     let rename = serde_argument(&field.attrs, "rename")?;
     let default = serde_argument(&field.attrs, "default")?;

@@ -1,4 +1,4 @@
-//! Determines which types are sent and which are received, and selects their derives.
+//! Determines which types are sent and which are received, and selects the derives of each type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,8 @@ impl Uses {
         Self { sent: reachable(&graph, sent), received: reachable(&graph, replies.clone()), replies, local }
     }
 
-    /// Returns whether an item is the definition or an `impl` of a type that no operation uses.
+    /// Returns whether an item defines a type that no operation uses, or is an `impl` block for
+    /// such a type.
     pub(super) fn is_unused(&self, item: &Item) -> bool {
         let about = match item {
             Item::Struct(item) => [item.ident.to_string()].into(),
@@ -60,10 +61,10 @@ impl Uses {
         is_default && !names(|visit| visit.visit_type(&item.self_ty)).iter().any(|name| self.sent.contains(name))
     }
 
-    /// Returns whether a type keeps a derive. Only requests keep `Serialize`, so a response cannot
-    /// be serialized by accident. Only requests keep `Default`. If responses also kept it, a
-    /// response would lose `Default` as soon as it gained a required field, which would be a
-    /// breaking change.
+    /// Returns whether a type keeps the given derive. Only request types keep `Serialize`, so a
+    /// response cannot be serialized accidentally. Only request types keep `Default`. If response
+    /// types also kept `Default`, a response type would lose `Default` as soon as it gained a
+    /// required field, which would be a breaking change.
     pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {
@@ -87,7 +88,7 @@ fn reachable(graph: &BTreeMap<String, BTreeSet<String>>, roots: BTreeSet<String>
     reached
 }
 
-/// Returns the identifiers of all types in a part of the syntax tree.
+/// Returns the identifiers of all types in part of the syntax tree.
 pub(super) fn names(visit: impl FnOnce(&mut TypeNames)) -> BTreeSet<String> {
     let mut names = TypeNames(BTreeSet::new());
     visit(&mut names);

@@ -1,5 +1,5 @@
-//! The lint stage rejects everything that would make progenitor panic or that progenitor would
-//! silently lose.
+//! The lint stage rejects any part of a document that would make progenitor panic or that
+//! progenitor would silently drop.
 //!
 //! The lint runs twice. [`check_outline`] runs before normalization and checks what normalization
 //! relies on: the document's shape and its operation ids. [`check_normal_form`] checks the normal
@@ -25,8 +25,8 @@ pub(crate) use outline::check_shape;
 ///
 /// # Errors
 ///
-/// Returns an error for the first problem. The error contains the operation, the JSON pointer and a
-/// hint.
+/// Returns an error for the first problem found. The error contains the operation, the JSON pointer
+/// and a hint.
 pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
     check_all(normalized).map_err(|error| error.or_help(CORRECT))
 }

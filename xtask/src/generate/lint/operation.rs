@@ -1,4 +1,4 @@
-//! Checks an operation: its parameters, its request body and its responses.
+//! Checks the parameters, the request body and the responses of an operation.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ impl Linter<'_> {
                         &at,
                         format!("the Rust name of the parameter `{name}` is already used by another argument or by the generated code"),
                     )
-                    .help("remove or rename one of them with an overlay action"));
+                    .help("remove or rename the parameter with an overlay action"));
             }
             let Some(schema) = parameter.get("schema").filter(|schema| schema.is_object()) else {
                 return Err(self
@@ -91,7 +91,7 @@ impl Linter<'_> {
             "path" | "query" if secret => {
                 Err(self
                     .error(at, format!("the parameter `{name}` would put a secret into a URL"))
-                    .help("servers and proxies log URLs: remove the parameter with an overlay action, or describe the header that replaces it"))
+                    .help("servers and proxies log URLs: remove the parameter with an overlay action, or describe the header that replaces the parameter"))
             }
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the parameter `{name}` is nullable, but a request cannot contain null"))
@@ -111,7 +111,7 @@ impl Linter<'_> {
                         style.unwrap_or("default")
                     ),
                 )
-                .help("describe it as a string with an overlay action; the caller then formats the value")),
+                .help("describe the parameter as a string with an overlay action; the caller then formats the value")),
             "cookie" => Err(self
                 .error(at, format!("the parameter `{name}` is a cookie, but generated clients do not send cookies"))
                 .help("remove the parameter with an overlay action")),
@@ -159,7 +159,7 @@ impl Linter<'_> {
         Ok(())
     }
 
-    /// Checks that a form contains only scalars. Sending any other value would fail.
+    /// Checks that a form contains only scalars. A form with any other value could not be sent.
     fn check_form(&self, at: &str, media: &Value) -> Result<()> {
         let schema = media.get("schema").map(|schema| self.resolved(schema));
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
@@ -176,7 +176,7 @@ impl Linter<'_> {
                         format!("the form field `{name}` is not a scalar, but a form can contain only scalars"),
                     )
                     .help(
-                        "describe it as a string with an overlay action, so that the caller formats the value, or remove it",
+                        "describe the field as a string with an overlay action, so that the caller formats the value, or remove the field",
                     ));
             }
         }
@@ -187,7 +187,7 @@ impl Linter<'_> {
         if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
             return Err(self
                 .error(&format!("{at}/encoding"), "`encoding` is not supported")
-                .help("remove it with an overlay action if the fields use the default encoding"));
+                .help("remove `encoding` with an overlay action if the fields use the default encoding"));
         }
         let Some(schema) = media.get("schema").filter(|schema| schema.is_object()) else {
             return Err(self
@@ -232,7 +232,7 @@ impl Linter<'_> {
                             &format!("{at}/headers/{}", escape(header)),
                             "the client would not expose this response header",
                         )
-                        .help("remove it with an overlay action, or extend `flinks_core::ResponseHead` to keep it"));
+                        .help("remove the header with an overlay action, or add it to `flinks_core::ResponseHead`"));
                 }
             }
             let content = response.get("content").and_then(Value::as_object);
@@ -284,7 +284,8 @@ impl Status {
     }
 }
 
-/// Returns the names in braces, or `None` if a brace is unmatched or a name is empty.
+/// Returns the variable names in a path template, or `None` if a brace is unmatched or a name is
+/// empty.
 fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     let mut variables = BTreeSet::new();
     let mut rest = path;
@@ -299,8 +300,8 @@ fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
     (!rest.contains('}')).then_some(variables)
 }
 
-/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics on any other
-/// name.
+/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics if a name is not
+/// a token.
 fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -1,5 +1,5 @@
-//! The first part of the lint, which runs before normalization. It checks the document's shape and
-//! its operation ids.
+//! The first part of the lint checks the document's shape and its operation ids before
+//! normalization.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// Returns an error with a JSON pointer and a hint if the document is not valid.
+/// Returns an error with a JSON pointer and a hint if the document is invalid.
 pub fn check_outline(document: &Value) -> Result<()> {
     check_all(document).map_err(|error| error.or_help(CORRECT))
 }
@@ -40,7 +40,7 @@ fn check_all(document: &Value) -> Result<()> {
     check_ids(document, &places)
 }
 
-/// Checks the document's shape. Every stage relies on this shape.
+/// Checks that the document has the shape on which every stage relies.
 pub(crate) fn check_shape(document: &Value) -> Result<()> {
     let version = document.get("openapi").and_then(Value::as_str).unwrap_or("(missing)");
     if !version.starts_with("3.0.") {
@@ -124,7 +124,7 @@ fn check_addresses(document: &Value) -> Result<()> {
             if document.pointer(&format!("{pointer}/servers")).is_some() {
                 return Err(Error::new("the operation or its path has its own server, which the client would ignore")
                     .at(format!("{pointer}/servers"))
-                    .help("remove it with an overlay action; the caller sets the base URL"));
+                    .help("remove the server with an overlay action; the caller sets the base URL"));
             }
         }
     }

@@ -1,5 +1,5 @@
 //! Checks the schemas. Rejects schemas that progenitor or typify cannot convert to a type, and
-//! schema names that become the same Rust name.
+//! schema names that map to the same Rust name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
                 )
                 .at(&at)
                 .help(
-                    "with an overlay action, replace the alternatives with one object that has all their properties, none of them required",
+                    "use an overlay action to replace the alternatives with one object that has all of their properties as optional properties",
                 ),
             ));
         }
@@ -63,8 +63,8 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// Returns whether a schema contains itself through references, `oneOf`, `anyOf` or `allOf` alone,
-/// with no property in between.
+/// Returns whether a schema contains itself only through references, `oneOf`, `anyOf` or `allOf`,
+/// without a property in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
     let mut seen = BTreeSet::new();
@@ -87,7 +87,7 @@ fn parts(schema: &Value) -> Vec<&str> {
     referenced(schema).into_iter().chain(composed.flat_map(parts)).collect()
 }
 
-/// Returns whether a schema or any schema inside it has alternatives.
+/// Returns whether a schema or any schema nested in it uses `oneOf` or `anyOf`.
 fn has_alternatives(schema: &Value) -> bool {
     schema.get("oneOf").is_some()
         || schema.get("anyOf").is_some()
@@ -140,11 +140,14 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         }
     }
     if object.contains_key("not") {
-        return Err(error("`not` cannot be expressed as a Rust type".into()).help("remove it with an overlay action"));
+        return Err(
+            error("`not` cannot be expressed as a Rust type".into()).help("remove `not` with an overlay action")
+        );
     }
     for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         if object.contains_key(exclusive) && !object.contains_key(bound) {
-            return Err(error(format!("`{exclusive}` requires `{bound}`")).help("remove it with an overlay action"));
+            return Err(error(format!("`{exclusive}` requires `{bound}`"))
+                .help("remove the exclusive bound with an overlay action"));
         }
     }
     if let Some(values) = object.get("enum").and_then(Value::as_array) {
@@ -153,7 +156,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
             value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
         });
         if !distinct {
-            return Err(error("the enum values must be strings that become distinct Rust names".into())
+            return Err(error("the enum values must be strings that map to distinct Rust names".into())
                 .help("remove `enum` with an overlay action; the caller then passes a string"));
         }
     }
@@ -161,7 +164,7 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
     {
         return Err(error("`nullable` is not supported together with `oneOf` or `anyOf`".into())
-            .help("with overlay actions, remove `nullable` and make the property optional"));
+            .help("remove `nullable` and make the property optional with overlay actions"));
     }
     let properties = object.get("properties").and_then(Value::as_object);
     let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
@@ -178,22 +181,21 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         }
         if let Some(other) = fields.insert(field.clone(), name) {
             return Err(error(format!("the properties `{other}` and `{name}` would both become the field `{field}`"))
-                .help("remove one of them with an overlay action"));
+                .help("remove one of the two properties with an overlay action"));
         }
     }
     let mut required = BTreeSet::new();
     for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
         if !required.insert(name.to_string()) {
-            return Err(
-                error(format!("{name} is listed twice in `required`")).help("correct it with an overlay action")
-            );
+            return Err(error(format!("{name} is listed twice in `required`"))
+                .help("correct `required` with an overlay action"));
         }
         let is_property =
             name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
         // If parts are merged, another part may have the property.
         if !is_property && properties.is_some() && !is_merged && !object.contains_key("allOf") {
             return Err(error(format!("{name} is in `required`, but is not a property"))
-                .help("correct it with an overlay action"));
+                .help("correct `required` with an overlay action"));
         }
     }
     for (step, child) in schema::children(schema) {

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// as absent.
 const LENIENT: &str = "x-lenient";
 
-/// Removes the lists under `x-lenient` from the named schemas and returns them.
+/// Removes the `x-lenient` lists from the named schemas and returns their entries.
 pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, String)>> {
     let mut lenient = BTreeSet::new();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
@@ -32,7 +32,7 @@ pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, Str
                 "invalid `{LENIENT}` of `{name}`: expected a list of optional properties of this schema"
             ))
             .at(format!("/components/schemas/{}", schema::escape(name)))
-            .help("correct the overlay action that added it"));
+            .help("correct the overlay action that added this list"));
         };
         lenient.extend(properties.into_iter().map(|property| (pascal(name), property.to_owned())));
     }

@@ -12,9 +12,9 @@ pub struct Normalized {
     /// The operations in document order. Operations without an `operationId` are omitted, because
     /// the lint reports them.
     pub operations: Vec<Operation>,
-    /// The named schemas that are secrets. Each becomes a separate type.
+    /// The named schemas whose values are secrets. Each of these schemas becomes a separate type.
     pub secret_types: BTreeSet<String>,
-    /// The locations of everything that is marked as a secret.
+    /// The locations of all properties and parameters that are marked as secrets.
     pub secrets: Vec<SecretPlace>,
     /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
     /// named schema and a property.

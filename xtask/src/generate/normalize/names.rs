@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Assigns names to schemas.
 pub(super) struct Names<'a> {
     pub(super) document: &'a mut Value,
-    /// The location that JSON pointers are relative to.
+    /// The location to which the JSON pointers (`at`) are relative.
     pub(super) origin: &'a Origin,
     pub(super) origins: &'a mut BTreeMap<String, Origin>,
 }
@@ -87,7 +87,7 @@ impl Names<'_> {
 }
 
 /// Gives every object and enum inside a named schema a distinct name, derived from its position.
-/// typify would choose the same names, but it would merge two schemas that have the same name (T1).
+/// typify would choose the same names but merge any two schemas that share a name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Origin>) -> Result<()> {
     let mut queue: Vec<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();

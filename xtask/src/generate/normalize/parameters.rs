@@ -28,11 +28,10 @@ pub(super) fn drop_header_parameters(names: &Names<'_>, operation: &mut Value) -
             _ => "application/json",
         };
         if name != "authorization" && documented.is_some_and(|documented| documented != sent && documented != "*/*") {
-            let message =
-                format!("the header `{name}` requires a media type other than {sent}, but the client sends {sent}");
+            let message = format!("unsupported media type for the `{name}` header: the client always sends `{sent}`");
             return Err(names
                 .error(&format!("/parameters/{index}/schema"), message)
-                .help("correct it with an overlay action"));
+                .help("correct the parameter with an overlay action"));
         }
         if name == "content-type" {
             content_type = Some(sent.to_owned());

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// If an `allOf` has a single part and the schema's other members are only prose, replaces the
-/// schema with that part. In OpenAPI 3.0, such an `allOf` serves to add a description to a
-/// reference.
+/// If a schema consists of an `allOf` with a single part and otherwise only of prose, replaces the
+/// schema with that part. In OpenAPI 3.0, such an `allOf` is the usual way to add a description to
+/// a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
@@ -57,8 +57,8 @@ pub(super) fn optional_may_be_null(value: &mut Value) {
 }
 
 /// Removes response constraints that a later version of the server might not satisfy (T13): enums,
-/// bounds, lengths, patterns, formats, and the exclusion of additional properties. Also applies
-/// [`drop_bounds`] to all other schemas, including those of requests.
+/// bounds, lengths, patterns, formats, and the exclusion of additional properties. Applies
+/// [`drop_bounds`] to all other schemas, including request schemas.
 pub(super) fn relax_replies(document: &mut Value, places: &[Place]) {
     let mut queue = Vec::new();
     for place in places {
@@ -115,8 +115,8 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
 
 /// Removes the formats, patterns and lengths of strings, and the lengths and `uniqueItems` of
 /// lists, because the server checks them. Otherwise, typify would generate a separate type for each
-/// string with a length limit, require a regex engine for each pattern, and give a list a fixed
-/// length.
+/// string with a length limit, require a regex engine for each pattern, and turn a list with a
+/// fixed length into an array.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
     let bounds: &[&str] = match kind {
@@ -130,9 +130,8 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` for every direct child of a value. Includes the child with the key `example`,
-/// because a property can have this name. Changing a real example is harmless, because no later
-/// stage reads it.
+/// Calls `act` for every direct child of a value. Includes the `example` child, because a property
+/// can be named `example`. Changing a real example is harmless, because no later stage reads it.
 pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),

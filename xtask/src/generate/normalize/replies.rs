@@ -68,7 +68,7 @@ pub(super) fn normalize_responses(
     // The statuses share one placeholder schema, which `harden` replaces with a union.
     names.reserve(
         &name,
-        &format!("/responses (the union of its {} bodies)", if is_error { "error" } else { "success" }),
+        &format!("/responses (the union of the {} bodies)", if is_error { "error" } else { "success" }),
     )?;
     for (_, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
         *response = json!({"description": "", "content": {"application/json": {"schema": reference(&name)}}});
@@ -76,8 +76,8 @@ pub(super) fn normalize_responses(
     Ok(Bodies { bodies, union: Some(name) })
 }
 
-/// If a successful response is documented, replaces `default` with the error ranges. Otherwise,
-/// `default` could mean a success or an error, and the lint rejects it.
+/// If a successful response is documented, replaces `default` with `4XX` and `5XX`. Otherwise,
+/// `default` could describe either a success or an error, and the lint rejects the operation.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     if !responses.keys().any(|status| status.starts_with('2')) {

@@ -1,4 +1,4 @@
-//! Gives all secret marks the same form and lists everything that is marked.
+//! Rewrites all secret marks to the same form and lists the secrets.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ pub(super) fn drop_exemptions(value: &mut Value) {
     for_each_part(value, drop_exemptions);
 }
 
-/// Makes each marked schema exactly `{type: string, format: password}` (T4). typify compares the
-/// whole schema, so a `maxLength` next to the mark would silently turn the secret into a plain
+/// Makes each marked schema exactly `{type: string, format: password}` (T4). typify recognizes only
+/// this exact schema, so a `maxLength` next to the mark would silently turn the secret into a plain
 /// string.
 pub(super) fn rewrite_secrets(value: &mut Value) {
     if is_secret(value) {

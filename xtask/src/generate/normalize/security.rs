@@ -1,7 +1,8 @@
 //! Converts security requirements to arguments.
 //!
 //! OpenAPI describes authentication separately from parameters, and progenitor ignores
-//! authentication. This pass adds a secret header parameter for each scheme.
+//! authentication. This pass adds a secret header parameter for each security scheme that an
+//! operation requires.
 
 use serde_json::{Value, json};
 
@@ -65,7 +66,7 @@ pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
     Ok(words)
 }
 
-/// The name of the schema for `flinks_core::Authorization`.
+/// The name of the schema that `flinks_core::Authorization` replaces.
 const AUTHORIZATION: &str = "Authorization";
 
 fn is_marked(components: &Value, parameter: &Value) -> bool {
@@ -89,7 +90,7 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
                 several.len()
             ))
             .at(at)
-            .help("keep one of them with an overlay action"));
+            .help("use an overlay action to keep only one authentication method"));
         }
     };
     let credentials = alternative.map(|(name, _)| credential(document, name).map_err(|error| error.at(&at)));
@@ -100,7 +101,7 @@ fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool
     if credentials.iter().enumerate().any(is_twice) {
         Err(Error::new("two credentials would use the same header")
             .at(at)
-            .help("keep one of them with an overlay action"))
+            .help("use an overlay action to keep only one of the credentials"))
     } else {
         Ok((credentials, empty.is_empty()))
     }
@@ -135,7 +136,7 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
         ("", ..) => Err(Error::new(format!("the security scheme `{name}` is not defined in this document"))),
         (kind, ..) => Err(Error::new(format!("the security scheme `{name}` has the unsupported type {kind} {http}{}", text("in")))),
     }
-    .map_err(|error| error.help("with overlay actions, describe the credential as a header parameter of format `password` and remove the requirement"))
+    .map_err(|error| error.help("use overlay actions to describe the credential as a header parameter of format `password` and to remove the requirement"))
 }
 
 #[cfg(test)]

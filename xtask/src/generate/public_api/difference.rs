@@ -1,6 +1,6 @@
-//! A difference in a public item between two versions.
+//! Describes a difference between two versions of the public API.
 
-/// A difference in a public item.
+/// A difference between two versions of a public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The item's kind and name, such as `field types::TokenRequest.code`.
@@ -12,9 +12,8 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Returns whether the change may break the build of a dependent crate or change the behaviour
-    /// of that crate. Every public type is `#[non_exhaustive]`, so a new item is not a breaking
-    /// change.
+    /// Returns whether the change may break the build of a dependent crate or change its behaviour.
+    /// Every public type is `#[non_exhaustive]`, so a new item is not a breaking change.
     pub fn is_breaking(&self) -> bool {
         self.old.is_some()
     }

@@ -1,4 +1,4 @@
-//! Adds the lines of one item to the list.
+//! Adds the lines that describe one item to the public API list.
 
 use syn::{Fields, FnArg, ImplItem, Item, ReturnType, TraitItem};
 
@@ -8,7 +8,7 @@ use super::list::{Entry, PublicApi};
 use crate::Result;
 
 impl PublicApi {
-    /// Lists the items of a module that is contained in a single file.
+    /// Lists the items of a module that is defined in a single file.
     pub(super) fn items(&mut self, module: &str, items: &[Item]) -> Result<()> {
         for item in items {
             match item {
@@ -29,8 +29,8 @@ impl PublicApi {
         Ok(())
     }
 
-    /// Lists an item that is not a module, a re-export or an implementation, under its own name or
-    /// under `alias`.
+    /// Lists any item except a module, a re-export or an implementation. If `alias` is set, lists
+    /// the item under the alias.
     pub(super) fn item(&mut self, module: &str, alias: Option<&str>, item: &Item) -> Result<()> {
         let name = |ident: &syn::Ident| format!("{module}{}", alias.map_or_else(|| ident.to_string(), str::to_owned));
         match item {
@@ -113,7 +113,7 @@ impl PublicApi {
         }
     }
 
-    /// Lists an implementation for the type with the public name `of`.
+    /// Lists an implementation. `of` is the public name of the implementing type.
     pub(super) fn implementation(&mut self, of: &str, item: &syn::ItemImpl) -> Result<()> {
         if let Some((_, path, _)) = &item.trait_ {
             // Only generated code uses these implementations.

@@ -1,4 +1,4 @@
-//! The list of public items and its comparison with a newer list.
+//! Defines the list of public items and compares it with a newer list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 /// A public item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The declaration without argument names. If the declaration changes, dependents may fail to
-    /// compile.
+    /// The declaration without argument names. If the declaration changes, dependent crates may
+    /// fail to compile.
     pub(super) signature: String,
-    /// The line in the list: the declaration with argument names.
+    /// The declaration with argument names, as it appears in the list.
     pub(super) text: String,
     /// The names of the arguments. Renaming an argument is not a breaking change, but swapping two
     /// arguments changes the meaning of a call.
@@ -42,7 +42,7 @@ impl PublicApi {
         keys.into_iter().filter_map(difference).collect()
     }
 
-    /// Adds a line with a key and its value.
+    /// Adds a line that consists of `key` and, unless it is empty, `rest`.
     pub(super) fn add_line(&mut self, key: String, rest: &str) {
         let text = if rest.is_empty() { key.clone() } else { format!("{key}: {rest}") };
         self.0.insert(key, Entry { signature: text.clone(), text, arguments: Vec::new() });

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, TokenStream, TokenTree};
 
-/// The rule of a macro, or `None` if the macro has an unsupported form. Calling such a macro is an
-/// error.
+/// The rule of a macro, or `None` if the macro has an unsupported form. Calling an unsupported
+/// macro is an error.
 #[derive(Debug)]
 pub(super) struct Rule(Option<(Vec<TokenTree>, Vec<TokenTree>)>);
 

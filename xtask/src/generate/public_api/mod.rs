@@ -1,16 +1,16 @@
-//! The public-API stage lists the public items of a crate, one per line. Every change to the list
-//! affects dependents.
+//! The public-API stage lists the public items of a crate, one per line. Any change to the list may
+//! affect dependent crates.
 //!
 //! [`read_generated`] reads a generated file. [`read_crate`] reads a hand-written crate as it is
-//! built on Linux with all features. It lists the items that are reachable from `lib.rs` through
-//! public modules and re-exports, and the implementations of public types. It does not list auto
-//! traits, `#[must_use]` attributes, items marked `#[doc(hidden)]`, or implementations of private
-//! traits.
+//! built on Linux with all features. For a hand-written crate, the list contains the items that are
+//! reachable from `lib.rs` through public modules and re-exports, and the implementations of public
+//! types. The list omits auto traits, `#[must_use]` attributes, items marked `#[doc(hidden)]`, and
+//! implementations of private traits.
 //!
 //! | module | contents |
 //! | --- | --- |
 //! | `list` | the list of items and its comparison with a newer list |
-//! | [`difference`] | a difference in an item |
+//! | [`difference`] | a difference between two versions of an item |
 //! | `items` | the lines that list one item |
 //! | `modules` | a crate's files as a module tree |
 //! | `reach` | the public items in the module tree, with their public names |
@@ -48,7 +48,7 @@ pub fn read_generated(text: &str) -> Result<PublicApi> {
     Ok(api)
 }
 
-/// Lists the public items of a hand-written crate. The folder is relative to the project's root.
+/// Lists the public items of a hand-written crate. `folder` is relative to the project's root.
 ///
 /// # Errors
 ///

@@ -36,7 +36,7 @@ impl Modules {
         Ok(modules)
     }
 
-    /// Adds a module and its contents. `folder` contains the files of the module's children.
+    /// Adds a module and its contents. `folder` contains the source files of the child modules.
     fn add(
         &mut self,
         root: &Path,

@@ -25,7 +25,7 @@ struct Reach<'a> {
     /// The first public name of each public type and trait, keyed by the defining module and the
     /// name in that module.
     names: BTreeMap<(ModulePath, String), String>,
-    /// The modules that were listed, each with the name that it was listed under.
+    /// The listed modules, each with the prefix under which the module was listed.
     listed: BTreeSet<(ModulePath, String)>,
 }
 
@@ -37,7 +37,7 @@ enum Target {
     Elsewhere(String),
 }
 
-/// A name that a `use` imports.
+/// A name that a `use` declaration imports.
 struct Import {
     /// The imported name, or `None` if all names of a module are imported.
     name: Option<String>,
@@ -138,7 +138,7 @@ impl Reach<'_> {
         Ok(())
     }
 
-    /// Lists the exported macros, which are at the crate root.
+    /// Lists the exported macros, which always belong to the crate root.
     fn macros(&mut self) {
         for item in self.modules.0.values().flat_map(|module| &module.items) {
             let Item::Macro(item) = item else { continue };
@@ -183,7 +183,7 @@ impl Reach<'_> {
         })
     }
 
-    /// Returns a type with its public name. A type from another crate is returned unchanged.
+    /// Formats a type under its public name. A type from another crate keeps its name.
     fn public_type(&self, path: &ModulePath, ty: &syn::Type) -> Option<String> {
         let syn::Type::Path(named) = ty else { return Some(text(ty)) };
         match self.resolve(path, &segments(&named.path), 0) {
@@ -196,7 +196,7 @@ impl Reach<'_> {
         }
     }
 
-    /// Resolves a path in a module.
+    /// Resolves a path that is used in the `from` module.
     fn resolve(&self, from: &ModulePath, path: &[String], depth: usize) -> Target {
         let elsewhere = || Target::Elsewhere(path.join("::"));
         let Some((first, mut rest)) = path.split_first() else { return elsewhere() };
@@ -230,7 +230,7 @@ impl Reach<'_> {
         here
     }
 
-    /// Resolves a name in a module.
+    /// Looks up a name in a module and returns the target of the name.
     fn lookup(&self, path: &ModulePath, name: &str, depth: usize) -> Option<Target> {
         let child: ModulePath = path.iter().cloned().chain([name.to_owned()]).collect();
         if self.modules.0.contains_key(&child) {
@@ -265,7 +265,7 @@ impl Reach<'_> {
     }
 }
 
-/// Returns all names that a `use` imports.
+/// Returns all names that a `use` declaration imports.
 fn imports(tree: &UseTree) -> Vec<Import> {
     fn walk(tree: &UseTree, path: &[String], found: &mut Vec<Import>) {
         let with = |name: &syn::Ident| path.iter().cloned().chain([name.to_string()]).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! A change to a document: its place, wording and effect.
+//! Describes a change to a document by its place, wording and effect.
 
 use super::place::Place;
 
@@ -9,8 +9,8 @@ pub struct Change {
     /// document.
     pub operation: Option<String>,
     pub(super) place: Option<Place>,
-    /// The changed aspect of the place, such as `required`. Two changes to the same aspect of the
-    /// same place are the same change.
+    /// The changed aspect of the place, such as `required`. Two changes with the same place and
+    /// aspect count as one change.
     pub(super) aspect: String,
     /// The subject of the sentence that describes the change, such as `request body`.
     pub(super) subject: String,
@@ -25,7 +25,7 @@ pub struct Change {
 /// The effect of a change on the generated code and its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// The effect is unknown, because no code can be generated from the document.
+    /// The effect is unknown, because code generation failed for the document.
     Unknown,
     /// Only the document changes. The generated code behaves as before.
     Documented,
@@ -38,7 +38,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Returns the words that a report uses for this effect.
+    /// Returns the wording of this effect in reports.
     pub fn words(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

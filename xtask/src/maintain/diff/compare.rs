@@ -9,9 +9,9 @@ use super::words::{bare_path, differing, from_to, list, subject};
 use crate::generate::public_api::Difference;
 use crate::spec::schema::{pascal, snake};
 
-/// Compares the normal forms that code is generated from. The effect of some changes depends on how
-/// the generator treats a keyword. For such a change, the differences in public items (`interface`)
-/// determine the effect.
+/// Compares the normal forms from which code is generated. The effect of some changes depends on
+/// how the generator treats a keyword. For such a change, the differences in public items
+/// (`interface`) determine the effect.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
     let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
@@ -245,9 +245,9 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns the effect of a change whose effect depends on the generator. The change is breaking
-    /// if a public item for exactly this place was changed or removed. Otherwise, the change is
-    /// compatible.
+    /// Determines the effect of a change from the differences in public items. The change is
+    /// breaking if a public item for exactly this place was changed or removed. Otherwise, the
+    /// change is compatible.
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {
         let Some((old, new)) = at.sides else { return Effect::Compatible };
         let id = snake(&old.id);
@@ -285,8 +285,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Pairs each old operation with its new version if the operation still exists. Operations are
-/// matched by method and path first, because an overlay can change an `operationId`.
+/// Pairs each old operation with its new version, or with `None` if the operation was removed.
+/// Operations are matched by method and path first, because an overlay can change an `operationId`.
 fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a Operation>)> {
     let by_title = |operation: &Operation| new.operations.iter().find(|other| other.title == operation.title);
     let is_free = |other: &&Operation| !old.operations.iter().any(|operation| operation.title == other.title);

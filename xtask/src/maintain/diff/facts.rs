@@ -12,8 +12,8 @@ pub(super) struct Facts<'a> {
     /// Whether the document is in the form that Flinks publishes, as opposed to the normal form.
     pub(super) is_published: bool,
     pub(super) places: BTreeMap<Place, Fact>,
-    /// The named schemas on the path to the current schema. A recursive reference to one of them is
-    /// not followed.
+    /// The named schemas on the path to the current schema. Recursive references to these schemas
+    /// are not followed.
     pub(super) stack: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ impl Facts<'_> {
         names
     }
 
-    /// Returns the required properties in the order in which the document describes them.
+    /// Returns the required properties in document order.
     fn required_in_order(&self, schema: &Value, required: &[String], depth: usize) -> Vec<String> {
         let schema = self.resolved(schema);
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
@@ -221,7 +221,7 @@ fn required(schema: &Value) -> Vec<&str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Returns a value as text. A string is shown without quotes.
+/// Formats a JSON value as text, without quotes around a string.
 pub(super) fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -2,9 +2,9 @@
 //! changes affect users of the generated crates.
 //!
 //! The documents are compared twice. Code is generated from the normal form, so the normal form
-//! shows the effect of a change. The published form shows changes that do not reach the code, such
-//! as a different server or a different list of values in a response. Changed descriptions are only
-//! counted.
+//! shows the effect of a change. The published form shows changes that do not affect the code, such
+//! as a different server or a different list of values in a response. Changed descriptions are
+//! counted but not listed.
 //!
 //! The public items of the generated code are compared as well, and each report lists the items
 //! that changed. If an item was changed or removed, the next version is a breaking release, even if
@@ -43,22 +43,22 @@ pub use step::Step;
 pub struct ProductDiff {
     /// The product.
     pub product: Product,
-    /// The SHA-256 of the document before and after the changes, if there is a document.
+    /// The SHA-256 hash of the document before and after the changes, if there is a document.
     pub sha256: [Option<String>; 2],
     /// The version of the crate before the changes.
     pub version: Version,
-    /// Whether that version was released. A version that was not released does not need to change.
+    /// Whether `version` was released. An unreleased version does not need to change.
     pub is_released: bool,
     /// The changes, starting with those that affect the whole document.
     pub changes: Vec<Change>,
     /// The number of changed descriptions.
     pub reworded: usize,
-    /// The public items of the generated code that changed.
+    /// The changed public items of the generated code.
     pub interface: Vec<Difference>,
-    /// The version step that the changes require.
+    /// The version increment that the changes require.
     pub step: Step,
-    /// The error if code cannot be generated from one of the documents. In this case, the effect of
-    /// the changes is unknown.
+    /// The error of a failed code generation, if any. If code generation fails, the effect of the
+    /// changes is unknown.
     pub refused: Option<Error>,
 }
 
@@ -67,7 +67,7 @@ pub struct ProductDiff {
 /// # Errors
 ///
 /// Returns an error if a document or a manifest cannot be read. If code cannot be generated from a
-/// document, the result contains that error instead.
+/// document, the returned [`ProductDiff`] contains the error.
 pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductDiff>> {
     products.iter().map(|product| product_diff(old, new, *product)).collect()
 }
@@ -88,9 +88,11 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     let generated = |side: Option<Inspected>| side.map(|side| side.generated).transpose();
     let (old, new, refused) = match (generated(old), generated(new)) {
         (Ok(old), Ok(new)) => (old, new, None),
-        (Err(error), _) => {
-            (None, None, Some(Error::new(format!("no code can be generated from the older document version: {error}"))))
-        }
+        (Err(error), _) => (
+            None,
+            None,
+            Some(Error::new(format!("failed to generate code from the older version of the document: {error}"))),
+        ),
         (_, Err(error)) => (None, None, Some(error)),
     };
     let (mut changes, interface) =
@@ -111,8 +113,8 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
 }
 
-/// Returns the version step that the changes to a document and to the generated public items
-/// require.
+/// Returns the version increment required by the changes to a document and to the generated public
+/// items.
 fn required_step(changes: &[Change], interface: &[Difference], is_same_text: bool) -> Step {
     if interface.iter().any(Difference::is_breaking) {
         return Step::Major;
@@ -125,7 +127,7 @@ fn required_step(changes: &[Change], interface: &[Difference], is_same_text: boo
     }
 }
 
-/// Returns the changes that reach the generated code, and the differences in its public items.
+/// Returns the changes that affect the generated code, and the differences in its public items.
 fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
     let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();

@@ -1,5 +1,4 @@
-//! The model of a document: a flat list of facts. Two documents can therefore be compared place by
-//! place.
+//! Models a document as a flat list of facts, so that two documents can be compared place by place.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +22,7 @@ pub(super) struct Model {
 /// The facts about an operation.
 #[derive(Debug)]
 pub(super) struct Operation {
-    /// The `operationId` that the Rust name is derived from.
+    /// The `operationId` from which the Rust name is derived.
     pub(super) id: String,
     /// The method and the path, such as `POST /api/v1/token`.
     pub(super) title: String,
@@ -55,7 +54,7 @@ impl Model {
         model
     }
 
-    /// Creates the model of a normalized document, the form that code is generated from.
+    /// Creates the model of a normalized document, from which code is generated.
     pub(super) fn effective(normalized: &Normalized) -> Self {
         let document = &normalized.document;
         let mut model = Self::new(document);
@@ -108,8 +107,8 @@ impl Model {
     }
 }
 
-/// Returns the type of an outcome in words. If the outcome has several bodies, the type is an enum
-/// with a variant for each status.
+/// Describes the type of an outcome. If the bodies of the outcome have different schemas, the type
+/// is an enum with a variant for each status.
 fn type_of(bodies: &Bodies) -> String {
     match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref())) {
         (Some(union), _) => format!("`{}`, by status", pascal(union)),
@@ -134,8 +133,8 @@ impl Operation {
 }
 
 impl Operation {
-    /// Returns the type whose field represents a place, and the Rust name of that field. The
-    /// contents of a list or map belong to the field that contains the list or map.
+    /// Returns the name of the type whose field represents a place, and the Rust name of the field.
+    /// The contents of a list or map belong to the field that contains the list or map.
     pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
         let path = place.path()?;
         let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;

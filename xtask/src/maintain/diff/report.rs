@@ -35,7 +35,7 @@ pub fn terminal(diffs: &[ProductDiff]) -> String {
             line(&mut text, &format!("  {note}"));
         }
         if let Some(error) = &diff.refused {
-            line(&mut text, &format!("  no code can be generated, so the effect of the changes is unknown:\n{error}"));
+            line(&mut text, &format!("  code generation failed, so the effect of the changes is unknown:\n{error}"));
         }
         if !diff.interface.is_empty() {
             line(&mut text, "  public API");
@@ -51,8 +51,8 @@ pub fn terminal(diffs: &[ProductDiff]) -> String {
     text
 }
 
-/// Formats differences as Markdown for a pull request: each crate's next version, and the changes
-/// with their effects.
+/// Formats differences as Markdown for a pull request. The text lists the next version of each
+/// crate, and all changes with their effects.
 pub fn markdown(diffs: &[ProductDiff]) -> String {
     let mut text = String::from("| crate | step | version |\n| --- | --- | --- |\n");
     for diff in diffs {
@@ -77,9 +77,7 @@ pub fn markdown(diffs: &[ProductDiff]) -> String {
         if let Some(error) = &diff.refused {
             line(
                 &mut text,
-                &format!(
-                    "\nNo code can be generated, so the effect of the changes is unknown:\n\n```text\n{error}\n```"
-                ),
+                &format!("\nCode generation failed, so the effect of the changes is unknown:\n\n```text\n{error}\n```"),
             );
         }
         if !diff.changes.is_empty() {

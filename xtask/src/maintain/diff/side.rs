@@ -1,4 +1,4 @@
-//! One side of a comparison: a folder, or the files of a commit.
+//! Resolves one side of a comparison, which is either a folder or the files of a commit.
 
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ impl Side {
     ///
     /// # Errors
     ///
-    /// Returns an error if the name is neither such a folder nor a commit, or if Git is not
-    /// installed.
+    /// Returns an error if the name is neither a folder that contains `openapi/` nor a commit, or
+    /// if Git is not installed.
     pub fn named(root: &Path, name: &str) -> Result<Self> {
         let folder = Path::new(name);
         if folder.join("openapi").is_dir() {

@@ -1,8 +1,9 @@
-//! The step from one version to the next.
+//! Defines the increment from one version to the next.
 
 use semver::Version;
 
-/// The step from one version to the next, as Cargo interprets semantic versioning.
+/// The increment from one version to the next, following Cargo's interpretation of semantic
+/// versioning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Nothing changed.
@@ -16,7 +17,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Returns the word that a report uses for this step.
+    /// Returns the name of this increment in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "unchanged",

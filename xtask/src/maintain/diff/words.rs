@@ -1,10 +1,10 @@
-//! The wording of places and values in a report.
+//! The wording of places and values in reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{Place, path_text};
 
-/// Returns the name that a report uses for a place.
+/// Returns the name of a place in reports.
 pub(super) fn subject(place: &Place, name: Option<&str>) -> String {
     match place {
         Place::PathParameter(_) => format!("path parameter `{}`", name.unwrap_or_default()),
@@ -44,7 +44,7 @@ pub(super) fn differing<'a>(
     keys.into_iter().map(pair).filter(|(_, old, new)| old != new).collect()
 }
 
-/// Returns the words `from … to …` for two values. A missing or empty value is shown as `none`.
+/// Formats two values as `from … to …`. A missing or empty value is shown as `none`.
 pub(super) fn from_to(before: Option<&str>, after: Option<&str>) -> String {
     let show = |value: Option<&str>| value.filter(|value| !value.is_empty()).unwrap_or("none").to_owned();
     format!("from {} to {}", show(before), show(after))

@@ -13,7 +13,7 @@ use crate::spec::{read, schema};
 use crate::{Error, Result};
 
 /// Merges slices into a product's document and reports each change as one line. If the slices
-/// contain all operations in the old document, the slices replace that document.
+/// contain all operations of the old document, the slices replace the old document.
 pub(super) fn merge_slices(
     old: Option<Document>,
     slices: &[&Slice],
@@ -74,7 +74,7 @@ pub(super) fn merge_slices(
     Ok(document)
 }
 
-/// Copies the changed parts of `new` into `old`, in the text and in the value.
+/// Copies the changed parts of `new` into `old`, both in the YAML text and in the parsed value.
 fn merge(
     old: &Document,
     new: &Document,
@@ -117,7 +117,10 @@ fn merge(
     let text = match text.filter(is_equivalent) {
         Some(text) => text,
         None => {
-            lines.push(format!("{}: re-serialized, because its layout is not supported", product.document().display()));
+            lines.push(format!(
+                "{}: re-serialized, because the layout of the document is not supported",
+                product.document().display()
+            ));
             Some(emit(&value)?).filter(is_equivalent).ok_or_else(|| {
                 Error::new("failed to merge the document: the serialized text does not parse to the merged value")
                     .in_file(&product.document())

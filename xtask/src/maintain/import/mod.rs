@@ -3,12 +3,13 @@
 //! Flinks publishes its documents in slices. Each reference page describes one operation and
 //! contains, in a fenced block, the part of the document for that operation.
 //!
-//! - Slices that describe all operations in our document replace the document. If a single slice
-//!   describes all of them, it replaces the document byte for byte.
-//! - Any other slice is merged. Each operation in the slice replaces the document's operation with
-//!   the same method and path. If the document has no such operation, the slice's operation is
-//!   appended. Parts that operations share (`info`, `servers`, components, …) are also replaced and
-//!   reported. A merge keeps everything else byte for byte and removes nothing.
+//! - If the imported slices describe all operations of a document, the slices replace the document.
+//!   A single slice that describes all operations replaces the document byte for byte.
+//! - Slices that describe only some of the operations are merged. Each operation in a slice
+//!   replaces the operation of the document that has the same method and path. An operation that is
+//!   missing from the document is appended. Parts that several operations share (`info`, `servers`,
+//!   components, …) are replaced as well, and every replacement is reported. A merge keeps
+//!   everything else byte for byte and removes nothing.
 
 mod merge;
 mod parts;
@@ -52,9 +53,9 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// Returns one error with its location, and writes nothing, if a file cannot be read, if a slice is
-/// not OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. Also returns an
-/// error if a file cannot be written.
+/// Returns an error that names its location if a file cannot be read or written, if a slice is not
+/// OpenAPI 3.0, if the product of a slice is unknown, or if two slices disagree. Unless the error
+/// occurs while writing, no file is changed.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
     let mut slices: Vec<(Product, Slice)> = Vec::new();
@@ -100,7 +101,7 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Checks that the slices for one product agree. The slices in one import have no order, so none of
+/// Checks that the slices for one product agree. The slices of an import are unordered, so none of
 /// them takes precedence.
 fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
     for (index, (product, slice)) in slices.iter().enumerate() {
@@ -121,7 +122,7 @@ fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
                 ))
                 .in_file(&slice.file)
                 .at(pointer(&path))
-                .help("retrieve the older page again, or import the files one by one: the later file wins"));
+                .help("retrieve the older page again, or import the files one by one so that the later file takes precedence"));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The mergeable parts of a document: operations, components and top-level keys. Each part is
-//! merged as a whole.
+//! Splits a document into its mergeable parts, which are operations, components and top-level keys.
+//! Each part is merged as a whole.
 
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ pub(super) fn mergeable_parts(document: &Value) -> Vec<Vec<String>> {
     parts
 }
 
-/// Returns the parts of a slice that are missing from the document or differ from the same parts of
-/// the document.
+/// Returns the parts of a slice that are missing from the document or differ from the corresponding
+/// parts of the document.
 pub(super) fn changes(old: &Value, new: &Value) -> Vec<Vec<String>> {
     let differs = |path: &Vec<String>| {
         let pointer = pointer(path);
@@ -61,8 +61,8 @@ pub(super) fn pointer(path: &[impl AsRef<str>]) -> String {
     path.iter().map(|key| format!("/{}", escape(key.as_ref()))).collect()
 }
 
-/// Returns the name of a part in a report: the operation, or the path of keys that leads to the
-/// part.
+/// Returns the name of a part in reports, which is either the operation or the path of keys that
+/// leads to the part.
 pub(super) fn title(path: &[String]) -> String {
     match path {
         [paths, path, method] if paths == "paths" && METHODS.contains(&method.as_str()) => {

@@ -1,4 +1,5 @@
-//! Slices: the OpenAPI documents in the fenced blocks of a page, or in a YAML or JSON file.
+//! Reads slices, which are the OpenAPI documents in the fenced blocks of a page, or in a YAML or
+//! JSON file.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,8 @@ pub(super) fn read_slices(file: &Path) -> Result<Vec<Slice>> {
         }
         if value.pointer("/info/version").is_some_and(|version| !version.is_string()) {
             return Err(in_block(
-                Error::new("the version is a number, but must be a string: put it in quotes").at("/info/version"),
+                Error::new("the version of the document is not a string: put the version in quotes")
+                    .at("/info/version"),
             ));
         }
         let document_name = info.split_whitespace().find(|word| word.starts_with('/') && word.contains('.'));

@@ -1,4 +1,4 @@
-//! Finds the product that a slice belongs to.
+//! Determines the product to which a slice belongs.
 
 use std::path::Path;
 
@@ -9,9 +9,10 @@ use crate::product::Product;
 use crate::spec::document::Document;
 use crate::{Error, Result};
 
-/// Returns the product that a slice belongs to. The document name on the page determines the
-/// product. A slice without a name is matched by its title and servers, and then by its operations.
-/// `requested` is the caller's choice and applies only if none of these identifies the product.
+/// Returns the product to which a slice belongs. The document name on the page determines the
+/// product. A slice without a document name is matched by its title and servers, and then by its
+/// operations. `requested` is the caller's choice and applies only if the slice does not identify
+/// exactly one product.
 pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
     let names = |text: &str, product: Product| {
@@ -35,23 +36,23 @@ pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>)
     match (found.as_slice(), requested) {
         ([product], None) => Ok(*product),
         ([product], Some(requested)) if *product != requested => Err(Error::new(format!(
-            "the document belongs to the product {}, not to {}",
+            "the document belongs to product `{}`, not to product `{}`",
             product.name(),
             requested.name()
         ))
-        .help("omit --product: it is only for input that does not name its product")),
+        .help("omit `--product`, which is only for files that do not name their product")),
         (_, Some(requested)) => Ok(requested),
         ([], None) => Err(Error::new(match &slice.document_name {
             Some(name) => format!("the page is part of `{name}`, which is not one of this project's documents"),
             None => "unknown product: the title, servers and operations match no product".into(),
         })
-        .help("if it belongs to one of this project's products, specify the product with --product")),
+        .help("if the page documents a product that this project supports, specify the product with `--product`")),
         (several, None) => Err(Error::new(format!("the document matches several products: {}", list(several)))
             .help("name one with --product")),
     }
 }
 
-/// Returns the products whose documents have at least one of a slice's operations.
+/// Returns the products whose documents contain at least one operation of the slice.
 fn by_operations(root: &Path, slice: &Slice) -> Result<Vec<Product>> {
     let mut found = Vec::new();
     for product in Product::ALL {

@@ -31,12 +31,12 @@ pub(super) enum Purpose {
     Create,
 }
 
-/// Returns a function for `map_err` that converts an operating system error.
+/// Returns a function for `map_err` that converts an operating system error into a [`StoreError`].
 pub(super) fn at_path(path: &Path) -> impl Fn(io::Error) -> StoreError {
     move |error| io_error(path, &error)
 }
 
-/// Converts an operating system error about a file or directory.
+/// Converts an operating system error for a file or directory into a [`StoreError`].
 pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     let store_error = match error.kind() {
         io::ErrorKind::PermissionDenied => {

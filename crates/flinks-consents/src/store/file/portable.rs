@@ -30,7 +30,7 @@ impl Handle {
         options.open(self.0.join(name))
     }
 
-    /// Returns whether the name belongs to a regular file. A symbolic link is not a regular file.
+    /// Returns whether `name` is the name of a regular file. A symbolic link is not a regular file.
     pub(super) fn is_file(&self, name: &OsStr) -> io::Result<bool> {
         Ok(fs::symlink_metadata(self.0.join(name))?.is_file())
     }

@@ -1,4 +1,4 @@
-//! File access on Unix: an open directory and the permissions of its files.
+//! File access on Unix through an open directory, and checks of the permissions.
 //!
 //! Files are opened relative to the open directory and never by path, so all steps of an operation
 //! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. The
@@ -38,7 +38,7 @@ impl Handle {
         Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?))
     }
 
-    /// Returns whether the name belongs to a regular file. A symbolic link is not a regular file.
+    /// Returns whether `name` is the name of a regular file. A symbolic link is not a regular file.
     pub(super) fn is_file(&self, name: &OsStr) -> io::Result<bool> {
         let status = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
@@ -103,7 +103,8 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// Returns an error if this process is not a member of the group.
+    /// Returns an error if the store is shared with a group and this process is not a member of the
+    /// group.
     pub(super) fn new(sharing: Sharing, directory: &Handle, probe: &File) -> io::Result<Self> {
         let group = match sharing {
             Sharing::Owner => None,
@@ -151,9 +152,9 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted. The exception is the owner of a parent
-    /// directory that is inside a directory with the sticky bit, such as `/tmp`, because every user
-    /// can create directories there.
+    /// The owners of parent directories are trusted. However, the owner of a parent directory is
+    /// not trusted if that directory is inside a directory with the sticky bit, such as `/tmp`,
+    /// because every user can create directories there.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
@@ -177,7 +178,7 @@ impl Access {
         Ok(())
     }
 
-    /// Returns whether other users could rename the entries of a directory if it did not have the
+    /// Returns whether other users could rename the entries of the directory in the absence of the
     /// sticky bit.
     fn allows_rename_by_others(&self, directory: &Metadata) -> bool {
         if directory.mode() & 0o002 != 0 {
@@ -186,7 +187,7 @@ impl Access {
         self.is_writable_by_others(directory) && !has_private_group(directory)
     }
 
-    /// Returns whether a directory is writable by users that the store is not shared with.
+    /// Returns whether users with whom the store is not shared can write to a directory.
     fn is_writable_by_others(&self, directory: &Metadata) -> bool {
         let others = if self.group == Some(directory.gid()) { 0o002 } else { 0o022 };
         directory.mode() & others != 0
@@ -194,8 +195,8 @@ impl Access {
 
     /// Checks the owner of a file and corrects its permissions.
     ///
-    /// A file may have several hard links. If one of them is a backup, the backup stays intact,
-    /// because a record's file is replaced and never overwritten.
+    /// A file may have several hard links. A hard link that serves as a backup stays intact,
+    /// because the file of a record is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
@@ -215,13 +216,15 @@ impl Access {
     }
 }
 
-/// The sticky bit. In a directory with this bit, only a file's owner can rename or remove the file.
+/// The sticky bit. In a directory with the sticky bit, only a file's owner can rename or remove the
+/// file.
 const STICKY: u32 = 0o1000;
 
 /// Returns whether the group of a directory is the private group of the directory's owner.
 ///
 /// Most Linux distributions create a private group for each user and give that group write
-/// permission by default. This group has the same number as the user and has no other members.
+/// permission by default. A private group has the same numeric id as its user and has no other
+/// members.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }

@@ -47,7 +47,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     outcome.unwrap_or_else(Problem::reply)
 }
 
-/// The three kinds of request to `/Authorize`.
+/// A request to `/Authorize`, which is one of three kinds.
 enum AuthorizeRequest {
     /// Answers one of the bank's security questions.
     Answer { request_id: String, responses: Responses },
@@ -93,7 +93,7 @@ impl AuthorizeRequest {
                 Ok(Self::LogIn { institution, username, password, save: flag("Save") })
             }
             (None, None, None) => {
-                let message = "is missing; either LoginId or all of Institution, Username and Password are required";
+                let message = "is missing; specify either LoginId or all of Institution, Username and Password";
                 Err(Problem::invalid_fields(["LoginId"].into_iter().chain(credentials).map(|name| (name, message))))
             }
             _ => {
@@ -185,7 +185,7 @@ struct BankSession {
 }
 
 impl BankSession {
-    /// Returns the response with the login or with the bank's next question.
+    /// Returns a response that contains either the login or the bank's next question.
     fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
         let Self { request_id, username, token, login_id, save } = self;
         match step {
@@ -242,8 +242,8 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the 203 response with one of the bank's security questions. This response does
-/// not indicate success.
+/// Returns the 203 response with one of the bank's security questions. A 203 response does not
+/// indicate success.
 fn challenged(index: usize, request_id: &str) -> Reply {
     let challenge = bank::question(index).map(|question| match question.choices {
         [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),

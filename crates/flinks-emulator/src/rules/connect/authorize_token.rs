@@ -40,7 +40,7 @@ fn violated_header_rule(call: &Call) -> Option<&'static str> {
 
 /// Returns whether the client accepts JSON (RFC 9110, section 12.5.1).
 ///
-/// If the `Accept` header is missing or empty, the client accepts everything. Several `Accept`
+/// If the `Accept` header is missing or empty, the client accepts any media type. Several `Accept`
 /// headers are combined into one list. The most specific media range that includes JSON takes
 /// precedence.
 fn accepts_json(call: &Call) -> bool {

@@ -1,5 +1,5 @@
-//! The iframe page (C5). Opening the page spends the token. After that, the response to each form
-//! redirects to the page for the current stage.
+//! The iframe page (C5). Opening the iframe page spends the authorize token. The response to each
+//! submitted form redirects to the page for the current stage.
 
 use std::collections::BTreeMap;
 
@@ -127,7 +127,7 @@ impl Iframe {
 }
 
 impl Stage {
-    /// Returns the name of the step at this stage. The form contains this name.
+    /// Returns the step name that the form for this stage contains.
     fn step(&self) -> String {
         match self {
             Self::Choosing => "institution".to_owned(),

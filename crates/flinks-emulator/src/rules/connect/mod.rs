@@ -3,7 +3,7 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `authorize_token` | `GenerateAuthorizeToken`, which issues an authorize token (C1-C4) |
-//! | `authorize` | `/Authorize`, which spends the token on a login without a page (C6) |
+//! | `authorize` | `/Authorize`, which spends the token to log an end user in without a page (C6) |
 //! | `iframe` | the iframe page, which spends the token when it is opened (C5) |
 //! | `oauth` | the bank's login page, which creates a login for `/Authorize` (C7) |
 

@@ -1,4 +1,5 @@
-//! Custom OAuth: the end user logs in on the bank's own page and returns with a `LoginId` (C7).
+//! Custom OAuth, in which the end user logs in on the bank's own page and returns with a `LoginId`
+//! (C7).
 
 use hyper::{Method, StatusCode, header};
 use url::Url;

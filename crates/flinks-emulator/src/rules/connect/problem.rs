@@ -1,5 +1,5 @@
-//! Connect's error responses: `{HttpStatusCode, Message, FlinksCode}`, plus `ValidationDetails` if
-//! fields are invalid.
+//! Connect's error responses, which have the form `{HttpStatusCode, Message, FlinksCode}` and also
+//! contain `ValidationDetails` if fields are invalid.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};

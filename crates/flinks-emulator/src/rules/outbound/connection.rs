@@ -1,4 +1,4 @@
-//! An end user's connection: requests with an access token, and revocation.
+//! The endpoints that use or revoke an end user's connection.
 
 use hyper::{StatusCode, header};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Repl
     Reply::json(StatusCode::OK, &json!({"page": {"totalElements": accounts.len()}, "accounts": accounts})).with_ids()
 }
 
-/// Returns the end user that the access token belongs to, or an error response (O4, O8).
+/// Returns the id of the end user to whom the access token belongs, or an error response (O4, O8).
 fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     let refuse = |description| {
         let reply = Refusal::new("invalid_token", description).reply(StatusCode::UNAUTHORIZED);

@@ -1,4 +1,4 @@
-//! The consent page: the end user either agrees and returns with a code, or refuses (O10).
+//! The consent page, on which the end user either agrees and returns with a code, or refuses (O10).
 
 use hyper::{Method, StatusCode, header};
 use maud::Markup;

@@ -68,7 +68,9 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
         let is_accepted_scope =
             name == "scope" && grant_type == "refresh_token" && state.config.outbound.accept_scope_on_refresh;
         if owner != grant_type && body.get(name).is_some() && !is_accepted_scope {
-            return Err(Refusal::invalid_request(format!("{name} belongs to the {owner} grant, not to {grant_type}.")));
+            return Err(Refusal::invalid_request(format!(
+                "{name} belongs to the {owner} grant, not to the {grant_type} grant."
+            )));
         }
     }
     let field = |name| {
@@ -97,7 +99,7 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
 }
 
 /// Exchanges a code for tokens. A code can be exchanged only once, and only with the redirect URI
-/// it was issued for (O9).
+/// for which it was issued (O9).
 fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_uri: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let issued = state.ledger.issued(Kind::Code, code).filter(|code| code.is_valid(now)).ok_or(INVALID_CODE)?;
@@ -166,9 +168,8 @@ fn issue_access_token(
     }
 }
 
-/// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so the prefix is at
-/// the start of the key id and of the signature instead. The signature cannot be verified with any
-/// key.
+/// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so its key id and its
+/// signature start with this prefix instead. The signature cannot be verified with any key.
 fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"alg": "HS256", "typ": "JWT", "kid": "emu_nobody"});

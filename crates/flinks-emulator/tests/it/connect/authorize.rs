@@ -1,4 +1,4 @@
-//! Tests of `/Authorize`, which logs an end user in to the bank without a page (C6).
+//! Tests for `/Authorize`, which logs an end user in to the bank without a page (C6).
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};

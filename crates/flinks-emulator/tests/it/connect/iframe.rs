@@ -1,4 +1,4 @@
-//! Tests of the page that is shown in an iframe (C5).
+//! Tests for the page that is shown in an iframe (C5).
 
 use flinks_emulator::RedirectUrlPart;
 use flinks_emulator::credentials::*;

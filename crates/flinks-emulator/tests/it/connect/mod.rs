@@ -1,4 +1,4 @@
-//! Tests of Connect (rules C1 to C8).
+//! Tests for Connect (rules C1 to C8).
 
 mod authorize;
 mod iframe;

@@ -1,4 +1,4 @@
-//! Tests of custom OAuth, where the end user logs in on the bank's page (C7).
+//! Tests for custom OAuth, where the end user logs in on the bank's page (C7).
 
 use flinks_emulator::EndUser;
 use flinks_emulator::credentials::*;

@@ -1,5 +1,5 @@
-//! Tests of authorize tokens and of the credentials that a client needs to request them (C1 to C4,
-//! C8).
+//! Tests for authorize tokens and for the credentials that a client needs to request them (C1 to
+//! C4, C8).
 
 use flinks_emulator::credentials::*;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Tests of client authentication (O2) and of the response status of a refused request.
+//! Tests for client authentication (O2) and for the response status of a refused request.
 
 use flinks_emulator::ClientAuthentication;
 use flinks_emulator::credentials::*;

@@ -1,4 +1,4 @@
-//! Tests of the consent page (O10).
+//! Tests for the consent page (O10).
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Kind};

@@ -1,4 +1,4 @@
-//! Tests of the three grants and their fields (O1).
+//! Tests for the three grants and their fields (O1).
 
 use flinks_emulator::credentials::*;
 use serde_json::{Value, json};
@@ -79,18 +79,33 @@ async fn o1_a_refusal_names_the_field_but_no_value() {
     for (body, description) in [
         (
             code("refresh_token", json!("canary")),
-            "refresh_token belongs to the refresh_token grant, not to authorization_code.",
+            "refresh_token belongs to the refresh_token grant, not to the authorization_code grant.",
         ),
-        (code("scope", json!("canary")), "scope belongs to the client_credentials grant, not to authorization_code."),
-        (refresh("code", json!("canary")), "code belongs to the authorization_code grant, not to refresh_token."),
+        (
+            code("scope", json!("canary")),
+            "scope belongs to the client_credentials grant, not to the authorization_code grant.",
+        ),
+        (
+            refresh("code", json!("canary")),
+            "code belongs to the authorization_code grant, not to the refresh_token grant.",
+        ),
         (
             refresh("redirect_uri", json!("")),
-            "redirect_uri belongs to the authorization_code grant, not to refresh_token.",
+            "redirect_uri belongs to the authorization_code grant, not to the refresh_token grant.",
         ),
-        (refresh("scope", json!("canary")), "scope belongs to the client_credentials grant, not to refresh_token."),
-        (client("code"), "code belongs to the authorization_code grant, not to client_credentials."),
-        (client("redirect_uri"), "redirect_uri belongs to the authorization_code grant, not to client_credentials."),
-        (client("refresh_token"), "refresh_token belongs to the refresh_token grant, not to client_credentials."),
+        (
+            refresh("scope", json!("canary")),
+            "scope belongs to the client_credentials grant, not to the refresh_token grant.",
+        ),
+        (client("code"), "code belongs to the authorization_code grant, not to the client_credentials grant."),
+        (
+            client("redirect_uri"),
+            "redirect_uri belongs to the authorization_code grant, not to the client_credentials grant.",
+        ),
+        (
+            client("refresh_token"),
+            "refresh_token belongs to the refresh_token grant, not to the client_credentials grant.",
+        ),
         (code("code", json!(["canary"])), "code must be a string."),
         (code("redirect_uri", json!({"canary": 1})), "redirect_uri must be a string."),
         (refresh("refresh_token", json!(7)), "refresh_token must be a string."),

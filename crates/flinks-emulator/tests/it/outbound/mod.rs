@@ -1,4 +1,4 @@
-//! Tests of Outbound (rules O1 to O10).
+//! Tests for Outbound (rules O1 to O10).
 
 mod client;
 mod consent;
@@ -7,8 +7,8 @@ mod token;
 
 use serde_json::Value;
 
-/// Returns an object's field names in sorted order. Their original order depends on a `serde_json`
-/// feature that another crate in the build may enable.
+/// Returns an object's field names in sorted order. The order of fields in a `Value` depends on a
+/// `serde_json` feature that another crate in the build may enable.
 fn names(object: &Value) -> Vec<&str> {
     let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();

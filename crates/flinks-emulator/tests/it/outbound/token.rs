@@ -1,4 +1,5 @@
-//! Tests of codes, access tokens and refresh tokens (O3 to O5, O7 to O9), and of revocation (O10).
+//! Tests for codes, access tokens and refresh tokens (O3 to O5, O7 to O9), and for revocation
+//! (O10).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
