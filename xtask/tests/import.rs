@@ -323,7 +323,7 @@ fn input_that_cannot_be_imported_is_one_located_error() {
         ),
         (
             project.file("version.yaml", "openapi: 3.0.3\ninfo: {version: 3.1}\npaths: {/x: {get: {}}}\n"),
-            "put it in quotes",
+            "put the version in quotes",
         ),
         (project.file("list.yaml", "- 1\n"), "the version is (missing)"),
         (project.file("empty.yaml", ""), "the version is (missing)"),

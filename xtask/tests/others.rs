@@ -90,7 +90,7 @@ fn an_unsupported_document_is_a_located_error_with_help() {
                 "has alternatives",
                 "operation: get-payment",
                 "/responses/200/",
-                "with one object that has all their properties",
+                "one object that has all of their properties",
             ],
         ),
         (

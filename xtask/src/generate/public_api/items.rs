@@ -56,7 +56,7 @@ impl PublicApi {
                 self.attributes(format!("enum {name}{}", text(&item.generics)), &name, &item.attrs)?;
                 for variant in item.variants.iter().filter(|variant| !is_hidden(&variant.attrs)) {
                     if is_active(&variant.attrs)? {
-                        self.add_line(format!("variant {name}::{}", variant.ident), &text(&variant.fields));
+                        self.add_line(format!("variant {name}::{}", variant.ident), &text(&bare(&variant.fields)));
                     }
                 }
             }
@@ -175,4 +175,12 @@ impl PublicApi {
         let (signature, text) = (whole(types), whole(texts));
         self.0.insert(key.to_owned(), Entry { signature, text, arguments });
     }
+}
+
+/// Returns the fields of a variant without their attributes and documentation, which are not part of
+/// the public API.
+fn bare(fields: &Fields) -> Fields {
+    let mut fields = fields.clone();
+    fields.iter_mut().for_each(|field| field.attrs.clear());
+    fields
 }
