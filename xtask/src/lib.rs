@@ -19,7 +19,7 @@
 //! | T5 | The client follows redirects and sends the secret key to the new address. |
 //! | T6 | Neither the size nor the duration of a response is limited. |
 //! | T7 | If a response is not JSON, its status is lost. |
-//! | T8 | reqwest can resend a POST request on its own. |
+//! | T8 | reqwest can resend a POST request automatically. |
 //! | T9 | A path argument or a base URL can change the target of the request. |
 //! | T10 | If the token lifetime is missing, very large, a float or a string, the token is lost or the code panics. |
 //! | T11 | reqwest features and proxy settings from other crates affect this client. |

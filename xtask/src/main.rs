@@ -238,7 +238,7 @@ fn run_release(root: &Path, day: &str) -> xtask::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the error of a command and returns its exit code.
+/// Prints a command's error, if any, and returns the exit code.
 fn finish(result: xtask::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("{BAD}failed{BAD:#}\n{error}");

@@ -59,7 +59,8 @@ impl Project {
     }
 }
 
-/// Creates a page that contains a slice, in the format that Flinks publishes.
+/// Creates a documentation page that embeds `slice`, in the format of the pages that Flinks
+/// publishes.
 fn page(info: &str, slice: &str) -> String {
     format!(
         "> ## Documentation Index\n> Fetch it.\n\n# /Title\n\n```json theme={{null}}\n{{\"openapi\": false}}\n```\n\n\

@@ -95,7 +95,7 @@ fn an_unsupported_document_is_a_located_error_with_help() {
         ),
         (
             "aggregator-paths",
-            ["the server has a path", "at: /servers/0/url", "to the start of each path", "overlay actions"],
+            ["the server URL has a path", "at: /servers/0/url", "to the start of each path", "overlay actions"],
         ),
     ] {
         let error = generate(name).unwrap_err().to_string();

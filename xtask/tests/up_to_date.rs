@@ -42,9 +42,9 @@ fn lists_of_public_items_are_fresh() {
     }
 }
 
-/// Checks that no public API exposes a type from another crate by accident. The public API of the
-/// facade mentions reqwest twice, in the HTTP hook of the settings. `flinks-core` exposes the
-/// status type of reqwest, so mentions of reqwest are not counted for `flinks-core`.
+/// Checks that no public API exposes a type from another crate by accident. The facade's public API
+/// mentions reqwest twice, both times in the signature of `Settings::http`. `flinks-core` exposes
+/// the status type of reqwest, so mentions of reqwest are not counted for `flinks-core`.
 #[test]
 fn no_foreign_type_is_public_by_accident() {
     for (name, reqwest) in

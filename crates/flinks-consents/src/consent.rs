@@ -35,7 +35,7 @@ impl Consent {
     /// - After a failed refresh, the client backs off for between half a second and a minute, or
     ///   for up to 5 minutes if the server requests a longer wait. During the back-off, callers
     ///   receive the current token while it is valid. Once the token has expired, callers receive
-    ///   the error of the failed refresh, and no request is sent.
+    ///   the error returned by the failed refresh, and no request is sent.
     /// - At least one second passes between two refreshes.
     ///
     /// ([O4](flinks::rules))
@@ -73,7 +73,7 @@ impl Consent {
     /// # Errors
     ///
     /// Returns the same errors as [`access_token`](Self::access_token). While the client backs off
-    /// after a failure, this method returns the error of that failure again and sends no request.
+    /// after a failure, this method returns the error from that failure again and sends no request.
     /// The error may report that the consent has ended even though an access token is still valid.
     ///
     /// # Cancel safety

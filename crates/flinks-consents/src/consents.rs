@@ -22,8 +22,8 @@ use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 /// The consents of your end users, each stored under an id that you choose. Cloning is cheap, and
 /// clones share all state.
 ///
-/// The records of the consents are kept in a [`TokenStore`]. There is no background task: work
-/// starts only when you call a method.
+/// Each consent is stored as a record in a [`TokenStore`]. There is no background task: work starts
+/// only when you call a method.
 ///
 /// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
 /// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime stops

@@ -361,7 +361,7 @@ impl fmt::Display for ConsentError {
             Kind::Ended => f.write_str("the consent has ended: the end user must authorize again"),
             Kind::Suspected { status } => write!(
                 f,
-                "no request was sent: the last refresh was refused with status {status}, perhaps by a gateway, and the next refresh must wait"
+                "the last refresh was refused with status {status}, perhaps by a gateway, so the next refresh must wait; nothing was sent"
             ),
             Kind::Abandoned => f.write_str("the task panicked or its runtime shut down; a request may have been sent"),
             Kind::TimedOut => f.write_str("timed out while waiting for the in-flight refresh"),

@@ -23,7 +23,7 @@ pub enum Event {
     /// A refresh failed.
     #[non_exhaustive]
     RefreshFailed {
-        /// The error that the refresh returned.
+        /// The error returned by the refresh.
         error: ConsentError,
         /// When the cached token expires. Callers receive the cached token until it expires. `None`
         /// if no valid token is cached, in which case callers receive the error.

@@ -121,7 +121,7 @@ pub(crate) enum StoreOutcome {
     Timeout,
 }
 
-/// A value that a store returns.
+/// A value returned by a store.
 pub(crate) trait StoreValue {
     fn outcome(&self) -> StoreOutcome {
         StoreOutcome::Ok

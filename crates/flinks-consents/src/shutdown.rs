@@ -1,11 +1,11 @@
-//! The error for an incomplete shutdown.
+//! The error returned if a shutdown is incomplete.
 
 use std::fmt;
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;
 
-/// The error that [`Consents::shutdown`](crate::Consents::shutdown) returns if tasks were still
+/// The error returned by [`Consents::shutdown`](crate::Consents::shutdown) if tasks were still
 /// running when the time limit was reached or if changes could not be stored. Changes that are not
 /// stored are lost when the process exits.
 #[derive(Clone, Debug)]

@@ -1,5 +1,4 @@
-//! Decides when a suspected refusal ends a consent. A refusal is suspected if it may have come from
-//! a gateway. (O6)
+//! Decides when a suspected refusal, which may have come from a gateway, ends a consent. (O6)
 //!
 //! This crate's README shows the states and their transitions.
 //!
@@ -45,7 +44,7 @@ impl Suspicion {
         SUSPECTED_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }
 
-    /// Returns the time until a repeated refusal can confirm this suspicion.
+    /// Returns the minimum wait before a repeated refusal can confirm this suspicion.
     pub(crate) fn confirm_after(&self, now: SystemTime) -> Duration {
         Refusal::CONFIRM_AFTER.saturating_sub(now.duration_since(self.first_seen).unwrap_or_default())
     }

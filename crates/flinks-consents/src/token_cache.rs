@@ -21,7 +21,7 @@ use crate::token_id::TokenId;
 pub(crate) enum Need {
     /// A valid token from the cache, from the store or from a refresh.
     Token,
-    /// A refresh, even if there is a valid token. (O5)
+    /// A token from a refresh. The current token is not returned, even if it is still valid. (O5)
     Refresh,
     /// A valid token, even if a refresh must first reactivate a consent that a refusal has ended.
     /// (O6)

@@ -262,7 +262,7 @@ impl fmt::Display for BaseUrl {
 pub struct InvalidBaseUrl(&'static str);
 
 impl InvalidBaseUrl {
-    /// Returns the reason as a predicate, such as `must not contain user info`.
+    /// Returns the reason as a verb phrase, such as `must not contain user info`.
     pub fn reason(&self) -> &'static str {
         self.0
     }
@@ -316,8 +316,8 @@ mod tests {
             ),
             ("", "http://emulator", "must use https, because plain HTTP is allowed only for another host"),
             ("*", "http://emulator", "must use https, because plain HTTP is allowed only for another host"),
-            ("8.8.8.8", "http://8.8.8.8", "must not use plain HTTP to an address that is not private"),
-            ("169.254.169.254", "http://169.254.169.254", "must not use plain HTTP to an address that is not private"),
+            ("8.8.8.8", "http://8.8.8.8", "must not use plain HTTP unless the address is private"),
+            ("169.254.169.254", "http://169.254.169.254", "must not use plain HTTP unless the address is private"),
             ("flinks.io", "http://flinks.io", "must not use plain HTTP for a Flinks host"),
             ("API.Flinks.IO.", "http://api.flinks.io", "must not use plain HTTP for a Flinks host"),
             ("fin.ag", "http://fin.ag", "must not use plain HTTP for a Flinks host"),

@@ -15,8 +15,8 @@ pub struct Field {
     pub variable: &'static str,
 }
 
-/// The error for an invalid setting. `name` is the name of the environment variable or the key in
-/// the map.
+/// The error returned if a setting is invalid. `name` is the name of the environment variable or
+/// the key in the map.
 pub struct InvalidSetting {
     pub name: &'static str,
     pub reason: &'static str,

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use crate::head::ResponseHead;
 use crate::transport_error::TransportError;
 
-/// The error that an operation returns. `E` is the type of the operation's documented error body.
+/// The error returned by an operation. `E` is the type of the operation's documented error body.
 ///
 /// The error contains the name of the operation, and the status and request ids of the response.
 /// The output of `Debug` and `Display` never contains a URL, a header, a body or a secret. The
@@ -204,8 +204,8 @@ impl<E> From<TransportError> for Error<E> {
     }
 }
 
-/// The error for an invalid argument. The error contains the name of the argument, but never its
-/// value.
+/// The error returned if an argument is invalid. The error contains the name of the argument, but
+/// never its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
     field: &'static str,
@@ -232,8 +232,8 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-/// The error for a response body that does not match its schema. The error contains the name of the
-/// invalid field, the position of the problem and the length of the body, but no text from the
+/// The error returned if a response body does not match its schema. The error contains the name of
+/// the invalid field, the position of the problem and the length of the body, but no text from the
 /// body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidResponse {

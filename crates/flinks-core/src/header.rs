@@ -14,15 +14,15 @@ use crate::secret::Secret;
 pub struct Authorization(Secret);
 
 impl Authorization {
-    /// Creates the value for HTTP Basic from client credentials. Each credential is form-encoded
-    /// first, as RFC 6749 section 2.3.1 requires.
+    /// Creates the HTTP Basic `Authorization` header value from client credentials. Each credential
+    /// is form-encoded first, as RFC 6749 section 2.3.1 requires.
     pub fn basic(client_id: &str, client_secret: &Secret) -> Self {
         let encode = |text: &str| -> String { url::form_urlencoded::byte_serialize(text.as_bytes()).collect() };
         let pair = Secret::new(format!("{}:{}", encode(client_id), encode(client_secret.expose_secret())));
         Self(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose_secret()))))
     }
 
-    /// Creates the value for a bearer token.
+    /// Creates the `Authorization` header value for a bearer token.
     pub fn bearer(token: &Secret) -> Self {
         Self(Secret::new(format!("Bearer {}", token.expose_secret())))
     }
@@ -38,7 +38,7 @@ impl fmt::Debug for Authorization {
 /// libraries do not print it.
 #[doc(hidden)]
 pub trait HeaderArgument {
-    /// Returns the value of the `name` header.
+    /// Returns this secret as the value of the header called `name`.
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest>;
 }
 

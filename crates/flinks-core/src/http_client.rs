@@ -32,7 +32,7 @@ impl BuildError {
         self.field
     }
 
-    /// Returns the reason as a predicate, such as `is invalid or does not match the private key`.
+    /// Returns the reason as a verb phrase, such as `is invalid or does not match the private key`.
     pub fn reason(&self) -> &'static str {
         self.reason
     }

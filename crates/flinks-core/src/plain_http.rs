@@ -45,7 +45,7 @@ pub fn is_host_of_flinks(host: &str) -> bool {
 }
 
 fn public_address_problem(address: IpAddr) -> Option<&'static str> {
-    if is_private(address) { None } else { Some("must not use plain HTTP to an address that is not private") }
+    if is_private(address) { None } else { Some("must not use plain HTTP unless the address is private") }
 }
 
 /// Returns whether packets to `address` stay on this machine or within a private network (RFC 1918,
@@ -73,7 +73,7 @@ impl Resolve for PrivateAddresses {
     }
 }
 
-/// The error that [`PrivateAddresses`] returns for a host with a public address.
+/// The error returned by [`PrivateAddresses`] for a host with a public address.
 #[derive(Debug)]
 pub(crate) struct PublicAddress;
 

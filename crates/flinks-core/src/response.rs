@@ -157,7 +157,7 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
     Error::new(Some(head), kind)
 }
 
-/// Returns the error for an operation whose error responses are documented to have no body.
+/// Creates the error returned by an operation whose error responses are documented to have no body.
 #[doc(hidden)]
 pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();
@@ -167,8 +167,8 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
     undocumented_status(response)
 }
 
-/// Returns the error for an operation with several documented error bodies, none of which is
-/// documented for this status.
+/// Creates the error returned by an operation with several documented error bodies, none of which
+/// is documented for this status.
 #[doc(hidden)]
 pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
     Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))

@@ -7,7 +7,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 
 use crate::plain_http::PublicAddress;
 
-/// The error of a call that did not receive a complete response.
+/// The error returned if a call does not receive a complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportError {
     kind: TransportErrorKind,
@@ -130,7 +130,7 @@ fn chain<'a>(
     })
 }
 
-/// The error of a proxy tunnel. `hyper-util` exports this error type only as an associated type.
+/// The error type of a proxy tunnel. `hyper-util` exports this type only as an associated type.
 type TunnelError = <Tunnel<HttpConnector> as tower_service::Service<hyper::Uri>>::Error;
 
 fn is_proxy_authentication(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -8,8 +8,7 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::service::Clients;
 
-/// An in-process emulator. The time of the emulator and the time of its clients are advanced
-/// together.
+/// An in-process emulator. The clocks of the emulator and its clients are advanced together.
 #[derive(Debug)]
 pub struct Emulated {
     /// The emulator.
@@ -47,7 +46,7 @@ impl Emulated {
         ))
     }
 
-    /// Advances the time of the emulator and of the clients.
+    /// Advances the clocks of the emulator and the clients.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
         self.emulator.advance(by);

@@ -199,7 +199,7 @@ pub struct Limits {
     pub request_bytes: usize,
     /// The maximum number of tokens of each [`Kind`](crate::Kind). The same limit applies
     /// separately to sessions, payment requests, logins and MFA questions. Default: 100,000. The
-    /// emulator refuses a token that it has removed.
+    /// emulator rejects tokens that it has removed.
     pub tokens: usize,
     /// The maximum number of stored visits to each kind of page. Default: 1000.
     ///

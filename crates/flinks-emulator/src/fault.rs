@@ -92,8 +92,8 @@ pub enum Fault {
         milliseconds: u64,
     },
     /// Processes the request, but returns the newest existing token of the same kind instead of a
-    /// new one. If no token of this kind exists, the emulator issues a new one. A refresh token is
-    /// never repeated.
+    /// new one. If no token of this kind exists, the emulator issues a new one. This fault never
+    /// returns an existing refresh token.
     DuplicateToken,
 }
 

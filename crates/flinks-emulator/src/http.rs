@@ -90,8 +90,8 @@ impl Call {
     }
 }
 
-/// The error for a request whose fields cannot be read. The message never contains the value of a
-/// field.
+/// The error returned if the fields of a request cannot be read. The message never contains the
+/// value of a field.
 pub(crate) struct UnreadableFields {
     pub(crate) message: String,
     /// The field that caused the error, if it is one of [`KNOWN_FIELDS`].

@@ -11,7 +11,7 @@ use redis::{ErrorKind, RedisError};
 
 use flinks_consents::envelope::EnvelopeError;
 
-/// The error for an invalid [`RedisStore`](crate::RedisStore) configuration.
+/// The error returned if a [`RedisStore`](crate::RedisStore) configuration is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidConfiguration {
     field: &'static str,
@@ -35,7 +35,7 @@ impl InvalidConfiguration {
     }
 }
 
-/// The error for certificates that are not in PEM format or that are set for a server without TLS.
+/// The error returned if certificates are not in PEM format or are set for a server without TLS.
 pub(crate) const INVALID_CERTIFICATES: InvalidConfiguration =
     InvalidConfiguration::new("certificates", "must be in PEM format, and can be set only for rediss:// addresses");
 
@@ -119,7 +119,7 @@ fn is_tls_failure(error: &RedisError) -> bool {
     source.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
-/// The error for a call that timed out.
+/// The error returned if a call times out.
 pub(crate) const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
-/// The error for records that were written with a different name key.
+/// The error returned if the records in the store were written with a different name key.
 pub(crate) const WRONG_NAME_KEY: StoreError = StoreError::misconfigured("was written with a different name key");

@@ -96,7 +96,8 @@ if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', 
 return 1
 ";
 
-/// Adds a record's deadline to the sorted set of deadlines if the deadline is missing.
+/// Adds a record's deadline to the sorted set of deadlines, unless the set already contains a
+/// deadline for the record.
 ///
 /// - `KEYS`: the record and the sorted set of deadlines.
 /// - `ARGV[1]`: the expected generation. `ARGV[2]`: the deadline in milliseconds. `ARGV[3]`: the

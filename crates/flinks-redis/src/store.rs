@@ -1,4 +1,5 @@
-//! The implementation of [`TokenStore`] on Redis. Redis makes each change to a record atomically.
+//! An implementation of [`TokenStore`] backed by Redis. Redis makes each change to a record
+//! atomically.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The implementation of [`WorkLeases`] on Redis: 256 shards, each with a lease.
+//! An implementation of [`WorkLeases`] backed by Redis: 256 shards, each with a lease.
 
 use std::time::Duration;
 

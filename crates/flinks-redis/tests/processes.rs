@@ -1,6 +1,6 @@
 //! Tests consents that several processes share. Each process represents a machine.
 //!
-//! The test program starts another instance of itself for each process.
+//! The test program starts the processes as child processes that run the same executable.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
 

@@ -100,7 +100,7 @@ async fn request_connect_token(local: &str) -> Result<Summary, Box<dyn Error>> {
         request: format!("POST {}/v3/…/BankingServices/GenerateAuthorizeToken", client.base_url()),
         response: format!("{token:?}"),
         expires: expiry(token.expires_at()),
-        next: "Call client.authorize(token, …) or client.widget(…).start(token, …). Each call spends a token.".into(),
+        next: "Call client.authorize(token, …) or client.widget(…).start(token, …). Each call uses up a token.".into(),
     })
 }
 

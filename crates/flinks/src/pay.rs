@@ -128,7 +128,7 @@ impl Client {
         Ok(SessionToken(token))
     }
 
-    /// Starts a payment session and spends the token. The request is sent at most once.
+    /// Starts a payment session and spends the session token. The request is sent at most once.
     /// [P3, P8, A5](crate::rules)
     ///
     /// # Errors

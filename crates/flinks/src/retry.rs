@@ -204,7 +204,7 @@ mod tests {
 
     const OPERATION: Operation = Operation::PayAuthorize;
 
-    /// Runs a call whose attempts fail with `errors` in turn, and returns the error of the call.
+    /// Runs a call whose attempts fail with `errors` in turn, and returns the error from the call.
     /// Each attempt takes `each_takes`.
     async fn call(errors: impl IntoIterator<Item = Error>, each_takes: Duration) -> Error {
         /// A clock on which a short sleep advances the time and completes immediately, and a long

@@ -28,7 +28,7 @@ impl Server {
     }
 }
 
-/// The value that a call returns, and the status of the response that contained it.
+/// The value returned by a call, and the status of the response that contained it.
 pub(crate) struct Success<T> {
     pub(crate) status: StatusCode,
     pub(crate) value: T,

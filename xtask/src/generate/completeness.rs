@@ -33,7 +33,7 @@ pub(crate) fn check(document: &Value, file: &syn::File) -> Result<()> {
 
 const HELP: &str = "the generator dropped this part: simplify the schema with an overlay action as a workaround, and fix the stage that dropped it";
 
-/// The items of a generated file, by name.
+/// The items of a generated file, keyed by name.
 struct Code<'a> {
     structs: BTreeMap<String, &'a syn::ItemStruct>,
     enums: BTreeMap<String, &'a syn::ItemEnum>,

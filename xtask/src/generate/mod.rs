@@ -73,7 +73,7 @@ pub enum SecretNames {
 ///
 /// # Errors
 ///
-/// Returns the error of the first stage that fails, with the location of the problem.
+/// Returns the error from the first stage that fails, with the location of the problem.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
     corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
@@ -87,7 +87,7 @@ pub struct Inspected {
     pub published: serde_json::Value,
     /// The SHA-256 hash of the document's bytes, in hexadecimal.
     pub sha256: String,
-    /// The generated code, or the error of the stage that failed.
+    /// The generated code, or the error from the stage that failed.
     pub generated: Result<Generated>,
 }
 
@@ -123,7 +123,7 @@ fn corrected(
 ///
 /// # Errors
 ///
-/// Returns the error of the first stage that fails, with the location of the problem.
+/// Returns the error from the first stage that fails, with the location of the problem.
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
     lint::check_outline(&document)?;
     let normalized = normalize::normalize(document.clone())?;

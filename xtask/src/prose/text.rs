@@ -137,8 +137,8 @@ fn comment_blocks(source: &str) -> Vec<Paragraph> {
     paragraphs
 }
 
-/// Adds the string literals that contain a space. Skips doc comments, which are also string
-/// literals.
+/// Adds the string literals in `tokens` that contain a space to `paragraphs`. Skips doc comments,
+/// which are also string literals.
 fn messages(tokens: TokenStream, lines: &[&str], paragraphs: &mut Vec<Paragraph>) {
     for token in tokens {
         match token {

@@ -83,7 +83,7 @@ fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
         several => {
             let message = format!("the target `{}` selects {} places: expected one", action.target, several.len());
             return Err(Error::new(message)
-                .help("write one action for each place, so that each action can become stale on its own"));
+                .help("write a separate action for each place, so that each action can become stale independently"));
         }
     };
     if action.description.trim().is_empty() {

@@ -93,11 +93,11 @@ pub(crate) const CASES: &[Case] = &[
         ]),
     },
     Case {
-        name: "the server has a path",
+        name: "the server URL has a path",
         product: Outbound,
         document: &[("  - url: https://{host}\n", "  - url: https://{host}/outbound\n")],
         overlay: &[],
-        expected: Refused(&["the server has a path", "/servers/0/url", "overlay actions"]),
+        expected: Refused(&["the server URL has a path", "/servers/0/url", "overlay actions"]),
     },
     Case {
         name: "the version of the document changes",

@@ -212,7 +212,8 @@ impl AppTokenSource {
     }
 }
 
-/// Wraps a [`ConsentError`] inside an error of `reqwest-middleware`.
+/// The error that a `reqwest_middleware::Error` contains if no access token is available. The
+/// source is the [`ConsentError`].
 #[cfg(feature = "reqwest-middleware-0_5")]
 #[derive(Debug)]
 struct TokenError(ConsentError);

@@ -84,7 +84,7 @@ impl<S: Clone, B, T: Clone> Clone for BearerService<S, B, T> {
     }
 }
 
-/// The error of a [`BearerService`]: either the error of its inner service or a
+/// The error returned by a [`BearerService`]: either its inner service's error or a
 /// [`ConsentError`](crate::ConsentError).
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -86,12 +86,12 @@ async fn check_round_trip<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Vi
     ensure(contains(&open(), &plain).await?, "`load` did not return the record that was stored")?;
     ensure(
         open().compare_and_swap(Some(plain.generation()), &full).await?,
-        "`compare_and_swap` did not replace a record with the expected generation",
+        "`compare_and_swap` did not replace a record whose generation matched",
     )?;
     ensure(contains(&open(), &full).await?, "`load` did not return the record exactly as it was stored")?;
     ensure(
         open().remove(full.id(), full.generation()).await?,
-        "`remove` did not remove a record with the expected generation",
+        "`remove` did not remove a record whose generation matched",
     )?;
     ensure(open().load(full.id()).await?.is_none(), "`load` returned a removed record")
 }
@@ -117,13 +117,10 @@ async fn check_swap<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     ensure(contains(&store, &first).await?, "`compare_and_swap` returned `false` but changed the record")?;
     ensure(
         store.compare_and_swap(Some(generation), &second).await?,
-        "`compare_and_swap` did not replace a record with the expected generation",
+        "`compare_and_swap` did not replace a record whose generation matched",
     )?;
     ensure(!store.compare_and_swap(Some(generation), &second).await?, wrong)?;
-    ensure(
-        store.remove(&id, second.generation()).await?,
-        "`remove` did not remove a record with the expected generation",
-    )
+    ensure(store.remove(&id, second.generation()).await?, "`remove` did not remove a record whose generation matched")
 }
 
 async fn check_removal<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation> {
@@ -137,7 +134,7 @@ async fn check_removal<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Viola
         "`remove` returned `true` for a record with a different generation",
     )?;
     ensure(contains(&store, &first).await?, "`remove` returned `false` but removed or changed the record")?;
-    ensure(store.remove(&id, generation).await?, "`remove` did not remove a record with the expected generation")?;
+    ensure(store.remove(&id, generation).await?, "`remove` did not remove a record whose generation matched")?;
     ensure(
         !store.compare_and_swap(Some(generation), &first).await?,
         "`compare_and_swap` succeeded with the generation of a removed record",
@@ -200,14 +197,14 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
     let refreshed = record("conformance: oldest", now)?.after(oldest.generation());
     ensure(
         store.compare_and_swap(Some(oldest.generation()), &refreshed).await?,
-        "`compare_and_swap` did not replace a record with the expected generation",
+        "`compare_and_swap` did not replace a record whose generation matched",
     )?;
     let in_order = [&from_the_future, &older, &suspected].map(|record| record.id().clone());
     ensure(store.due(window, 10).await? == in_order, "`due` still lists a consent that was refreshed")?;
     for record in [&recent, &older, &ended, &suspected, &from_the_future, &refreshed] {
         ensure(
             store.remove(record.id(), record.generation()).await?,
-            "`remove` did not remove a record with the expected generation",
+            "`remove` did not remove a record whose generation matched",
         )?;
     }
     ensure(store.due(window, 10).await?.is_empty(), "`due` lists a removed record")
@@ -264,7 +261,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     for (old, new) in [(first, &refreshed), (second, &moved)] {
         ensure(
             store.compare_and_swap(Some(old.generation()), new).await?,
-            "`compare_and_swap` did not replace a record with the expected generation",
+            "`compare_and_swap` did not replace a record whose generation matched",
         )?;
     }
     let of_one = ids(&store.list(&one, &Page::first(10)).await?);
@@ -278,7 +275,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
     for record in [&refreshed, &moved, &of_other, &without_owner].into_iter().chain(unchanged) {
         ensure(
             store.remove(record.id(), record.generation()).await?,
-            "`remove` did not remove a record with the expected generation",
+            "`remove` did not remove a record whose generation matched",
         )?;
     }
     ensure(store.list(&one, &Page::first(10)).await?.is_empty(), "`list` returns a removed record")
@@ -313,7 +310,7 @@ async fn check_concurrent_swaps<S: TokenStore>(open: &impl Fn() -> S) -> Result<
             )?;
             ensure(
                 open().remove(winner.id(), winner.generation()).await?,
-                "`remove` did not remove a record with the expected generation",
+                "`remove` did not remove a record whose generation matched",
             )
         }
         [] => Err(Violation("none of several concurrent swaps succeeded")),

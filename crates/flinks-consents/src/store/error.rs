@@ -1,10 +1,10 @@
-//! The error that a store returns.
+//! The error returned by a token store.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, io};
 
-/// The error that a store returns.
+/// The error returned by a token store.
 ///
 /// Create an error with [`unavailable`](Self::unavailable), [`busy`](Self::busy),
 /// [`misconfigured`](Self::misconfigured) or [`damaged`](Self::damaged). `Display` writes "the
@@ -63,7 +63,7 @@ impl StoreError {
 /// The reason in a [`StoreError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// A predicate whose subject is "the token store".
+    /// A verb phrase that follows "the token store", such as "did not respond in time".
     clause: &'static str,
     /// A path, optionally followed by an operating system error.
     place: Option<Arc<str>>,

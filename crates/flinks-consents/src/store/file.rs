@@ -104,7 +104,7 @@ pub struct FileStoreOptions {
 }
 
 impl FileStoreOptions {
-    /// Shares the store with the group of its directory.
+    /// Makes the store accessible to the Unix group that owns the store's directory.
     ///
     /// With this option, the group may have write permission for the directory and its parent
     /// directories, and a file may belong to any user in the group. Files have mode 0660, and a new

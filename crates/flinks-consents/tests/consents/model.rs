@@ -111,7 +111,7 @@ struct Process {
     token: Option<AccessToken>,
     /// Whether an API has rejected this token.
     is_rejected: bool,
-    /// The time until which the process may return the error of an earlier refresh.
+    /// The time until which the process may return the error from an earlier refresh.
     backs_off_until: SystemTime,
 }
 

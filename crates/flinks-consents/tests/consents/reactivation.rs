@@ -4,7 +4,8 @@
 use crate::prelude::*;
 use crate::suspected::{error_with_fault, gateway};
 
-/// Creates a consent that a refusal has ended although the server still accepts its refresh token.
+/// Creates a consent that was ended by a refusal, even though the server still accepts its refresh
+/// token.
 async fn ended(setup: &Setup, consents: &Consents) -> Consent {
     let consent = setup.import(consents).await;
     let error = error_with_fault(setup, &consent, invalid_grant()).await;

@@ -46,7 +46,7 @@ fn consent_id_is_text_of_up_to_512_bytes() {
     }
 }
 
-/// Checks the error of a call that failed before sending a request.
+/// Checks the error returned by a call that failed before sending a request.
 fn assert_nothing_sent(setup: &Setup, error: &ConsentError) {
     assert!(error.is_store(), "{error}");
     assert!(error.is_transient(), "{error}");

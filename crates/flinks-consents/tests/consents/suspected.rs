@@ -17,8 +17,8 @@ pub(crate) async fn error_with_fault(setup: &Setup, consent: &Consent, fault: Fa
     error
 }
 
-/// Returns the time until the suspicion can be confirmed, or `None` if the error does not report a
-/// suspicion.
+/// Returns the minimum wait before the suspicion can be confirmed, or `None` if the error does not
+/// report a suspicion.
 pub(crate) fn suspicion(error: &ConsentError) -> Option<Duration> {
     match error.refusal() {
         Some(Refusal::Suspected { confirm_after, .. }) => Some(confirm_after),

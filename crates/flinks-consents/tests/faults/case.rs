@@ -139,7 +139,7 @@ pub(crate) fn every_operation_has_rows() {
 
 /// The outcome of a call.
 pub(crate) struct Outcome {
-    /// The error of the call, or `None` if the call succeeded.
+    /// The error returned by the call, or `None` if the call succeeded.
     pub(crate) error: Option<ConsentError>,
     pub(crate) fate: TokenFate,
     pub(crate) requests: u64,

@@ -108,7 +108,7 @@ impl InvalidCertificate {
         self.field
     }
 
-    /// Returns the reason as a predicate, such as `must contain a PEM certificate`.
+    /// Returns the reason as a verb phrase, such as `must contain a PEM certificate`.
     pub fn reason(&self) -> &'static str {
         self.reason
     }

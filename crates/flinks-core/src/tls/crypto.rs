@@ -58,7 +58,7 @@ impl FromStr for CryptoProvider {
 pub struct UnknownProvider(());
 
 impl UnknownProvider {
-    /// Returns the reason as a predicate that lists the valid names.
+    /// Returns the reason as a verb phrase that lists the valid names.
     pub fn reason(&self) -> &'static str {
         "must be `ring` (with the `rustls` feature), `aws-lc-rs` (with the `aws-lc-rs` feature) or `process`"
     }

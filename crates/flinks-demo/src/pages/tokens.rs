@@ -21,7 +21,7 @@ pub(super) fn panel(emulated: &Emulated) -> Markup {
     html! {
         div.panel {
             h2 { "Tokens" }
-            p { "The 20 tokens that the emulator issued most recently, newest first. Advance the time and watch them expire." }
+            p { "The 20 tokens that the emulator issued most recently, newest first. Advance the clock and watch them expire." }
             form.steps method="post" action="/time" {
                 @for (seconds, text) in STEPS { button.quiet name="seconds" value=(seconds) { (text) } }
             }

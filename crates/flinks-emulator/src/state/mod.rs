@@ -101,7 +101,8 @@ impl EmulatorState {
     }
 
     /// Adds a token to the ledger and returns its value. If the `duplicate_token` fault applies,
-    /// returns the newest existing token of the same kind instead.
+    /// returns the newest existing token of the same kind instead. The fault never applies to
+    /// refresh tokens.
     pub(crate) fn issue(&mut self, token: Issued) -> String {
         if self.repeats_token
             && token.kind != Kind::RefreshToken

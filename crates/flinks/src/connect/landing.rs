@@ -1,4 +1,4 @@
-//! The landing: the end user's return from the widget (C5).
+//! The landing: the redirect that returns the end user from the widget to the application (C5).
 //!
 //! ```text
 //! Widget::start ──┬─▶ url ──────▶ an iframe ──▶ redirectUrl?loginId=…&institution=…
@@ -74,7 +74,7 @@ impl StatePlacement {
 pub struct StartedWidget {
     /// The URL for one iframe. This URL contains the token and the `state`, so keep it out of logs.
     pub url: WidgetUrl,
-    /// The pending landing, which verifies the end user's return.
+    /// The pending landing, which is required to verify the redirect from the widget.
     pub pending: PendingLanding,
 }
 
@@ -114,15 +114,15 @@ impl Widget {
 /// session when the end user returns. [C5](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingLanding {{ .. }}")]
-#[must_use = "the end user's return cannot be verified without the pending landing"]
+#[must_use = "the redirect from the widget cannot be verified without the pending landing"]
 pub struct PendingLanding {
     placement: StatePlacement,
     state: CsrfState,
 }
 
 impl Client {
-    /// Verifies an end user's return from the widget and consumes the pending landing. Sends
-    /// nothing. [C5](crate::rules)
+    /// Verifies the redirect that returns the end user from the widget, and consumes the pending
+    /// landing. Sends nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
     /// the path, `callback` can also be the bare query. Keep `callback` out of logs; see
@@ -184,8 +184,8 @@ pub struct Landing {
 
 /// A login id that a browser sent.
 ///
-/// Flinks does not sign the landing, so the end user can replace the login id in the URL with
-/// another one. Before your application uses the login id, it must do two things:
+/// Flinks does not sign the landing URL, so the end user can replace the login id in it. Before
+/// your application uses the login id, it must do two things:
 ///
 /// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) the login id with the
 ///    resulting session. A successful confirmation proves that the login belongs to your Flinks

@@ -149,9 +149,8 @@ impl Widget {
     /// Spends the token and returns the URL for one iframe. Load the URL only once.
     /// [C5](crate::rules)
     ///
-    /// Your application cannot verify an end user's return from a widget that was loaded with this
-    /// URL. Use [`start`](Self::start) unless your application protects its landing page in another
-    /// way.
+    /// Your application cannot verify the redirect from a widget that was loaded with this URL. Use
+    /// [`start`](Self::start) unless your application protects its landing page in another way.
     ///
     /// # Errors
     ///

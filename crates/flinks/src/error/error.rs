@@ -9,10 +9,10 @@ use super::kind::{Detail, Kind, RetryAfter};
 use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
-/// The error for a failed call or an invalid value.
+/// The error returned if a call fails or a value is invalid.
 ///
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
-/// classify an error. The documentation of these methods includes the recommendations of Flinks.
+/// classify an error. The documentation of these methods includes Flinks' recommendations.
 ///
 /// An error never contains a secret. `Debug` and `Display` omit text from the server; this text is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
@@ -132,13 +132,13 @@ impl Error {
     }
 
     /// Creates the error for an invalid call argument, which an end user may have entered. `reason`
-    /// is a predicate such as "must not be empty".
+    /// is a verb phrase such as "must not be empty".
     pub(crate) fn input(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Input { field, reason })
     }
 
     /// Creates the error for an invalid value that an operator or a developer has set. `reason` is
-    /// a predicate such as "is not set".
+    /// a verb phrase such as "is not set".
     pub(crate) fn configuration(field: &'static str, reason: &'static str) -> Self {
         Self::new(None, Kind::Configuration { field, reason })
     }

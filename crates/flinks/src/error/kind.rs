@@ -43,7 +43,7 @@ pub(crate) enum Kind {
 pub(crate) enum Detail {
     /// The body does not match its schema.
     Body(InvalidResponse),
-    /// A field, or the response as a whole, cannot be used. The string is a predicate such as "is
+    /// A field, or the response as a whole, cannot be used. The string is a verb phrase such as "is
     /// empty" if a field is named, and a complete clause otherwise.
     Value(&'static str),
 }

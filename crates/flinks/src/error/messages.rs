@@ -110,7 +110,7 @@ impl Error {
     }
 }
 
-/// Returns the error for each value that a constructor or a builder rejects.
+/// Returns one error for each value that a constructor or a builder rejects.
 fn invalid_values() -> Vec<Error> {
     fn failure<T>(outcome: Result<T, Error>) -> Error {
         outcome.err().expect("the value is invalid")
@@ -173,7 +173,7 @@ fn invalid_values() -> Vec<Error> {
     ]
 }
 
-/// Returns the error for each kind of rejected callback.
+/// Returns one error for each kind of rejected callback.
 fn callbacks() -> Vec<Error> {
     let clock = ManualClock::new();
     let credentials = outbound::ClientCredentials::new("id", "secret").unwrap();
@@ -200,7 +200,8 @@ fn callbacks() -> Vec<Error> {
     ]
 }
 
-/// Returns the errors of a call that spends a token.
+/// Returns one error message for each fate of a token, and the message of an error that was
+/// converted into an [`Error`].
 fn spend_errors() -> [(&'static str, String); 4] {
     let error = |kind| Error::new(Operation::PayInitiateSession, kind);
     let lost = || error(Kind::Interrupted(TransportErrorKind::Timeout));

@@ -1,4 +1,4 @@
-//! The error type, its classification, and the error of a call that spends a token.
+//! The error type, its classification, and the error returned by calls that spend a token.
 //!
 //! | file | contents |
 //! | --- | --- |
@@ -9,7 +9,7 @@
 //! | `cause.rs` | [`Cause`]: the cause of an error |
 //! | `advice.rs` | [`Advice`]: the recommended next step |
 //! | `verdict.rs` | the table that determines retries and token fates (A5) |
-//! | `spend.rs` | the error of a call that spends a token |
+//! | `spend.rs` | the error returned by calls that spend a token |
 //! | `display.rs` | the error messages; `messages.rs` writes all of them to a snapshot |
 
 mod advice;

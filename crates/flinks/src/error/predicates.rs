@@ -33,7 +33,7 @@ impl Error {
 
     /// Returns whether a token was refused.
     ///
-    /// Connect refuses a token with the message "You must provide a valid authorize token". Pay
+    /// Connect rejects a token with the message "You must provide a valid authorize token". Pay
     /// refuses a session token with a 401 when a payment session is started. Outbound refuses an
     /// access token with a 401 when a connection is revoked.
     ///

@@ -32,18 +32,20 @@ pub enum Refusal {
     /// `flinks-consents` crate can confirm the refusal later.
     #[non_exhaustive]
     Suspected {
-        /// The time until another such refusal can confirm this refusal.
+        /// The minimum wait before a second refusal with the same status and error code can confirm
+        /// this refusal.
         ///
-        /// If `confirm_after` is zero, another such refusal confirms this refusal, provided that a
-        /// different consent has been refreshed since the first refusal. If no other consent has
-        /// been refreshed since the first refusal, confirmation takes 24 hours from that refusal.
+        /// If `confirm_after` is zero, a second refusal with the same status and error code
+        /// confirms this refusal, provided that a different consent has been refreshed since the
+        /// first refusal. If no other consent has been refreshed since the first refusal,
+        /// confirmation takes 24 hours from that refusal.
         confirm_after: Duration,
     },
 }
 
 impl Refusal {
-    /// The time before another such refusal can confirm a suspected refusal, which is 10 minutes.
-    /// [O6](crate::rules)
+    /// The minimum time between a suspected refusal and the refusal that confirms it, which is 10
+    /// minutes. [O6](crate::rules)
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
     /// Creates [`Suspected`](Self::Suspected).

@@ -1,4 +1,4 @@
-//! The error of a call that spends a token.
+//! The error returned by calls that spend a token.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use super::advice::Advice;
 use super::error::Error;
 use super::verdict::TokenFate;
 
-/// The error of a call that spends a single-use token, which also reports the token's fate.
-/// [P3, C3](crate::rules)
+/// The error returned by calls that spend a single-use token. The error also reports the token's
+/// fate. [P3, C3](crate::rules)
 ///
 /// Only [`Unspent`](Self::Unspent) returns the token, so an unsafe retry with the same token is
 /// impossible:

@@ -108,9 +108,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that reports the code's fate. If the fate is unknown, the end user
-    /// must consent again. Exchanging the code a second time could end the connection that the
-    /// first exchange created.
+    /// Returns a [`SpendError`] that reports the code's fate. If the code's fate is unknown, the
+    /// end user must consent again. Exchanging the code a second time could end the connection that
+    /// the first exchange created.
     ///
     /// # Cancel safety
     ///
@@ -171,7 +171,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an error if Flinks refuses the token or if the response does not confirm the
+    /// Returns an error if Flinks rejects the token or if the response does not confirm the
     /// revocation. For a response such as a 202 or a firewall's page, the cause is
     /// [`Cause::Malformed`](crate::Cause::Malformed), and the connection may or may not have ended.
     /// Keep the refresh token after an error.

@@ -1,4 +1,4 @@
-//! The tokens that a grant returns.
+//! The tokens returned by a grant.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use crate::bearer::Bearer;
 use crate::error::Error;
 use crate::validate::MUST_NOT_BE_EMPTY;
 
-/// The tokens that a grant returns.
+/// The tokens returned by a grant.
 #[derive(derive_more::Debug)]
 // The scope is text from the server, so `Debug` omits it (A6).
 #[debug("Tokens {{ access_token: {access_token:?}, refresh_token: {refresh_token:?}, .. }}")]

@@ -1,4 +1,4 @@
-//! Tests the landing: the end user's return from the widget.
+//! Tests the landing: the redirect that returns the end user from the widget.
 
 use std::time::Duration;
 

@@ -332,8 +332,8 @@ fn without_schema(docs: &str) -> String {
     docs.to_owned()
 }
 
-/// Removes the `#[serde(…)]` arguments that only affect serialization from a field of a type that
-/// is never serialized.
+/// Keeps only those of a field's `#[serde(…)]` arguments that affect deserialization, because the
+/// type that contains the field is never serialized.
 fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     let rename = serde_argument(&field.attrs, "rename")?;
     let default = serde_argument(&field.attrs, "default")?;

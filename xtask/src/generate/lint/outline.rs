@@ -114,7 +114,7 @@ fn check_addresses(document: &Value) -> Result<()> {
         let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         if rest.split_once('/').is_some_and(|(_, path)| !path.is_empty()) {
-            return Err(Error::new("the server has a path, which the client would ignore")
+            return Err(Error::new("the server URL has a path, which the client would ignore")
                 .at(format!("/servers/{index}/url"))
                 .help("add this path to the start of each path with overlay actions, and remove the server"));
         }

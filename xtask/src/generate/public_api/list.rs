@@ -55,7 +55,7 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Returns whether both lists contain the same arguments in a different order.
+/// Returns whether `new` contains the same arguments as `old`, but in a different order.
 fn is_shuffled(old: &[String], new: &[String]) -> bool {
     let sorted = |names: &[String]| {
         let mut names = names.to_vec();

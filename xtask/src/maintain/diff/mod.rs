@@ -57,7 +57,7 @@ pub struct ProductDiff {
     pub interface: Vec<Difference>,
     /// The version increment that the changes require.
     pub step: Step,
-    /// The error of a failed code generation, if any. If code generation fails, the effect of the
+    /// The error from a failed code generation, if any. If code generation fails, the effect of the
     /// changes is unknown.
     pub refused: Option<Error>,
 }

@@ -12,9 +12,9 @@ use crate::spec::schema::{self, field, json_key, pascal};
 /// The facts about a document.
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    /// Facts about the whole document, by name.
+    /// Facts about the whole document, keyed by name.
     pub(super) general: BTreeMap<&'static str, String>,
-    /// The security schemes, by name.
+    /// The security schemes, keyed by name.
     pub(super) schemes: BTreeMap<String, String>,
     pub(super) operations: Vec<Operation>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Operation {
     pub(super) id: String,
     /// The method and the path, such as `POST /api/v1/token`.
     pub(super) title: String,
-    /// Facts about the whole operation, by name.
+    /// Facts about the whole operation, keyed by name.
     pub(super) general: BTreeMap<&'static str, String>,
     pub(super) places: BTreeMap<Place, Fact>,
 }

@@ -154,7 +154,7 @@ fn try_access(handle: &Handle, path: &Path, sharing: Sharing) -> Result<Access, 
         Access::new(sharing, handle, &file).map_err(|error| match sharing {
             Sharing::Owner => io_error(path, &error),
             Sharing::Group => {
-                let reason = "cannot share files with the group of its directory: this process must be a member";
+                let reason = "cannot share files with the group that owns its directory: this process must be a member";
                 StoreError::misconfigured(reason).at(path, Some(&error))
             }
         })

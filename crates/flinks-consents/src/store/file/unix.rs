@@ -1,4 +1,4 @@
-//! File access on Unix through an open directory, and checks of the permissions.
+//! Unix file access relative to an open directory, with permission checks.
 //!
 //! Files are opened relative to the open directory and never by path, so all steps of an operation
 //! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. The

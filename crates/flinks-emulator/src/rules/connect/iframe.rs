@@ -127,7 +127,7 @@ impl Iframe {
 }
 
 impl Stage {
-    /// Returns the step name that the form for this stage contains.
+    /// Returns the value of the `step` field in the form for this stage.
     fn step(&self) -> String {
         match self {
             Self::Choosing => "institution".to_owned(),

@@ -1,4 +1,5 @@
-//! The consent page, on which the end user either agrees and returns with a code, or refuses (O10).
+//! The consent page, where the end user either consents and is redirected back with a code, or
+//! refuses and is redirected back with an error (O10).
 
 use hyper::{Method, StatusCode, header};
 use maud::Markup;
