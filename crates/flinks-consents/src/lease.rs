@@ -26,7 +26,7 @@ pub(crate) struct LeaseWaiter<'a> {
     waits: u32,
 }
 
-/// The maximum time for which a lease is treated as valid, regardless of the timeout of its holder.
+/// The maximum time for which a lease is treated as valid, whatever timeout its holder uses.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
 /// The maximum time that a process waits for a lease, as a multiple of the lease duration. A
 /// process may have to wait until the lease of a crashed process expires, and then for other

@@ -32,8 +32,7 @@ use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 /// If no token is available, the error is a `reqwest_middleware::Error::Middleware`, and
 /// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
 ///
-/// reqwest follows redirects below this middleware and removes the token from a redirect to another
-/// host or port. A rejection that comes from another origin does not invalidate the token. A
+/// reqwest follows redirects itself, below this middleware, and strips the token when a redirect leads to another host or port. A rejection that comes from another origin does not invalidate the token. A
 /// rejection without a URL, which a mock or a cache below this middleware can return, does not
 /// invalidate the token either.
 #[async_trait]

@@ -138,7 +138,7 @@ impl Client {
     /// - the `state` is missing or does not match the pending landing,
     /// - the widget started more than 30 minutes ago,
     /// - a parameter that Flinks adds appears more than once,
-    /// - the landing contains neither a login id nor an error, or contains both, or
+    /// - the landing URL contains neither a login id nor an error, or contains both, or
     /// - the login id is empty or contains an invalid character.
     ///
     /// If the `state` matches and the landing contains an error, [`Error::oauth_error`] returns

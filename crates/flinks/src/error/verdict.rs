@@ -19,7 +19,7 @@ pub(crate) enum RetryClass {
     Failed,
     /// The token in the response had already expired.
     ExpiredOnArrival,
-    /// The same call would fail again or must not be retried.
+    /// Retrying the same call would fail again or is not safe.
     Final,
 }
 

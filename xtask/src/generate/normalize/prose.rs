@@ -51,7 +51,7 @@ pub(crate) fn rustdoc(text: &str) -> String {
 struct Rewriter<'a> {
     events: Vec<Event<'a>>,
     is_code: bool,
-    /// For each open link, whether the link is kept.
+    /// Whether each open link is kept.
     links: Vec<bool>,
 }
 
