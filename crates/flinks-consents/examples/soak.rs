@@ -56,7 +56,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let redirect_uri: RedirectUrl = "https://app.example/".parse()?;
         let Started { url, pending, .. } = outbound.authorization(OUTBOUND_PROVIDER_ID, &redirect_uri)?.start();
         let url = url::Url::parse(url.expose_secret())?;
-        let state = url.query_pairs().find(|(name, _)| name == "state").ok_or("the URL has no `state` parameter")?.1.into_owned();
+        let state = url
+            .query_pairs()
+            .find(|(name, _)| name == "state")
+            .ok_or("the URL has no `state` parameter")?
+            .1
+            .into_owned();
         let code = emulator.issue_code(redirect_uri.as_str());
         let code = outbound.verify(pending, &format!("?code={code}&state={state}"))?;
         one.exchange_code(&name(number)?, code).await?;
