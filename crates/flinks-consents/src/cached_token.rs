@@ -21,13 +21,13 @@ pub(crate) struct CachedToken {
     /// When the refresh is due, on the monotonic clock and on the wall clock. `None` if the
     /// lifetime is unknown, because a refresh is then always due. (O3)
     stale_from: Option<(Duration, SystemTime)>,
-    /// Whether the next caller must start a fetch even if the token is valid. The flag is set while
-    /// the consent has a pending write, because a fetch stores the pending write first.
+    /// Whether the next caller must start a fetch even if the token is valid. This is set while the
+    /// consent has a pending write, because a fetch stores that write first.
     pub(crate) must_fetch: bool,
 }
 
-/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. The
-/// minimum is lower for a token with a short lifetime.
+/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. It is
+/// lower for a token with a short lifetime.
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl CachedToken {

@@ -13,7 +13,7 @@ use crate::shared_token;
 use crate::state::ConsentState;
 use crate::store::{ConsentId, trusted};
 
-/// A handle to an end user's consent. Cloning is cheap. All handles that one
+/// A handle to an end user's consent. Cloning is cheap, and all handles that one
 /// [`Consents`](crate::Consents) returns for the same id share their state.
 #[derive(Clone)]
 pub struct Consent {
@@ -33,9 +33,9 @@ impl Consent {
     /// - A token is refreshed shortly before it expires. Until the refresh completes, callers
     ///   receive the current token.
     /// - After a failed refresh, the client backs off for between half a second and a minute, or
-    ///   for up to 5 minutes if the server requests a longer wait. During the back-off, callers
-    ///   receive the current token while it is valid. Once the token has expired, callers receive
-    ///   the error returned by the failed refresh, and no request is sent.
+    ///   for up to 5 minutes if the server requests a longer wait. During the back-off, no request
+    ///   is sent: callers receive the current token while it is valid, and then the error returned
+    ///   by the failed refresh.
     /// - At least one second passes between two refreshes.
     ///
     /// ([O4](flinks::rules))
@@ -58,8 +58,8 @@ impl Consent {
     /// responded with 401. The next call to [`access_token`](Self::access_token) returns another
     /// token, but not earlier than one second after the last refresh.
     ///
-    /// If the token has already been replaced, this method does nothing. It is therefore safe for
-    /// every caller that used the token to call this method.
+    /// If the token has already been replaced, this method does nothing, so every caller that used
+    /// the token can safely call it.
     pub fn invalidate(&self, token: &AccessToken) {
         self.state.cache.invalidate(token, self.shared.clock().as_ref());
     }
@@ -67,8 +67,8 @@ impl Consent {
     /// Refreshes the consent even if the cached access token is still valid. A successful refresh
     /// restarts the 30-day idle period of the refresh token. ([O5](flinks::rules))
     ///
-    /// If a refresh is in flight, this method waits for that refresh. If the last refresh was less
-    /// than a second ago, this method waits until one second has passed since that refresh.
+    /// If a refresh is in flight, this method waits for it. If the last refresh was less than a
+    /// second ago, this method first waits until that second has passed.
     ///
     /// # Errors
     ///
@@ -87,8 +87,8 @@ impl Consent {
     /// ([O5](flinks::rules))
     ///
     /// If the recorded time of the last refresh is in the future, this method returns the current
-    /// time. The wall clock was wrong when the future time was recorded, so the age of the refresh
-    /// token is unknown.
+    /// time. The wall clock was wrong when that time was recorded, so the age of the refresh token
+    /// is unknown.
     ///
     /// # Errors
     ///
@@ -114,13 +114,13 @@ impl Consent {
     /// Revokes the connection at Flinks and removes the consent from the store.
     /// ([O10](flinks::rules))
     ///
-    /// If Flinks refuses the access token, this method tries once more with another token. If the
-    /// consent ended because a refresh was refused, this method first tries to refresh the consent,
-    /// because the refusal might not have come from Flinks.
+    /// If Flinks refuses the access token, this method tries once more with another. If the consent
+    /// ended because a refresh was refused, this method first tries to refresh it, because the
+    /// refusal might not have come from Flinks.
     ///
     /// The returned value reports Flinks' response. If the store is unavailable after the
     /// revocation, the next call and [`Consents::flush`](crate::Consents::flush) retry the removal.
-    /// Until the removal succeeds, this process returns no token for the consent.
+    /// Until it succeeds, this process returns no token for the consent.
     ///
     /// # Errors
     ///
@@ -138,11 +138,11 @@ impl Consent {
         outcome.unwrap_or_else(|| Err(ConsentError::abandoned()))
     }
 
-    /// Removes the consent and its refresh token from the store. This method sends nothing to
-    /// Flinks, so the connection remains.
+    /// Removes the consent and its refresh token from the store. Nothing is sent to Flinks, so the
+    /// connection remains.
     ///
     /// If another process receives a new refresh token for the consent at the same time, or has
-    /// received a new refresh token that it could not store, that process stores the consent again.
+    /// received one that it could not store, that process stores the consent again.
     ///
     /// # Errors
     ///
@@ -156,10 +156,10 @@ impl Consent {
         self.shared.run_store_task(async move { consent.erase().await }).await
     }
 
-    /// Returns the name that identifies this consent in the log. By default, the name is a short
-    /// hash that uses a different key in each process. If
-    /// [`log_ids`](crate::ConsentsBuilder::log_ids) was called, the name is the id. To find a
-    /// consent's log lines later, log this name together with the id.
+    /// Returns the name that identifies this consent in the log. By default, it is a short hash
+    /// that uses a different key in each process. If [`log_ids`](crate::ConsentsBuilder::log_ids)
+    /// was called, it is the id. To find a consent's log lines later, log this name together with
+    /// the id.
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }

@@ -26,9 +26,9 @@ use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 /// only when you call a method.
 ///
 /// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
-/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If that runtime stops
-/// running its tasks, other callers wait until the refresh times out. With the default timeouts and
-/// the default outage policy, a refresh times out after 3 minutes.
+/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If it stops running its
+/// tasks, other callers wait until the refresh times out, which takes 3 minutes with the default
+/// timeouts and outage policy.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
@@ -61,7 +61,7 @@ impl ConsentsBuilder {
     }
 
     /// Sets a callback for each [`Event`]. The callback runs in the task that emits the event, so
-    /// it should return quickly. If the callback panics, the panic is caught and logged.
+    /// it should return quickly. If it panics, the panic is caught and logged.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
         self
@@ -92,12 +92,12 @@ impl Consents {
         ConsentsBuilder(Shared::new(client))
     }
 
-    /// Returns the client. Use the client to start an end user's authorization.
+    /// Returns the client. Use it to start an end user's authorization.
     pub fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// Returns the client's clock. Use the clock in your own tasks that work with the consents.
+    /// Returns the client's clock. Use it in your own tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }
@@ -120,9 +120,8 @@ impl Consents {
     ///   but the store failed. The new consent is kept in memory until a later call stores it.
     /// - If it is unknown whether the code was spent, the [`advice`](ConsentError::advice) is to
     ///   start over.
-    /// - If this client has already sent the code, this method rejects the code, as
-    ///   [`Client::exchange_code`] does. If a code is rejected for this reason, check whether the
-    ///   consent already exists.
+    /// - If this client has already sent the code, this method rejects it, as
+    ///   [`Client::exchange_code`] does. In that case, check whether the consent already exists.
     ///
     /// # Cancel safety
     ///
@@ -135,8 +134,8 @@ impl Consents {
         Ok(self.new_consent(id).exchange_code(code).await?.consent)
     }
 
-    /// Returns a builder for a new consent. The builder can set an owner and a label. It can also
-    /// revoke the replaced consent's connection.
+    /// Returns a builder for a new consent. It can set an owner and a label, and can revoke the
+    /// replaced consent's connection.
     pub fn new_consent(&self, id: &ConsentId) -> NewConsent {
         NewConsent::new(self.consent(id))
     }
@@ -168,14 +167,14 @@ impl Consents {
     /// Imports a refresh token that you stored elsewhere. Any consent that is already stored under
     /// `id` is replaced.
     ///
-    /// `last_refreshed_at` is the time when the refresh token was issued or last used. The token's
-    /// 30-day idle period starts at that time. If the same refresh token is already stored under
-    /// `id`, the later of the two times is kept. ([O5](flinks::rules))
+    /// `last_refreshed_at` is the time when the refresh token was issued or last used, which is the
+    /// start of its 30-day idle period. If the same token is already stored under `id`, the later
+    /// of the two times is kept. ([O5](flinks::rules))
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. After such an error, the consent is kept in memory
-    /// until a later call stores it.
+    /// Returns an error if the store fails. The consent is then kept in memory until a later call
+    /// stores it.
     ///
     /// # Cancel safety
     ///
@@ -227,8 +226,8 @@ impl Consents {
     }
 
     /// Stores all pending writes: changes that could not be stored earlier. [`Event::NotStored`]
-    /// reports each change that could not be stored. Before the process exits, call
-    /// [`shutdown`](Self::shutdown) instead, which also waits for in-flight refreshes.
+    /// reports each of them. Before the process exits, call [`shutdown`](Self::shutdown) instead,
+    /// which also waits for in-flight refreshes.
     ///
     /// # Errors
     ///
@@ -257,17 +256,15 @@ impl Consents {
     }
 
     /// Waits for all in-flight refreshes and then stores all pending writes. Call this method
-    /// before the process exits: after the last request, but before the runtime shuts down. If a
-    /// refresh is cancelled because its runtime shuts down, a refresh token that Flinks has just
-    /// issued can be lost.
+    /// before the process exits: after the last request, but before the runtime shuts down. A
+    /// runtime that shuts down cancels its refreshes, and a refresh token that Flinks has just
+    /// issued can then be lost.
     ///
-    /// This method waits for at most `limit`. The limit should exceed the combined timeouts of one
-    /// call to Flinks and two calls to the store. With the default timeouts, 45 seconds is enough.
-    /// New calls are still accepted during the shutdown, and this method also waits for those
-    /// calls.
+    /// This method waits for at most `limit`, which should exceed the combined timeouts of one call
+    /// to Flinks and two calls to the store. With the default timeouts, 45 seconds is enough. New
+    /// calls are still accepted during the shutdown, and this method waits for them too.
     ///
-    /// Do not wait for this method in an event callback, because the callback would then wait for
-    /// its own task.
+    /// Do not wait for this method in an event callback, which would then wait for its own task.
     ///
     /// ```
     /// # use flinks_consents::{Consents, ShutdownError};
@@ -314,7 +311,7 @@ impl Consents {
     /// by idle deadline.
     ///
     /// - Consents whose recorded last refresh is in the future come first. The wall clock was wrong
-    ///   when a future time was recorded, so the age of the refresh token is unknown.
+    ///   when that time was recorded, so the age of the refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

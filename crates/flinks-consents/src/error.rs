@@ -122,8 +122,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the first `ConsentError` among `error` and its sources. For example, it finds the
-    /// `ConsentError` in the error from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
+    /// Returns the first `ConsentError` among `error` and its sources, for example in the error
+    /// from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
     pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -145,8 +145,7 @@ impl ConsentError {
         self
     }
 
-    /// Returns the error from the call to Flinks, or `None` if something other than such a call
-    /// failed.
+    /// Returns the error from the call to Flinks, or `None` if something else failed.
     pub fn call(&self) -> Option<&Error> {
         match &self.0.kind {
             Kind::Call(error) => Some(error),
@@ -154,7 +153,7 @@ impl ConsentError {
         }
     }
 
-    /// Returns the error from the store, or `None` if something other than the store failed.
+    /// Returns the error from the store, or `None` if something else failed.
     pub fn store_error(&self) -> Option<&StoreError> {
         match &self.0.kind {
             Kind::Store(error) => Some(error),
@@ -174,9 +173,9 @@ impl ConsentError {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
-    /// Returns `true` if no consent is stored under the id, either because it was never stored or
-    /// was forgotten, or because the application uses the wrong store. If this method returns
-    /// `true`, so does [`needs_consent`](Self::needs_consent). If many consents are unknown at
+    /// Returns `true` if no consent is stored under the id: it was never stored or was forgotten,
+    /// or the application uses the wrong store. In that case,
+    /// [`needs_consent`](Self::needs_consent) also returns `true`. If many consents are unknown at
     /// once, first check that the application uses the right store.
     pub fn is_unknown_consent(&self) -> bool {
         matches!(self.0.kind, Kind::NotFound)
@@ -256,7 +255,7 @@ impl ConsentError {
     }
 
     /// Returns whether the server may have received a request. Returns `false` only if it is
-    /// certain that the server did not receive a request.
+    /// certain that the server did not.
     pub fn may_have_been_sent(&self) -> bool {
         match &self.0.kind {
             _ if self.0.follows_request => true,

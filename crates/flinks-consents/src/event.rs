@@ -8,8 +8,8 @@ use crate::metrics;
 
 /// An event for a consent or for the application's own token.
 ///
-/// Each event is also logged with `tracing`. A caller that waits for a refresh may receive the
-/// result of the refresh before the event is emitted.
+/// Each event is also logged with `tracing`. A caller that waits for a refresh may receive its
+/// result before the event is emitted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -25,8 +25,8 @@ pub enum Event {
     RefreshFailed {
         /// The error returned by the refresh.
         error: ConsentError,
-        /// When the cached token expires. Callers receive the cached token until it expires. `None`
-        /// if no valid token is cached, in which case callers receive the error.
+        /// When the cached token expires. Until then, callers receive it. `None` if no valid token
+        /// is cached, in which case callers receive the error.
         valid_until: Option<SystemTime>,
     },
     /// A refresh token is about to idle out (expire because it was not used) or has already idled
@@ -38,7 +38,7 @@ pub enum Event {
         idle_deadline: SystemTime,
     },
     /// A refresh was refused, perhaps by a gateway. The consent is now suspected to have ended, but
-    /// this is not confirmed yet. Until a refresh succeeds or the refusal is confirmed, at most one
+    /// that is not confirmed yet. Until a refresh succeeds or the refusal is confirmed, at most one
     /// refresh per minute is sent. This event is emitted again for each further refusal.
     /// ([O6](flinks::rules))
     #[non_exhaustive]
@@ -53,9 +53,9 @@ pub enum Event {
         error: ConsentError,
     },
     /// A write to the store failed after a refresh, a code exchange or a revocation. The change is
-    /// now a pending write in memory. The first call after the back-off stores the change, unless
+    /// now a pending write in memory. The first call after the back-off stores it, unless
     /// [`Consents::flush`](crate::Consents::flush) or
-    /// [`Consents::shutdown`](crate::Consents::shutdown) stores it first.
+    /// [`Consents::shutdown`](crate::Consents::shutdown) does so first.
     #[non_exhaustive]
     NotStored {
         /// The error from the store.

@@ -2,8 +2,8 @@
 //! `Consent::lease` in `refresh.rs` acquires a lease.
 //!
 //! To acquire the right to refresh a consent, a process writes a [`Lease`] into the record with a
-//! single compare-and-swap. The process releases the lease by writing the result of the refresh. If
-//! the lease holder crashes, the lease expires.
+//! single compare-and-swap. It releases the lease by writing the result of the refresh. If the
+//! holder crashes, the lease expires.
 
 use std::time::Duration;
 
@@ -19,8 +19,7 @@ pub(crate) struct LeaseWaiter<'a> {
     /// The duration of the leases that this process acquires.
     duration: Duration,
     give_up_at: Duration,
-    /// The generation of the record, and the monotonic time at which this process first saw that
-    /// generation.
+    /// The generation of the record, and the monotonic time at which this process first saw it.
     first_seen: Option<(u64, Duration)>,
     conflicts: u32,
     waits: u32,
@@ -39,7 +38,7 @@ impl<'a> LeaseWaiter<'a> {
         Self { clock, duration, give_up_at, first_seen: None, conflicts: 0, waits: 0 }
     }
 
-    /// If another process holds an unexpired lease on the record, returns that lease.
+    /// Returns the unexpired lease that another process holds on the record, if any.
     ///
     /// The clock of the lease holder may be wrong. A lease is therefore treated as expired only if
     /// this process has seen the lease unchanged for its full duration, or if the local wall clock

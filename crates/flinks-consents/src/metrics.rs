@@ -2,7 +2,7 @@
 //! this module do nothing.
 //!
 //! `OBSERVABILITY.md` documents the metrics. Each label has a fixed set of values, which never
-//! include an id or text from a server. Reading a cached token does not record a metric.
+//! include an id or text from a server. Reading a cached token records nothing.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +18,9 @@ const KEEP_ALIVE_CONSENTS: &str = "flinks_keep_alive_consents_total";
 const KEEP_ALIVE_DUE: &str = "flinks_keep_alive_due";
 const KEEP_ALIVE_LAST_RUN: &str = "flinks_keep_alive_last_run_timestamp_seconds";
 
-/// Registers the descriptions of the metrics with the installed recorder. The descriptions are
-/// registered each time a `Consents` or an `AppTokenSource` is built, because the recorder might
-/// have been installed in the meantime.
+/// Registers the descriptions of the metrics with the installed recorder. This happens each time a
+/// `Consents` or an `AppTokenSource` is built, because the recorder might have been installed in
+/// the meantime.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};

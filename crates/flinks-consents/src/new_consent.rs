@@ -16,8 +16,7 @@ use crate::runtime;
 use crate::shared_token::Source as _;
 use crate::store::{End, EndReason, OwnerId, Page, Record, Standing, StoredToken};
 
-/// A builder for a new consent. [`Consents::new_consent`](crate::Consents::new_consent) creates the
-/// builder.
+/// A builder for a new consent, created by [`Consents::new_consent`](crate::Consents::new_consent).
 ///
 /// ```no_run
 /// # use flinks_consents::flinks::outbound::AuthorizationCode;
@@ -68,9 +67,9 @@ pub enum Replaced {
     Revoked,
     /// The connection had already ended.
     AlreadyEnded,
-    /// The new consent, or another consent of the same owner, has the same subject as the old
-    /// consent. Revoking the old token would also end the connection of the consent that shares the
-    /// subject, so nothing was revoked. ([O10](flinks::rules))
+    /// The new consent, or another consent of the same owner, has the same subject as the old one.
+    /// Revoking the old token would also end that consent's connection, so nothing was revoked.
+    /// ([O10](flinks::rules))
     SameSubject,
     /// Nothing was revoked, because the tokens do not show whether both consents belong to the same
     /// end user at the same provider.
@@ -100,14 +99,15 @@ impl NewConsent {
 
     /// Revokes the connection of the replaced consent once the new consent is stored.
     ///
-    /// A revocation ends the end user's entire connection to a provider. Therefore, nothing is
-    /// revoked in the following cases, and [`StoredConsent::replaced`] reports which case applies:
+    /// A revocation ends the end user's entire connection to a provider. Nothing is therefore
+    /// revoked in the following cases, and [`StoredConsent::replaced`] reports which one applies:
     ///
     /// - The old access token has the same `sub` as the new access token or as the access token of
     ///   another consent of the same owner.
     /// - The `sub` of the old or the new access token is unknown.
     ///
-    /// Nothing is revoked if the new consent cannot be stored immediately. ([O10](flinks::rules))
+    /// Nothing is revoked either if the new consent cannot be stored immediately.
+    /// ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
         self
@@ -144,8 +144,8 @@ impl NewConsent {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. If the store fails, the consent is kept in memory until
-    /// a later call stores it.
+    /// Returns an error if the store fails. The consent is then kept in memory until a later call
+    /// stores it.
     ///
     /// # Cancel safety
     ///
@@ -272,8 +272,8 @@ impl NewConsent {
         Ok(false)
     }
 
-    /// Returns an access token for the old consent, which is either the stored token or the result
-    /// of another refresh.
+    /// Returns an access token for the old consent: either the stored token or the result of
+    /// another refresh.
     async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
         let shared = &self.consent.shared;
         if let Some(StoredToken { secret, issued_at, lifetime }) = old.access_token.as_deref()
@@ -289,8 +289,8 @@ impl NewConsent {
     }
 }
 
-/// The first page of an owner's consents. Before a connection is revoked, the subjects of these
-/// consents are compared with the subject of the old consent.
+/// The first page of an owner's consents. Before a connection is revoked, their subjects are
+/// compared with the subject of the old consent.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 
 fn subject(token: &AccessToken) -> Option<String> {

@@ -1,5 +1,5 @@
-//! A record change that might not have been stored yet. This module also decides whether the change
-//! still applies to the stored record.
+//! A record change that might not have been stored yet, and the decision whether it still applies
+//! to the stored record.
 //!
 //! All functions in this module are pure. `save.rs` performs the writes.
 
@@ -13,11 +13,11 @@ use crate::store::{Record, trusted};
 /// A change that must be stored.
 #[derive(Clone)]
 pub(crate) enum PendingWrite {
-    /// The end user has authorized a new consent, which may replace an earlier consent.
+    /// The end user has authorized a new consent, which may replace an earlier one.
     NewConsent {
         record: Record,
-        /// The refresh token that was used most recently, if Flinks replaced the refresh token of
-        /// the new consent before the consent could be stored.
+        /// The refresh token that was used most recently, if Flinks replaced that of the new
+        /// consent before the consent could be stored.
         used: Option<RefreshToken>,
     },
     /// A refresh succeeded.
@@ -25,7 +25,7 @@ pub(crate) enum PendingWrite {
         record: Record,
         /// The stored generation that this write replaces.
         expected: u64,
-        /// The refresh token sent in the request, if the response contained a new refresh token.
+        /// The refresh token sent in the request, if the response contained a new one.
         used: Option<RefreshToken>,
         if_missing: IfMissing,
     },
@@ -74,8 +74,7 @@ impl PendingWrite {
         }
     }
 
-    /// Returns the generation that the write replaces. Returns `None` for a new consent and for a
-    /// removal.
+    /// Returns the generation that the write replaces, or `None` for a new consent or a removal.
     pub(crate) fn expected(&self) -> Option<u64> {
         match self {
             Self::Refreshed { expected, .. } | Self::Ended { expected, .. } => Some(*expected),
@@ -84,7 +83,7 @@ impl PendingWrite {
     }
 
     /// Returns whether the write must be persisted. A refresh that did not replace the refresh
-    /// token need not be persisted, because the stored refresh token is still valid.
+    /// token need not be, because the stored one is still valid.
     pub(crate) fn must_persist(&self) -> bool {
         !matches!(self, Self::Refreshed { used: None, .. })
     }
@@ -164,7 +163,7 @@ impl PendingWrite {
         Verdict::Apply
     }
 
-    /// Returns whether this write, which is newer than `pending`, replaces `pending`.
+    /// Returns whether this write, which is newer than `pending`, replaces it.
     pub(crate) fn replaces(&self, pending: &Self) -> bool {
         match (self, pending) {
             (Self::Removal { grant }, other) => other.record().is_some_and(|record| record.grant == *grant),

@@ -8,8 +8,8 @@ use crate::store::random_id;
 
 /// The name that this process writes into its leases.
 ///
-/// The name is random and differs between processes, even after a `fork`. If two processes had the
-/// same name, each would treat the other's leases as its own, and both would send the same refresh
+/// It is random and differs between processes, even after a `fork`. If two processes had the same
+/// name, each would treat the other's leases as its own, and both would send the same refresh
 /// token.
 ///
 /// This type uses no lock, because a `fork` can copy a lock that another thread holds.

@@ -38,8 +38,8 @@ use crate::suspicion::{SUSPECTED_INTERVAL, clears_suspicion};
 use crate::token_cache::{Epoch, FetchedToken, Need, Outcome, TokenCache};
 use crate::token_id::TokenId;
 
-/// The time before the idle deadline at which a warning is logged, which is a tenth of the 30-day
-/// idle period.
+/// The time before the idle deadline at which a warning is logged: a tenth of the 30-day idle
+/// period.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 impl Source for Consent {
@@ -146,8 +146,8 @@ impl Consent {
         Ok(found)
     }
 
-    /// Returns the newest record: the record of the pending write, or the stored record if there is
-    /// no pending write.
+    /// Returns the newest record: that of the pending write, or the stored one if there is no
+    /// pending write.
     pub(crate) async fn current_record(&self) -> Result<Option<Record>, ConsentError> {
         {
             let local = self.lock().await?;
@@ -284,8 +284,8 @@ impl Consent {
         Err(error)
     }
 
-    /// Releases the lease by storing the record without a lease, unless another process has changed
-    /// the record.
+    /// Releases the lease by storing the record without it, unless another process has changed the
+    /// record.
     async fn release_lease(&self, record: Record, epoch: Epoch) -> Result<WriteOutcome, ConsentError> {
         let expected = record.generation;
         let record = record.after(expected);
@@ -312,7 +312,7 @@ impl Consent {
         }
     }
 
-    /// Returns the record after a failed refresh, together with the error. The error contains the
+    /// Returns the record after a failed refresh, together with the error, which contains the
     /// refusal that applies to the consent. (O6)
     fn record_after_failure(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
         let released = Record { lease: None, ..leased };

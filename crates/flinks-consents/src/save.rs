@@ -1,8 +1,8 @@
 //! Writes records to the store. Changes that could not be stored become pending writes.
 //!
 //! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects a consent's
-//! pending write. A task holds the lock while it changes the record, unless it only acquires or
-//! releases a lease. A pending write is stored before any other operation on the consent starts.
+//! pending write. A task holds it while it changes the record, unless it only acquires or releases
+//! a lease. A pending write is stored before any other operation on the consent starts.
 //!
 //! Events are emitted after the lock is released, because a callback may call a method that needs
 //! the lock.
@@ -31,8 +31,8 @@ pub(crate) enum WriteOutcome {
 }
 
 impl Consent {
-    /// Acquires the record lock. Gives up after one lease duration, because the task that holds the
-    /// lock may belong to a runtime that no longer polls its tasks.
+    /// Acquires the record lock. Gives up after one lease duration, because the task that holds it
+    /// may belong to a runtime that no longer polls its tasks.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
             biased;
@@ -149,7 +149,7 @@ impl Consent {
     }
 
     /// Removes a revoked consent. If the store fails, the removal becomes a pending write and
-    /// replaces any other pending write for the same consent.
+    /// replaces any other one for the same consent.
     pub(crate) async fn erase_revoked(&self, grant: u64) {
         let removal = PendingWrite::Removal { grant };
         let mut local = match self.lock().await {
@@ -197,8 +197,8 @@ impl Consent {
         self.shared.call_store(StoreCall::Remove, |store| store.remove(&self.state.id, record.generation)).await
     }
 
-    /// Writes a record if the verdict allows the write to replace the stored record. A removal has
-    /// no record, so this method does not handle removals.
+    /// Writes a record if the verdict allows it to replace the stored one. Removals have no record
+    /// and are not handled here.
     async fn save(&self, write: &PendingWrite, attempt: Attempt) -> Result<WriteOutcome, ConsentError> {
         self.save_replacing(write, attempt).await.map(|(saved, _)| saved)
     }
@@ -284,9 +284,8 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record, which must not be changed in any other way. If the new local record
-    /// is a pending write, the next caller must start a fetch, which stores the pending write
-    /// first.
+    /// Sets the local record, which must not be changed in any other way. If the new one is a
+    /// pending write, the next caller must start a fetch, which stores that write first.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         let had_write = local.pending_write().is_some();
         let has_write = new.pending_write().is_some();
@@ -332,8 +331,8 @@ impl Consent {
     }
 
     /// Remembers the stored record as [`remember`](Self::remember) does, in a task that does not
-    /// hold the lock. If another task holds the lock, that task is about to remember a newer
-    /// record, so this method does nothing.
+    /// hold the lock. If another task holds it, that task is about to remember a newer record, so
+    /// this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);
@@ -347,8 +346,8 @@ impl Consent {
     }
 }
 
-/// Returns the stored record with the owner and label of the new record. Returns `None` if the
-/// stored record already has this owner and this label.
+/// Returns the stored record with the owner and label of the new one, or `None` if it already has
+/// both.
 fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
     let owner = record.owner.clone().or_else(|| found.owner.clone());
     let label = record.label.clone().or_else(|| found.label.clone());

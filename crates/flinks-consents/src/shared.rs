@@ -59,12 +59,11 @@ pub enum OutagePolicy {
     /// outage, each process refreshes independently. With this policy, the records of all consents
     /// in use stay in memory.
     ///
-    /// Once a process has received a new refresh token, that process no longer refreshes without
-    /// the store, because Flinks could end the consent if two processes use the same refresh token.
-    /// The outage may already have begun when Flinks first replaces a refresh token. A refresh
-    /// token that Flinks issues during the outage is known only to the process that received it
-    /// until the store is available again (see [`Event::NotStored`]). All other processes still
-    /// have the old refresh token. If your server replaces refresh tokens, use
+    /// Once a process has received a new refresh token, it no longer refreshes without the store,
+    /// because Flinks could end the consent if two processes use the same refresh token. The outage
+    /// may already have begun when Flinks first replaces a token. Until the store is available
+    /// again (see [`Event::NotStored`]), only the process that received the new token knows it, and
+    /// all others still have the old one. If your server replaces refresh tokens, use
     /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
@@ -105,8 +104,7 @@ impl Shared {
         Ok(record)
     }
 
-    /// Stores `record` if the stored generation is `expected`. Returns whether the record was
-    /// stored.
+    /// Stores `record` if the stored generation is `expected`. Returns whether it was stored.
     pub(crate) async fn swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, ConsentError> {
         self.call_store(StoreCall::CompareAndSwap, |store| store.compare_and_swap(expected, record)).await
     }
@@ -134,8 +132,8 @@ impl Shared {
         result.map_err(ConsentError::from)
     }
 
-    /// Returns the duration of a lease. A lease lasts long enough for a refresh and for one call to
-    /// the store both before and after the refresh.
+    /// Returns the duration of a lease, which is long enough for a refresh and for one call to the
+    /// store both before and after it.
     pub(crate) fn lease_duration(&self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(5);
         let store = self.store_timeout.saturating_mul(2);
@@ -147,7 +145,7 @@ impl Shared {
     }
 
     /// Runs `work` in a separate task. The task completes even if the caller is cancelled, and a
-    /// shutdown waits for the task. Returns `None` if the task panics or its runtime shuts down.
+    /// shutdown waits for it. Returns `None` if it panics or its runtime shuts down.
     pub(crate) async fn run_in_task<T: Send + 'static>(
         &self,
         runtime: &Handle,
@@ -157,7 +155,7 @@ impl Shared {
         runtime.spawn(self.tasks.track_future(work)).await.ok()?.ok()
     }
 
-    /// Runs `work` in a separate task. The task uses the store but sends nothing to Flinks.
+    /// Runs `work` in a separate task. It uses the store but sends nothing to Flinks.
     pub(crate) async fn run_store_task<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ConsentError>> + Send + 'static,

@@ -1,5 +1,5 @@
-//! Runs one fetch for all callers that need a shared token, and emits the resulting event. This
-//! module also decides which caller starts the fetch and which callers wait for it. (O4)
+//! Runs one fetch for all callers that need a shared token, and emits the resulting event. Also
+//! decides which caller starts the fetch and which callers wait for it. (O4)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,9 +130,9 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
     }
 }
 
-/// Waits for the in-flight fetch. The fetch runs on the runtime of the caller that started it. If
-/// the runtime stops, this function returns an error after the maximum duration of a fetch, and the
-/// next caller starts a new fetch.
+/// Waits for the in-flight fetch, which runs on the runtime of the caller that started it. If that
+/// runtime stops, this function returns an error after the maximum duration of a fetch, and the
+/// next caller starts a new one.
 async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
     tokio::select! {

@@ -29,8 +29,8 @@ impl ShutdownError {
         self.in_flight
     }
 
-    /// Returns the ids of the consents with a pending write. A pending write may contain a refresh
-    /// token that Flinks has just issued.
+    /// Returns the ids of the consents with a pending write, which may contain a refresh token that
+    /// Flinks has just issued.
     pub fn unstored(&self) -> &[ConsentId] {
         &self.unstored
     }

@@ -29,7 +29,7 @@ pub(crate) enum Entry<R, T> {
     Leading(Leader<T>, Waiter<T>),
 }
 
-/// A guard whose holder must run the task. If the guard is dropped, the waiting callers receive no
+/// A guard whose holder must run the task. If it is dropped, the waiting callers receive no
 /// outcome.
 pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
 

@@ -10,13 +10,13 @@ use crate::pending_write::PendingWrite;
 use crate::store::{ConsentId, Record};
 use crate::token_cache::TokenCache;
 
-/// The state of one consent in this process. All handles to the consent share this state.
+/// The state of one consent in this process. All handles to the consent share it.
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
-    /// The record lock. A task holds the lock while it changes the record, unless it only acquires
-    /// or releases a lease. Only spawned tasks wait for or hold this lock, because any other future
-    /// could hold the lock without being polled and so block all other tasks.
+    /// The record lock. A task holds it while it changes the record, unless it only acquires or
+    /// releases a lease. Only spawned tasks wait for or hold this lock, because any other future
+    /// could hold it without being polled and so block all tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 
@@ -26,11 +26,11 @@ pub(crate) enum LocalRecord {
     /// Nothing. The store contains the newest record.
     #[default]
     InStore,
-    /// The newest stored record that this process knows. The remembered record is used to refresh
-    /// the consent while the store is unavailable.
+    /// The newest stored record that this process knows. It is used to refresh the consent while
+    /// the store is unavailable.
     Remembered(Box<Record>),
-    /// A change that could not be stored yet. The change may contain the only copy of a refresh
-    /// token, so this process stores it before any other operation on the consent.
+    /// A change that could not be stored yet. It may contain the only copy of a refresh token, so
+    /// this process stores it before any other operation on the consent.
     Pending(Box<PendingWrite>),
 }
 
@@ -48,8 +48,8 @@ impl ConsentState {
         Self { id, cache: TokenCache::new(), record: tokio::sync::Mutex::default() }
     }
 
-    /// Returns whether the state must stay in memory, either because it contains a record or
-    /// because its cache still affects later calls.
+    /// Returns whether the state must stay in memory, because it contains a record or because its
+    /// cache still affects later calls.
     fn is_needed(&self, clock: &dyn Clock) -> bool {
         let is_in_store = match self.record.try_lock() {
             Ok(record) => matches!(*record, LocalRecord::InStore),

@@ -6,7 +6,7 @@ use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::store::{ConsentId, EndReason, OwnerId, Record, Standing, StoredToken};
 
-/// The status of a consent. The status contains no token.
+/// The status of a consent. It contains no token.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConsentStatus {
@@ -33,7 +33,7 @@ pub enum ConsentStanding {
     /// The consent is active, as far as is known.
     Active,
     /// A refresh was refused, perhaps by a gateway. The consent is suspected to have ended, but
-    /// this is not confirmed yet.
+    /// that is not confirmed yet.
     Suspected {
         /// When the first refusal was received.
         since: SystemTime,

@@ -39,8 +39,8 @@ pub(crate) struct FetchedToken {
 
 pub(crate) type Outcome = Result<FetchedToken, ConsentError>;
 
-/// The cache for one access token. The cache consists of a pointer and a lock, and uses no
-/// background task or timer.
+/// The cache for one access token. It consists of a pointer and a lock, and uses no background task
+/// or timer.
 pub(crate) struct TokenCache {
     current: ArcSwapOption<CachedToken>,
     flight: SingleFlight<Control, Outcome>,
@@ -53,8 +53,8 @@ struct Control {
     epoch: u64,
     /// See [`CachedToken::must_fetch`].
     must_fetch: bool,
-    /// The tokens that were invalidated since the last refresh. These tokens must not be loaded
-    /// from the store again.
+    /// The tokens that were invalidated since the last refresh. They must not be loaded from the
+    /// store again.
     invalidated: Vec<TokenId>,
     /// The time on the monotonic clock after which the store can no longer contain an invalidated
     /// token.
@@ -96,11 +96,10 @@ pub(crate) enum NextStep {
 
 /// A counter that identifies the cached consent within this process.
 ///
-/// [`TokenCache::replace`] increments the counter when this process stores or imports a new
-/// consent, and when a consent is forgotten or revoked. The counter is also incremented when a
-/// revocation finds that another process has stored a newer consent. A fetch remembers the epoch in
-/// which it started. If the epoch has changed when the fetch completes, the result belongs to an
-/// earlier consent and is not cached.
+/// [`TokenCache::replace`] increments it when this process stores or imports a new consent, when a
+/// consent is forgotten or revoked, and when a revocation finds that another process has stored a
+/// newer consent. A fetch remembers the epoch in which it started. If the epoch has changed when
+/// the fetch completes, the result belongs to an earlier consent and is not cached.
 ///
 /// An epoch is never stored. Across processes, [`Record::grant`](crate::store::Record) identifies
 /// the consent.
@@ -142,8 +141,8 @@ impl TokenCache {
         });
     }
 
-    /// Invalidates a token that a server has rejected. If a new token has already replaced the
-    /// rejected one, the new token stays in the cache.
+    /// Invalidates a token that a server has rejected. If a new token has already replaced it, the
+    /// new one stays in the cache.
     pub(crate) fn invalidate(&self, token: &AccessToken, clock: &dyn Clock) {
         let id = TokenId::from_token(token);
         self.flight.with_state(|control| self.invalidate_id(control, id, clock.monotonic()));
@@ -221,8 +220,8 @@ impl TokenCache {
         Epoch(self.flight.with_state(|control| control.epoch))
     }
 
-    /// Returns whether this cache must stay in memory. This is the case if the next refresh must
-    /// wait, a rejected token must be kept, or the store may still contain an invalidated token.
+    /// Returns whether this cache must stay in memory, because the next refresh must wait, a
+    /// rejected token must be kept, or the store may still contain an invalidated token.
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {

@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::store::whole_milliseconds;
 
-/// The id of an access token. The id is the same in all processes and does not contain the token.
-/// The id also depends on the time of issue, so a token string that is issued at two different
-/// times has two different ids.
+/// The id of an access token. It is the same in all processes and does not contain the token. It
+/// also depends on the time of issue, so a token string that is issued at two different times has
+/// two ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenId(u64);
 

@@ -8,7 +8,7 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::service::Clients;
 
-/// An in-process emulator. The clocks of the emulator and its clients are advanced together.
+/// An in-process emulator. Its clock and those of its clients are advanced together.
 #[derive(Debug)]
 pub struct Emulated {
     /// The emulator.

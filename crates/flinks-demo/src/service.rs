@@ -33,8 +33,7 @@ pub struct App {
     keep_alive: KeepAlive,
     http: reqwest::Client,
     pub(crate) public_url: String,
-    /// The confirmed bank logins. A real application encrypts bank logins and stores them in its
-    /// database.
+    /// The confirmed bank logins. A real application encrypts them and stores them in its database.
     pub(crate) logins: Mutex<Vec<(String, LoginId)>>,
 }
 
@@ -181,8 +180,8 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Serves requests until `stop` completes. After `stop` completes, waits up to 10 seconds for
-/// in-flight requests and up to 45 seconds for in-flight refreshes, and stores pending writes.
+/// Serves requests until `stop` completes. Then waits up to 10 seconds for in-flight requests and
+/// up to 45 seconds for in-flight refreshes, and stores pending writes.
 ///
 /// # Errors
 ///

@@ -3,7 +3,7 @@
 use hashlink::LinkedHashMap;
 use uuid::Uuid;
 
-/// A map that orders its entries by age. Replacing an entry makes it the newest entry.
+/// A map that orders its entries by age. Replacing an entry makes it the newest.
 pub(crate) struct BoundedMap<V>(LinkedHashMap<String, V>);
 
 impl<V> Default for BoundedMap<V> {

@@ -11,8 +11,8 @@ use crate::credentials::*;
 /// The configuration of an emulator: its credentials, its limits, and settings for behaviour that
 /// Flinks does not document.
 ///
-/// With `--config`, the program reads a configuration from a TOML file. The control API returns and
-/// changes the configuration as JSON at `/__emulator/config`.
+/// With `--config`, the program reads it from a TOML file. The control API returns and changes it
+/// as JSON at `/__emulator/config`.
 ///
 /// ```
 /// let mut config = flinks_emulator::Config::default();
@@ -65,7 +65,7 @@ pub struct PayConfig {
     /// The `Password`. Default: [`PAY_PASSWORD`].
     pub password: String,
     /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks'
-    /// documentation state 299, and others state 599.
+    /// documentation state this value, others 599.
     pub token_seconds: u64,
     /// The header that carries a session token. Default: `authorization`, whose value is
     /// `Bearer …`.
@@ -115,15 +115,14 @@ pub struct ConnectConfig {
     /// Whether a request to `/Authorize` spends its token even if the request fails. Default:
     /// `true`.
     ///
-    /// Flinks does not document whether a failed request spends the token. A client that works with
-    /// `true` also works with `false`.
+    /// Flinks does not document this behaviour. A client that works with `true` also works with
+    /// `false`.
     pub failed_authorize_spends_token: bool,
     /// Whether answering an MFA question requires and spends a new authorize token. Default:
     /// `true`.
     ///
-    /// Flinks does not document whether a new token is required. If this setting is `false`, the
-    /// request that answers the question may use the token that started the session, even though
-    /// that token has already been spent.
+    /// Flinks does not document this behaviour. With `false`, the request that answers the question
+    /// may use the token that started the session, even though it has already been spent.
     pub mfa_answer_spends_token: bool,
     /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
     /// document the time limit.
@@ -151,7 +150,7 @@ pub struct OutboundConfig {
     /// The `client_secret`. Default: [`OUTBOUND_CLIENT_SECRET`].
     pub client_secret: String,
     /// How clients authenticate at the token endpoint. Default:
-    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document the authentication method.
+    /// [`ClientAuthentication::FieldsOrBasic`]. Flinks does not document the method.
     pub client_authentication: ClientAuthentication,
     /// The lifetime of an access token, in seconds. Default: 299.
     pub access_token_seconds: u64,
@@ -159,25 +158,24 @@ pub struct OutboundConfig {
     /// days), as documented.
     pub refresh_token_idle_seconds: u64,
     /// The lifetime of a code, in seconds. Default: 600, the maximum that RFC 6749, section 4.1.2,
-    /// recommends. Flinks does not document the lifetime of a code.
+    /// recommends. Flinks does not document the lifetime.
     pub code_seconds: u64,
-    /// Whether each use of a refresh token replaces the token with a new one. Default: `false`, as
+    /// Whether each use of a refresh token replaces it with a new one. Default: `false`, as
     /// documented.
     pub rotate_refresh_tokens: bool,
-    /// Whether the response to a refresh contains the refresh token even if the token has not
-    /// changed. Default: `false`, as documented.
+    /// Whether the response to a refresh contains the refresh token even if it has not changed.
+    /// Default: `false`, as documented.
     pub repeat_refresh_token: bool,
     /// The HTTP status of an `invalid_client` error, either 400 or 401. Default: 400, as documented
     /// by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
     /// Whether an attempt to exchange a code with the wrong `redirect_uri` spends the code.
-    /// Default: `false`. Flinks does not document whether the code is spent.
+    /// Default: `false`. Flinks does not document this behaviour.
     pub failed_exchange_spends_code: bool,
     /// Whether a refresh request may contain `scope`. Default: `false`.
     ///
     /// RFC 6749, section 6, allows `scope` in a refresh request, and some OAuth libraries send it,
-    /// but Flinks does not document the field. A client that does not send `scope` works with
-    /// either setting.
+    /// but Flinks does not document the field. A client that omits it works with either setting.
     pub accept_scope_on_refresh: bool,
     /// The whitelisted redirect URIs, which are compared byte for byte. Default: an empty list,
     /// which allows every URI.
@@ -231,9 +229,9 @@ pub enum RedirectUrlPart {
     /// The whole URL, including the path and the query.
     #[default]
     Whole,
-    /// The origin and the path. The query is removed.
+    /// The origin and the path, without the query.
     WithoutQuery,
-    /// The origin. The path and the query are removed.
+    /// The origin, without the path and the query.
     OriginOnly,
 }
 

@@ -1,8 +1,8 @@
-//! The control API under `/__emulator/`. The API makes the library's functions available as JSON
-//! over HTTP, for tests in other languages.
+//! The control API under `/__emulator/`. It makes the library's functions available as JSON over
+//! HTTP, for tests in other languages.
 //!
-//! Because the responses contain secrets, the API accepts only requests from this machine and
-//! rejects requests from web pages with another origin.
+//! Because its responses contain secrets, the API accepts only requests from this machine and
+//! rejects those from web pages with another origin.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -107,7 +107,7 @@ pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
 }
 
 /// Returns whether the `Host` header of a request contains a loopback name or address. If the
-/// request has an `Origin` header, the host and port of the origin must match `Host`.
+/// request has an `Origin` header, its host and port must match `Host`.
 ///
 /// This check is needed because a browser on this machine may show a page from another site whose
 /// host name resolves to a loopback address (DNS rebinding).

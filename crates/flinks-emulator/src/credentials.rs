@@ -1,9 +1,9 @@
-//! The default credentials of an emulator. These credentials are public test values that only the
-//! emulator accepts. Use a [`Config`](crate::Config) to set other client credentials.
+//! The default credentials of an emulator. They are public test values that only the emulator
+//! accepts. Use a [`Config`](crate::Config) to set other client credentials.
 
 /// The `Username` for Pay.
 pub const PAY_USERNAME: &str = "emulator-user";
-/// The `Password` for Pay. The password contains characters that must be percent-encoded in a form.
+/// The `Password` for Pay. It contains characters that must be percent-encoded in a form.
 pub const PAY_PASSWORD: &str = "emulator & = + % é password";
 
 /// The customer id for Connect.
@@ -39,10 +39,10 @@ pub const OUTBOUND_PROVIDER_ID: &str = "1000";
 /// just given consent.
 ///
 /// The code can be exchanged only once. [`Emulator::issue_code`](crate::Emulator::issue_code)
-/// issues more codes.
+/// issues more.
 pub const OUTBOUND_CODE: &str = "emu_first-code";
 /// The `redirect_uri` for which [`OUTBOUND_CODE`] was issued.
 pub const OUTBOUND_REDIRECT_URI: &str = "https://app.example/callback";
 /// An Outbound refresh token that is issued when the emulator starts, as if a code had just been
-/// exchanged. The token belongs to the same end user as [`OUTBOUND_CODE`].
+/// exchanged. It belongs to the same end user as [`OUTBOUND_CODE`].
 pub const OUTBOUND_REFRESH_TOKEN: &str = "emu_first-refresh-token";

@@ -32,9 +32,9 @@ use crate::operation::Operation;
 pub enum Fault {
     /// Sends this response without processing the request.
     ///
-    /// The headers and the body are sent as they are, even if they are not valid HTTP. The emulator
-    /// adds `Connection: close`. The emulator also adds `Content-Length` and, if there is a body,
-    /// `Content-Type: application/json`, unless `headers` already contains these headers.
+    /// The emulator sends the headers and the body as they are, even if they are not valid HTTP. It
+    /// adds `Connection: close`. It also adds `Content-Length` and, if there is a body,
+    /// `Content-Type: application/json`, unless `headers` already contains them.
     Reply {
         /// The status.
         status: u16,
@@ -92,8 +92,8 @@ pub enum Fault {
         milliseconds: u64,
     },
     /// Processes the request, but returns the newest existing token of the same kind instead of a
-    /// new one. If no token of this kind exists, the emulator issues a new one. This fault never
-    /// returns an existing refresh token.
+    /// new one. If there is no such token, the emulator issues a new one. This fault never returns
+    /// an existing refresh token.
     DuplicateToken,
 }
 
@@ -101,11 +101,11 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Before the request is processed, so the request has not spent any token and the emulator has
-    /// not issued a new token.
+    /// Before the request is processed, so it has not spent any token and the emulator has not
+    /// issued a new one.
     Before,
-    /// After the request is processed but before the response is sent, so the token in the request
-    /// has been spent and new tokens have been issued.
+    /// After the request is processed but before the response is sent, so its token has been spent
+    /// and new tokens have been issued.
     After,
 }
 
@@ -117,7 +117,7 @@ impl Fault {
         Self::Reply { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// Creates a [`Fault::Reply`] with this status and body. The content type of the body is
+    /// Creates a [`Fault::Reply`] with this status and body. The content type is
     /// `application/json`.
     pub fn reply(status: u16, body: impl Into<String>) -> Self {
         Self::Reply { status, headers: Vec::new(), body: body.into() }
@@ -170,7 +170,7 @@ impl Fault {
     }
 
     /// Applies the part of the fault that takes effect after the request is processed but before
-    /// the response is sent. The return value has the same meaning as the return value of
+    /// the response is sent. The return value has the same meaning as that of
     /// [`before`](Self::before).
     pub(crate) async fn after(
         &self,

@@ -33,8 +33,8 @@ impl Call {
         values.next().is_none().then_some(value)
     }
 
-    /// Returns the media type of the body in lower case, without parameters. The result is empty if
-    /// the request does not have exactly one `Content-Type`.
+    /// Returns the body's media type in lower case, without parameters, or an empty string if the
+    /// request does not have exactly one `Content-Type`.
     pub(crate) fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -105,8 +105,7 @@ impl UnreadableFields {
 
     /// Creates the error for a field that appears twice.
     ///
-    /// The message never contains an unknown field name, because the name might be a misplaced
-    /// secret.
+    /// The message never contains an unknown field name, because it might be a misplaced secret.
     fn duplicate(name: &str) -> Self {
         let field = KNOWN_FIELDS.into_iter().find(|known| *known == name);
         match field {
@@ -266,7 +265,7 @@ impl Reply {
     }
 
     /// Creates a response that contains an HTML page. The page's address may contain a token, so
-    /// the browser must not send that address in the `Referer` header of another request.
+    /// the browser must not send it in the `Referer` header of another request.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
         reply

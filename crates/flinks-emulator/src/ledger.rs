@@ -37,11 +37,10 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The part of the body that arrived.
     pub body: Bytes,
-    /// Whether the whole body arrived. `complete` is `false` if the client disconnected or sent
-    /// invalid HTTP before the end of the body, or if the body is larger than 64 KiB.
+    /// Whether the whole body arrived. `false` if the client disconnected or sent invalid HTTP
+    /// before its end, or if it is larger than 64 KiB.
     pub complete: bool,
-    /// Whether the emulator processed the request. `processed` is `false` if, for example, a fault
-    /// ended the request first.
+    /// Whether the emulator processed the request. `false` if, for example, a fault ended it first.
     pub processed: bool,
     /// The status of the response, or `None` if the request is in progress or no response was sent.
     pub status: Option<u16>,
@@ -152,11 +151,10 @@ pub enum Kind {
     AuthorizeToken,
     /// An Outbound authorization code.
     Code,
-    /// An Outbound access token. An access token can be used repeatedly, so it is never marked as
-    /// spent.
+    /// An Outbound access token. It can be used repeatedly, so it is never marked as spent.
     AccessToken,
-    /// An Outbound refresh token. A refresh token is marked as spent only if refresh tokens rotate;
-    /// see [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
+    /// An Outbound refresh token. It is marked as spent only if refresh tokens rotate; see
+    /// [`OutboundConfig::rotate_refresh_tokens`](crate::OutboundConfig::rotate_refresh_tokens).
     RefreshToken,
 }
 
@@ -172,28 +170,27 @@ pub struct Issued {
     /// The time at which the code or token was issued according to the emulator's clock, as a
     /// duration since the Unix epoch.
     pub issued_at: Duration,
-    /// The [`Request::number`] of the request that caused the emulator to issue the code or token.
-    /// `issued_by` is `None` if the emulator issued the code or token at startup, through
+    /// The [`Request::number`] of the request that caused the emulator to issue the code or token,
+    /// or `None` if it was issued at startup, through
     /// [`Emulator::issue_code`](crate::Emulator::issue_code) or through the control API.
     pub issued_by: Option<u64>,
     /// The time at which the code or token expires according to the emulator's clock, as a duration
     /// since the Unix epoch. Each use of a refresh token postpones its expiry.
     pub expires_at: Duration,
     /// The time at which the code or token was spent, and the request that spent it, or `None` if
-    /// the code or token is unspent.
+    /// it is unspent.
     pub spent: Option<Usage>,
     /// The time at which the code or token was revoked, and the request that revoked it, or `None`
-    /// if the code or token is not revoked.
+    /// if it is not revoked.
     pub revoked: Option<Usage>,
-    /// The id of the end user that the code or token belongs to, or `None` if it does not belong to
-    /// an end user. In an access token, this id is the `sub` claim.
+    /// The id of the end user that the code or token belongs to, if any. In an access token, this
+    /// id is the `sub` claim.
     pub subject: Option<String>,
     /// The redirect URI that a code is bound to, or `None` for a token (O9).
     pub(crate) redirect_uri: Option<String>,
 }
 
-/// The time at which a code or token was spent or revoked, and the request that spent or revoked
-/// it.
+/// The time at which a code or token was spent or revoked, and the request that did so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -228,8 +225,7 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// An emulator's requests and tokens. [`Limits`] bounds the number of requests and the number of
-/// tokens.
+/// An emulator's requests and tokens. [`Limits`] bounds the number of each.
 #[derive(Default)]
 pub(crate) struct Ledger {
     requests: VecDeque<Request>,

@@ -40,10 +40,10 @@ use crate::fault::ScheduledFault;
 use crate::server::Server;
 use crate::shared::Shared;
 
-/// A running emulator. Dropping the emulator stops it and closes every connection.
+/// A running emulator. Dropping it stops the emulator and closes every connection.
 ///
 /// An emulator runs on its own thread with its own runtime, so a test can use any runtime and any
-/// client, including a blocking client.
+/// client, including a blocking one.
 pub struct Emulator {
     shared: Arc<Shared>,
     listener: TcpListener,
@@ -133,13 +133,13 @@ impl Emulator {
         self.shared.state().config.clone()
     }
 
-    /// Changes the configuration. The change takes effect with the next request. The new settings
-    /// are not validated.
+    /// Changes the configuration with effect from the next request. The new settings are not
+    /// validated.
     ///
-    /// Tokens that were issued before the change keep their lifetime.
+    /// Tokens issued before the change keep their lifetime.
     ///
     /// Requests wait while `change` runs. `change` must not call a method of this emulator, because
-    /// the call would deadlock.
+    /// that would deadlock.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         self.shared.state().configure(change);
     }
@@ -173,7 +173,7 @@ impl Emulator {
     }
 
     /// Removes all scheduled faults. A fault that already affects a request in progress stays in
-    /// effect for that request.
+    /// effect for it.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear();
     }
@@ -187,9 +187,8 @@ impl Emulator {
     /// Waits until `count` requests for an operation have arrived since the start or the last
     /// reset.
     ///
-    /// A request has arrived once the emulator has received the whole request or the client has
-    /// disconnected. Once a request has arrived, [`release`](Self::release) can release it from
-    /// [`Fault::Hold`].
+    /// A request has arrived once the emulator has received all of it or the client has
+    /// disconnected. From then on, [`release`](Self::release) can release it from [`Fault::Hold`].
     ///
     /// # Cancel safety
     ///
@@ -208,8 +207,8 @@ impl Emulator {
         self.shared.state().ledger.requests().filter(|request| request.operation == Some(operation)).cloned().collect()
     }
 
-    /// Returns how many requests for an operation have arrived since the start or the last reset.
-    /// The count includes requests that are no longer in the ledger.
+    /// Returns how many requests for an operation have arrived since the start or the last reset,
+    /// including those that are no longer in the ledger.
     pub fn count(&self, operation: Operation) -> u64 {
         self.shared.state().ledger.count(operation)
     }
@@ -240,9 +239,8 @@ impl Emulator {
     /// numbering of requests.
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
-    /// scheduled fault. The connections of in-flight requests are closed, and the clock is set to
-    /// the machine's time. Finally, the method restores the code, refresh token and login from
-    /// [`credentials`].
+    /// scheduled fault. It closes the connections of in-flight requests and sets the clock to the
+    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`].
     pub fn reset(&self) {
         self.shared.reset();
     }
@@ -257,7 +255,7 @@ impl Emulator {
     /// # Cancel safety
     ///
     /// This method is not cancel safe. If the future is dropped, the emulator may remain stopped.
-    /// To start a stopped emulator, call `restart` again.
+    /// To start it, call `restart` again.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.server.stop().await;
         self.server = Server::start(&self.listener, &self.shared)?;

@@ -1,5 +1,4 @@
-//! The `flinks-emulator` program. The first line of the program's output is the emulator's base
-//! URL.
+//! The `flinks-emulator` program. The first line of its output is the emulator's base URL.
 
 #![allow(clippy::print_stderr)] // This is a command-line program.
 
@@ -120,7 +119,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 /// Reads a configuration file. An error message contains the line number and the problem, but no
-/// text from the file, because that text may be a credential.
+/// text from the file, because it may be a credential.
 fn read_config(path: &Path) -> Result<Config, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("failed to read the configuration file `{}`: {error}", path.display()))?;

@@ -18,8 +18,8 @@ pub(crate) const ASSETS: [(&str, &str, &str); 2] = [
     ("/__pages/page.js", "text/javascript; charset=utf-8", include_str!("pages/page.js")),
 ];
 
-/// The events that a page sends to its parent page. The parent page receives the events only if it
-/// has the same origin as `redirectUrl`.
+/// The events that a page sends to its parent page. The parent page receives them only if it has
+/// the same origin as `redirectUrl`.
 pub(crate) struct Events {
     origin: String,
     events: Vec<Value>,
@@ -43,14 +43,14 @@ impl Events {
     }
 
     /// Removes and returns the events that have not been sent yet. A page that is shown again sends
-    /// no events.
+    /// none.
     pub(crate) fn take(&mut self) -> Self {
         Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }
 }
 
-/// The form for one step. The form contains the name of the step, so that the emulator can
-/// recognize an outdated form.
+/// The form for one step. It contains the name of the step, so that the emulator can recognize an
+/// outdated form.
 pub(crate) struct Form<'a> {
     pub(crate) action: &'a str,
     pub(crate) step: &'a str,
@@ -70,9 +70,9 @@ impl Form<'_> {
 /// Everything on a page except its content.
 struct Document<'a> {
     title: &'a str,
-    /// The address of the visit, if the page was opened at another address. The browser switches to
-    /// this address, so that the Back and Reload buttons show the visit without repeating the
-    /// request that started the visit.
+    /// The address of the visit, if the page was opened at another one. The browser switches to it,
+    /// so that the Back and Reload buttons show the visit without repeating the request that
+    /// started it.
     address: Option<&'a str>,
     events: Option<&'a Events>,
     /// The URL that the browser navigates to immediately.
@@ -137,8 +137,7 @@ pub(crate) fn start(content: &Markup) -> Markup {
     Document::new("Start page").render(content)
 }
 
-/// The first step of the iframe page. The address of the first step differs from the address of the
-/// later steps.
+/// The first step of the iframe page. Its address differs from that of the later steps.
 pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
     let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };
     let document = Document { address, events: Some(events), ..Document::new("Choose your bank") };
@@ -205,9 +204,9 @@ pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&st
     })
 }
 
-/// The last step of the iframe page. When this step is shown for the first time, the page sends the
-/// remaining events to the parent page, and the browser navigates to the return URL. When the step
-/// is shown again, the page only links to the return URL.
+/// The last step of the iframe page. When it is shown for the first time, it sends the remaining
+/// events to the parent page, and the browser navigates to the return URL. When it is shown again,
+/// it only links to the return URL.
 pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
     let url = if events.events.is_empty() { None } else { Some(return_url) };
     let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };
@@ -227,7 +226,7 @@ fn continue_to(return_url: &Url) -> Markup {
 }
 
 /// Outbound's consent page. The button that grants consent is not focused, so a stray key press
-/// does not grant consent.
+/// does not grant it.
 pub(crate) fn consent(
     form: &Form<'_>,
     address: Option<&str>,

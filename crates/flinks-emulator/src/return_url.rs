@@ -1,4 +1,4 @@
-//! Return URLs, which are the addresses to which a page redirects the end user.
+//! Return URLs, to which a page redirects the end user.
 
 use std::str::FromStr as _;
 
@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::config::RedirectUrlPart;
 
-/// Parses an absolute `http` or `https` URL. The URL's origin must be in `origins`, unless that
-/// list is empty.
+/// Parses an absolute `http` or `https` URL. Its origin must be in `origins`, unless that list is
+/// empty.
 ///
 /// The error text completes a sentence that starts with the parameter's name.
 pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str> {
@@ -45,11 +45,11 @@ pub(crate) fn keep(mut url: Url, part: RedirectUrlPart) -> Url {
     url
 }
 
-/// Adds parameters to the query of a URL. Parameters without a value are skipped.
+/// Adds parameters to the query of a URL, except parameters without a value.
 ///
 /// A parameter must not appear more than once (RFC 6749, section 3.1), so a new parameter replaces
-/// an existing parameter with the same name. If the application reuses the return URL of an earlier
-/// visit, the URL already contains the parameters of that visit.
+/// an existing one with the same name. If the application reuses the return URL of an earlier
+/// visit, the URL already contains that visit's parameters.
 pub(crate) fn with_parameters(mut url: Url, parameters: &[(&str, Option<&str>)]) -> Url {
     let new: Vec<(&str, &str)> = parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
     let is_replaced = |name: &str| new.iter().any(|(new_name, _)| *new_name == name);

@@ -1,9 +1,9 @@
 //! The sockets. This module reads a request into a [`Call`], applies the request's fault and writes
 //! the response. Flinks' rules are in the `rules` module.
 //!
-//! hyper parses requests and writes ordinary responses. A fault bypasses hyper and writes directly
-//! to the socket, which hyper uses through [`Wire`]. After a fault has used the socket, the service
-//! returns [`ConnectionClosed`], so that hyper writes nothing more.
+//! hyper parses requests and writes ordinary responses. A fault bypasses it and writes directly to
+//! the socket, which hyper uses through [`Wire`]. After that, the service returns
+//! [`ConnectionClosed`], so that hyper writes nothing more.
 
 use std::io;
 use std::net::SocketAddr;
@@ -64,7 +64,7 @@ impl Server {
         Ok(Self { thread: Some(thread), stop: Some(stop), ended })
     }
 
-    /// Closes every connection, and returns once all connections are closed.
+    /// Closes every connection, and returns once all are closed.
     pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         // Nothing is ever sent on this channel. When the thread drops its end, the result is an
@@ -242,7 +242,7 @@ async fn respond_by_rules(
 /// The outcome of reading a body.
 enum BodyEnd {
     Complete,
-    /// The body is larger than [`MAX_BODY`]. The rest of the body was not read.
+    /// The body is larger than [`MAX_BODY`]. The rest was not read.
     TooLarge,
     /// The client disconnected or sent invalid HTTP.
     Broken,

@@ -2,7 +2,7 @@
 //! share.
 //!
 //! The lock is held for one decision at a time and never across an `await`. A signal does not carry
-//! a value, so a task that receives a signal reads the state.
+//! a value, so a task that receives one reads the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

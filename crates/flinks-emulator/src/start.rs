@@ -1,5 +1,5 @@
-//! The start page at the base URL. The page describes the emulator and links to the emulator's
-//! other pages. Flinks itself does not have a start page.
+//! The start page at the base URL. It describes the emulator and links to its other pages. Flinks
+//! itself does not have a start page.
 
 use hyper::http::request::Parts;
 use hyper::{StatusCode, header};
@@ -15,7 +15,7 @@ use crate::operation::Operation;
 use crate::pages;
 use crate::state::{EmulatorState, fake_id};
 
-/// The address to which the start page submits its form. The form opens the iframe page.
+/// The address to which the start page submits its form, which opens the iframe page.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
 
 /// Returns whether the query of a request for `/` selects the iframe page, which shares this path
@@ -26,8 +26,8 @@ pub(crate) fn is_iframe_query(query: &str) -> bool {
 
 /// The sender of a request for the start page or its form.
 pub(crate) enum Viewer {
-    /// A viewer that is allowed to use the control API, because its request comes from this
-    /// machine, but not from a web page with another origin.
+    /// A viewer that may use the control API, because its request comes from this machine, but not
+    /// from a web page with another origin.
     Trusted {
         base_url: String,
     },
@@ -109,7 +109,7 @@ fn return_url(whitelist: &[String], base_url: &str) -> String {
     whitelist.first().cloned().unwrap_or_else(|| format!("{base_url}/"))
 }
 
-/// Issues an authorize token and redirects to the iframe page with that token.
+/// Issues an authorize token and redirects to the iframe page with it.
 pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, viewer: &Viewer) -> Reply {
     let Viewer::Trusted { base_url } = viewer else {
         let message = "The demo accepts only requests that this machine sends to localhost or a loopback address.";
@@ -136,8 +136,8 @@ const CONTROL: [(&str, &str); 5] = [
 /// The products, each with the prefix of its operation names.
 const PRODUCTS: [(&str, &str); 3] = [("Pay", "pay."), ("Connect", "connect."), ("Outbound", "outbound.")];
 
-/// Returns the endpoints of a product and their purposes. Endpoints that exist only in the emulator
-/// are excluded.
+/// Returns the endpoints of a product, except those that exist only in the emulator, and their
+/// purposes.
 fn endpoints(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     Operation::ALL
         .into_iter()

@@ -14,7 +14,7 @@ use flinks_consents::envelope::{EncryptionKeys, Key};
 use flinks_core::configuration::{Field, Values};
 use serde::{Deserialize, Deserializer};
 
-/// A builder for a [`RedisStore`]. Create a builder with [`RedisStore::builder`] or
+/// A builder for a [`RedisStore`]. Create one with [`RedisStore::builder`] or
 /// [`from_env`](Self::from_env).
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
@@ -28,8 +28,8 @@ pub struct RedisStoreBuilder {
     keys: EncryptionKeys,
 }
 
-/// The default timeout for a call. The timeout is short, because Redis usually responds within
-/// milliseconds and an end user may be waiting.
+/// The default timeout for a call. It is short, because Redis usually responds within milliseconds
+/// and an end user may be waiting.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {
@@ -124,10 +124,10 @@ impl RedisStoreBuilder {
     /// in a `docker compose` network.
     ///
     /// Records are encrypted, but anyone on the network between this process and the host can read
-    /// the Redis password and can change or remove records. The host must therefore be private: the
+    /// the Redis password and change or remove records. The host must therefore be private: the
     /// store does not connect if the host resolves to an address that is neither loopback nor
-    /// private (RFC 1918, RFC 4193). Flinks hosts are rejected. [`build`](Self::build)
-    /// logs a warning.
+    /// private (RFC 1918, RFC 4193). Flinks hosts are rejected. [`build`](Self::build) logs a
+    /// warning.
     #[must_use]
     pub fn dangerous_plain_redis_host(mut self, host: impl Into<String>) -> Self {
         self.plain_host = PlainHost(Some(host.into()));
@@ -135,8 +135,8 @@ impl RedisStoreBuilder {
     }
 
     /// Configures the store for a Redis cluster. `other_nodes` are the addresses of additional
-    /// nodes, which the store uses if it cannot reach the first node. One reachable node is enough
-    /// to find all other nodes.
+    /// nodes, which the store uses if it cannot reach the first. One reachable node is enough to
+    /// find all others.
     #[must_use]
     pub fn cluster(mut self, other_nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.is_cluster = true;
@@ -186,7 +186,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Builds the store. The store connects when it is first used.
+    /// Builds the store, which connects when it is first used.
     ///
     /// # Errors
     ///
@@ -242,8 +242,8 @@ const FIELDS: &[Field] = &[
     Field { key: "dangerous_plain_redis_host", variable: "FLINKS_DANGEROUS_PLAIN_REDIS_HOST" },
 ];
 
-/// Parses the name key and the encryption keys. The encryption keys have the form
-/// `2:BASE64,1:BASE64`, with the newest key first.
+/// Parses the name key and the encryption keys. Encryption keys have the form `2:BASE64,1:BASE64`,
+/// newest first.
 fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfiguration> {
     const NOT_KEYS: &str = "must be a list of ids and 32-byte keys such as `2:BASE64,1:BASE64`";
     let invalid = || InvalidConfiguration::from(values.error("keys", NOT_KEYS));

@@ -1,8 +1,8 @@
 //! The connection that all calls to a store share.
 //!
-//! The first call opens the connection. Only one task at a time opens a connection. All other calls
-//! wait for that task, but no longer than their own timeouts. If Redis does not respond in time,
-//! the connection may be broken, so the store drops it and the next call opens a new one.
+//! The first call opens the connection. Only one task at a time does so. All other calls wait for
+//! it, but no longer than their own timeouts. If Redis does not respond in time, the connection may
+//! be broken, so the store drops it and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub(crate) enum CallFailure {
     /// Redis returned an error. The connection can be used again.
     Replied(StoreError),
     /// Redis did not respond, or the server that responded is no longer the primary. The connection
-    /// must not be used again. A new connection reaches the new primary if the host name or the
-    /// proxy already points to it.
+    /// must not be used again. A new one reaches the new primary if the host name or the proxy
+    /// already points to it.
     NoReply(StoreError),
 }
 
@@ -83,8 +83,7 @@ impl SharedConnection {
         }
     }
 
-    /// Drops the connection whose number is `used`, unless a new connection has already replaced
-    /// it.
+    /// Drops the connection whose number is `used`, unless a new one has already replaced it.
     fn discard(&self, used: Option<u64>) {
         // If the slot is locked, a task is already opening a new connection.
         if let Ok(mut slot) = self.slot.try_lock()
@@ -94,7 +93,7 @@ impl SharedConnection {
         }
     }
 
-    /// Returns the open connection and its number. Opens a new connection if no connection is open.
+    /// Returns the connection and its number, and opens it first if necessary.
     async fn connection(&self) -> Result<(u64, Connection), StoreError> {
         let (slot, servers, timeout) = (Arc::clone(&self.slot), Arc::clone(&self.servers), self.timeout);
         // A spawned task holds the lock. If the call itself held the lock, a caller that stopped

@@ -13,22 +13,21 @@ use flinks_consents::keep_alive::Lookup;
 const PAGE: usize = 1000;
 
 impl RedisStore {
-    /// Restores missing deadlines and missing owner entries from the records. Returns the number of
+    /// Restores missing deadlines and owner entries from the records, and returns the number of
     /// restored deadlines.
     ///
     /// Call this method if deadlines or owner entries were deleted or evicted:
     /// [`KeepAlive`](crate::KeepAlive) does not find consents without a deadline, and
-    /// [`Consents::list`](flinks_consents::Consents::list) does not find consents without an owner
-    /// entry. The method reads every record once. While the method runs, other processes can use
-    /// the store.
+    /// [`Consents::list`](flinks_consents::Consents::list) does not find those without an owner
+    /// entry. The method reads every record once. Other processes can use the store while it runs.
     ///
     /// The method cannot restore the list of ended consents that have not been reported yet,
-    /// because the record of an ended consent does not show whether the consent has been reported.
+    /// because their records do not show whether they have been reported.
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if the store fails. Deadlines that were restored before the failure
-    /// remain restored. An unreadable record is not an error: the method logs and skips it.
+    /// Returns a [`StoreError`] if the store fails. Deadlines restored before the failure remain
+    /// restored. An unreadable record is not an error: the method logs and skips it.
     pub async fn restore_indexes(&self) -> Result<u64, StoreError> {
         let mut restored = 0_u64;
         for node in self.nodes().await? {
@@ -66,8 +65,8 @@ impl RedisStore {
         self.script(&self.scripts().restore_deadline(&consent_keys, &record)).await
     }
 
-    /// Returns one slot for each cluster node that has slots. For a single server, returns a single
-    /// `None`.
+    /// Returns one slot for each cluster node that has slots, or a single `None` for a single
+    /// server.
     async fn nodes(&self) -> Result<Vec<Option<u16>>, StoreError> {
         if !self.is_cluster() {
             return Ok(vec![None]);

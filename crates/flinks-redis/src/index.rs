@@ -11,8 +11,8 @@ use crate::scripts::milliseconds;
 use crate::store::RedisStore;
 use flinks_consents::keep_alive::{Lookup, WorkItem};
 
-/// The maximum number of entries in a list. For comparison, a shard has about 40 000 entries if the
-/// store has ten million consents.
+/// The maximum number of entries in a list. For comparison, a shard of a store with ten million
+/// consents has about 40 000.
 const MAX_ENTRIES: usize = 1_000_000;
 
 impl RedisStore {
@@ -53,7 +53,7 @@ impl RedisStore {
         command
     }
 
-    /// Loads an entry's record. Removes an entry that has no record.
+    /// Loads an entry's record, or removes the entry if it has no record.
     pub(crate) async fn look_up_item(&self, item: &WorkItem) -> Result<Lookup, StoreError> {
         let namespace = self.namespace();
         let key = namespace.record_key(item.shard, &item.name);
@@ -73,15 +73,15 @@ impl RedisStore {
         Ok(self.command::<Option<f64>>(command).await? == Some(deadline(item)))
     }
 
-    /// Removes an entry from the set of ended consents, unless the entry has been replaced.
+    /// Removes an entry from the set of ended consents, unless it has been replaced.
     pub(crate) async fn remove_reported(&self, item: &WorkItem) -> Result<(), StoreError> {
         let ended = self.namespace().index_key(item.shard, Index::Ended);
         self.script(&self.scripts().mark_reported(&ended, &item.name, deadline(item))).await?;
         Ok(())
     }
 
-    /// Loads the record with this key, whichever consent it belongs to. Logs the key of a record
-    /// that cannot be read.
+    /// Loads the record with this key, whichever consent it belongs to. If the record cannot be
+    /// read, logs its key.
     pub(crate) async fn record_at(&self, key: &str) -> Result<Lookup, StoreError> {
         let keys = self.keys();
         let value = match self.get(key).await {
@@ -101,8 +101,8 @@ impl RedisStore {
         }
     }
 
-    /// Lists at most `limit` due consents from all shards, with the most urgent consents first and
-    /// consents with suspected refusals last.
+    /// Lists at most `limit` due consents from all shards, the most urgent first and those with
+    /// suspected refusals last.
     pub(crate) async fn list_due_of_all(&self, window: DueWindow, limit: usize) -> Result<Vec<ConsentId>, StoreError> {
         let mut limit_per_shard = limit.min(MAX_ENTRIES);
         loop {

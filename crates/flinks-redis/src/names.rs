@@ -1,7 +1,7 @@
 //! The names of the keys in Redis.
 //!
 //! Every key starts with the namespace and the shard, both inside one pair of braces. In a cluster,
-//! all keys of a shard are therefore in the same slot, so one script can use several of these keys.
+//! all keys of a shard are therefore in the same slot, so one script can use several of them.
 
 use flinks_consents::ConsentId;
 
@@ -24,12 +24,12 @@ pub(crate) struct RedisKeys {
     pub(crate) due: String,
     /// The key for the shard's sorted set of ended consents.
     pub(crate) ended: String,
-    /// The consent's hidden name, which identifies the consent in the two sorted sets.
+    /// The consent's hidden name, which identifies it in the two sorted sets.
     pub(crate) member: String,
 }
 
-/// One of the two sorted sets of a shard. A consent is in one of these sets until the end of the
-/// consent has been reported.
+/// One of the two sorted sets of a shard. A consent is in one of them until its end has been
+/// reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Index {
     /// The consents that have not ended, with their idle deadlines as scores.

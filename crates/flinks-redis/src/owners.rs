@@ -3,13 +3,11 @@
 //! In a cluster, a record and its entry may be in different slots, so a script cannot write both
 //! atomically. The following rules keep the index complete:
 //!
-//! - The store writes an entry before it writes the record, and removes the entry after it removes
-//!   the record.
-//! - When the store reads an entry, it compares the entry with its record. An entry is stale if it
-//!   has no record, for example because a process was killed, or if its record belongs to another
-//!   owner.
-//! - The store removes a stale entry when it reads the entry. The store keeps a stale entry that is
-//!   less than an hour old, because another process may be about to write the record.
+//! - The store writes an entry before its record, and removes the record before its entry.
+//! - The store compares each entry that it reads with the record. The entry is stale if it has no
+//!   record, for example because a process was killed, or if the record belongs to another owner.
+//! - The store removes a stale entry when it reads one. It keeps stale entries that are less than
+//!   an hour old, because another process may be about to write the record.
 
 use std::time::{Duration, SystemTime};
 
@@ -32,8 +30,8 @@ pub(crate) struct OwnerEntry {
     pub(crate) index: String,
     /// The consent's hidden name.
     pub(crate) name: String,
-    /// The time when the entry was written, in milliseconds, followed by random bits. The random
-    /// bits distinguish entries that were written in the same millisecond.
+    /// The time when the entry was written, in milliseconds, followed by random bits that
+    /// distinguish entries written in the same millisecond.
     pub(crate) version: u64,
 }
 
@@ -50,7 +48,7 @@ impl OwnerEntry {
 }
 
 impl RedisStore {
-    /// Writes a record's owner entry if the entry may be missing.
+    /// Writes a record's owner entry if it may be missing.
     pub(crate) async fn index_owner(&self, record: &Record) -> Result<(), StoreError> {
         if record.is_owner_new() { self.restore_owner(record).await } else { Ok(()) }
     }
@@ -108,7 +106,7 @@ impl RedisStore {
         Ok(version.map(|version| OwnerEntry { index, name, version }))
     }
 
-    /// Removes an entry, unless the entry has been written again in the meantime.
+    /// Removes an entry, unless it has been written again in the meantime.
     pub(crate) async fn remove_owner_entry(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
         self.script(&self.scripts().remove_owner_entry(entry)).await.map(drop)
     }
@@ -120,8 +118,8 @@ impl RedisStore {
         }
     }
 
-    /// Removes a stale entry, unless the entry is so recent that another process may be about to
-    /// write its record.
+    /// Removes a stale entry, unless it is so recent that another process may be about to write its
+    /// record.
     async fn remove_stale(&self, entry: &OwnerEntry) -> Result<(), StoreError> {
         if entry.age(SystemTime::now()) < MIN_STALE_AGE { Ok(()) } else { self.remove_owner_entry(entry).await }
     }

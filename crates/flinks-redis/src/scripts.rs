@@ -51,11 +51,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with an ended record. The script takes the same keys and arguments as
-/// [`SWAP`].
+/// Replaces the record with an ended one. Takes the same keys and arguments as [`SWAP`].
 ///
-/// The script adds the consent to the set of ended consents only if the consent had a deadline. A
-/// consent that has already ended has no deadline, so the end of a consent is not reported twice.
+/// The script adds the consent to the set of ended consents only if it had a deadline. A consent
+/// that has already ended does not have one, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -73,7 +72,7 @@ redis.call('DEL', KEYS[1])
 return 1
 ";
 
-/// Removes a member from the sorted sets if the member has no record.
+/// Removes a member from the sorted sets if it has no record.
 ///
 /// - `KEYS`: the record and the two sorted sets.
 /// - `ARGV[1]`: the member.
@@ -85,8 +84,7 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set unless the member's deadline has changed since the member was
-/// listed.
+/// Removes a member from a sorted set unless its deadline has changed since it was listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.
@@ -96,8 +94,7 @@ if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', 
 return 1
 ";
 
-/// Adds a record's deadline to the sorted set of deadlines, unless the set already contains a
-/// deadline for the record.
+/// Adds a record's deadline to the sorted set of deadlines, unless the set already contains one.
 ///
 /// - `KEYS`: the record and the sorted set of deadlines.
 /// - `ARGV[1]`: the expected generation. `ARGV[2]`: the deadline in milliseconds. `ARGV[3]`: the
@@ -108,7 +105,7 @@ if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 ";
 
-/// Removes an entry from the owner index, unless the entry has been written again.
+/// Removes an entry from the owner index, unless it has been written again.
 ///
 /// - `KEYS[1]`: the owner's hash.
 /// - `ARGV[1]`: the consent's hidden name. `ARGV[2]`: the entry's expected version.
@@ -117,7 +114,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[
 return 1
 ";
 
-/// Acquires or extends a lease. Returns 0 if the lease belongs to another holder.
+/// Acquires or extends a lease. Returns 0 if it belongs to another holder.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder. `ARGV[2]`: the duration in milliseconds.
@@ -128,7 +125,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// Releases a lease if the lease belongs to the given holder.
+/// Releases a lease if it belongs to the given holder.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder.
@@ -165,8 +162,8 @@ impl Scripts {
         }
     }
 
-    /// Replaces the record whose generation is `expected` with `record`. `value` is the encrypted
-    /// form of `record`.
+    /// Replaces the record whose generation is `expected` with `record`, whose encrypted form is
+    /// `value`.
     pub(crate) fn swap(
         &self,
         keys: &RedisKeys,

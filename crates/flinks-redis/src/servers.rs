@@ -63,8 +63,8 @@ impl Servers {
         self.is_cluster
     }
 
-    /// Connects to the server or to the cluster. `timeout` limits the connection attempt and the
-    /// wait for each response.
+    /// Connects to the server or cluster. `timeout` limits the connection attempt and the wait for
+    /// each response.
     pub(crate) async fn connect(&self, timeout: Duration) -> RedisResult<Connection> {
         if self.is_cluster { self.connect_to_cluster(timeout).await } else { self.connect_to_server(timeout).await }
     }
@@ -118,8 +118,8 @@ impl Servers {
     }
 }
 
-/// Parses an address. The address must use TLS unless it is a Unix socket, a loopback address or
-/// the allowed host.
+/// Parses an address, which must use TLS unless it is a Unix socket, a loopback address or the
+/// allowed host.
 fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidConfiguration> {
     let invalid = |problem| InvalidConfiguration::new("Redis address", problem);
     let address =
@@ -136,8 +136,8 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
     if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-/// The message for an address that is not allowed: an address on another machine without TLS, or an
-/// address that disables certificate verification (`#insecure`).
+/// The message for an address that is on another machine and does not use TLS, or that disables
+/// certificate verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
 fn is_loopback_host(host: &str) -> bool {
@@ -150,8 +150,8 @@ fn is_loopback_host(host: &str) -> bool {
 pub(crate) struct PlainHost(pub(crate) Option<String>);
 
 impl PlainHost {
-    /// Returns the reason why a connection without TLS to `host` is not allowed, or `None` if the
-    /// connection is allowed.
+    /// Returns the reason why a connection without TLS to `host` is not allowed, or `None` if it is
+    /// allowed.
     fn find_problem(&self, host: &str) -> Option<&'static str> {
         match &self.0 {
             None => Some(NOT_SAFE),
@@ -174,11 +174,10 @@ impl PlainHost {
     }
 }
 
-/// A resolver for the host names of connections without TLS. The resolver returns an error unless
-/// all addresses of a host are loopback addresses or, for the allowed host, private addresses.
+/// A resolver for the host names of connections without TLS. It returns an error unless all
+/// addresses of a host are loopback or, for the allowed host, private addresses.
 ///
-/// The connection also uses the resolver for the host names of nodes that a cluster announces
-/// later.
+/// The connection also uses it for the host names of nodes that a cluster announces later.
 struct PlainResolver(PlainHost);
 
 impl AsyncDNSResolver for PlainResolver {
@@ -200,9 +199,8 @@ impl AsyncDNSResolver for PlainResolver {
     }
 }
 
-/// A connection to a standalone server or to a cluster. Many calls can use the connection at the
-/// same time. The connection matches responses to calls by their order, even if a caller was
-/// cancelled.
+/// A connection to a standalone server or a cluster. Many calls can use it at the same time. It
+/// matches responses to calls by their order, even if a caller was cancelled.
 #[derive(Clone)]
 pub(crate) enum Connection {
     Single(MultiplexedConnection),

@@ -18,7 +18,7 @@ use crate::servers::Connection;
 use crate::warning::Warning;
 use flinks_consents::envelope::EncryptionKeys;
 
-/// A store that keeps consents in Redis or Valkey. Build a store with [`RedisStore::builder`] or
+/// A store that keeps consents in Redis or Valkey. Build one with [`RedisStore::builder`] or
 /// [`RedisStoreBuilder::from_env`](crate::RedisStoreBuilder::from_env).
 ///
 /// Cloning is cheap: clones share one connection.
@@ -62,17 +62,16 @@ impl RedisStore {
     }
 
     /// Replaces the encryption keys. The new keys take effect with the next call. The name key
-    /// stays the same, because a store with a different name key could not find the existing
-    /// records.
+    /// stays the same: with a different one, the store could not find the existing records.
     pub fn set_keys(&self, keys: EncryptionKeys) {
         self.0.keys.store(Arc::new(keys.with_name_key_of(&self.0.keys.load())));
     }
 
-    /// Checks the settings of the server, or of every node in the cluster. Returns a warning for
-    /// each setting that puts refresh tokens at risk.
+    /// Checks the settings of the server, or of every node in the cluster, and returns a warning
+    /// for each setting that puts refresh tokens at risk.
     ///
-    /// This method does not log the warnings. Log the returned warnings, for example when your
-    /// program starts.
+    /// This method does not log the warnings. Log them yourself, for example when your program
+    /// starts.
     ///
     /// # Errors
     ///
@@ -124,8 +123,8 @@ impl RedisStore {
     /// succeeded.
     ///
     /// With a different name key, the store would find no records and would store every consent a
-    /// second time. If the fingerprint cannot be read, the current call continues and the next call
-    /// checks again. In a cluster, an outage of the node that stores the fingerprint must not block
+    /// second time. If the fingerprint cannot be read, the current call continues and the next one
+    /// checks again: in a cluster, an outage of the node that stores the fingerprint must not block
     /// calls to other nodes.
     async fn check_name_key(&self, connection: &mut Connection) -> Result<(), StoreError> {
         if self.0.is_name_key_checked.load(Ordering::Relaxed) {
@@ -187,7 +186,7 @@ impl RedisStore {
     }
 }
 
-/// Returns the strings in a response. A response from a cluster contains one string for each node.
+/// Returns the strings in a response. In a cluster, there is one for each node.
 fn texts(response: Value) -> Vec<String> {
     match response {
         Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],

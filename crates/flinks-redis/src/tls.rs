@@ -23,8 +23,8 @@ pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), Inva
 
 /// Checks that this process has a default crypto provider for rustls.
 ///
-/// Without a default provider, rustls would install the compiled-in provider as the default for the
-/// whole process. If several providers were compiled in, rustls would panic.
+/// Without one, rustls would install the compiled-in provider as the default for the whole process.
+/// If several were compiled in, it would panic.
 pub(crate) fn check_crypto_provider() -> Result<(), InvalidConfiguration> {
     if CryptoProvider::get_default().is_none() {
         return Err(InvalidConfiguration::new(

@@ -8,11 +8,11 @@ use std::fmt;
 pub enum Warning {
     /// The server evicts keys when its memory is full, so it may evict refresh tokens.
     Evicts,
-    /// The server has no append-only file. If the server restarts, the refresh tokens that were
-    /// written after the last snapshot are lost.
+    /// The server has no append-only file. If it restarts, the refresh tokens written after the
+    /// last snapshot are lost.
     DoesNotPersist,
     /// The eviction and persistence settings could not be checked, because the Redis user has no
-    /// permission to run `INFO`, or because the output of `INFO` does not include these settings.
+    /// permission to run `INFO` or because its output does not include them.
     Unknown,
 }
 

@@ -30,8 +30,8 @@ use crate::settings::Settings;
 /// ```
 ///
 /// The errors that this type returns never contain a value. However, the library that parses the
-/// file may quote a line of the file in its own error, as `toml` does in `Display`. For a `toml`
-/// error, print `message()` instead.
+/// file may quote a line of it in its own error, as `toml` does in `Display`. For `toml`, print
+/// `message()` instead.
 ///
 /// # Variables and fields
 ///
@@ -85,14 +85,14 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         Self::from_values(&Values::from_env(C::FIELDS)?)
     }
 
-    /// Applies the values that are set in `settings`. Settings that are not set in `settings` keep
-    /// their previous values.
+    /// Applies the values that are set in `settings`. All other settings keep their previous
+    /// values.
     pub fn settings(mut self, settings: &Settings) -> Self {
         self.settings = settings.clone().or(self.settings);
         self
     }
 
-    /// Builds the client. The client opens its first connection when it makes its first call.
+    /// Builds the client, which opens its first connection when it makes its first call.
     ///
     /// # Errors
     ///

@@ -13,13 +13,13 @@ use crate::error::{Error, Kind};
 use crate::operation::Operation;
 
 /// An authorization that has started. Redirect the end user's browser to `url`, and keep `pending`
-/// in the end user's session until the callback arrives.
+/// in their session until the callback arrives.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "redirect the end user to the URL and keep the pending authorization in their session"]
 pub struct Started<P> {
-    /// The URL to redirect the end user's browser to. This URL contains the `state`, so keep it out
-    /// of logs.
+    /// The URL to redirect the end user's browser to. It contains the `state`, so keep it out of
+    /// logs.
     pub url: Secret,
     /// The pending authorization, which verifies the callback when the end user returns.
     pub pending: P,
@@ -130,8 +130,8 @@ impl CallbackForm {
     }
 }
 
-/// The parameters that Flinks added to the redirect URL of a callback. Do not trust these
-/// parameters unless the `state` matches.
+/// The parameters that Flinks added to the redirect URL of a callback. Do not trust them unless the
+/// `state` matches.
 pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {

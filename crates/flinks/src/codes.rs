@@ -29,8 +29,7 @@ macro_rules! codes {
                 &self.0
             }
 
-            /// Returns whether this code is one of the documented codes, each of which has a
-            /// constant.
+            /// Returns whether this is one of the documented codes, each of which has a constant.
             pub fn is_documented(&self) -> bool {
                 Self::DOCUMENTED.contains(&self.as_str())
             }
@@ -81,8 +80,7 @@ codes! {
         CONCURRENT_SESSION = "CONCURRENT_SESSION",
         /// `DISABLED_INSTITUTION`: the bank is unavailable.
         DISABLED_INSTITUTION = "DISABLED_INSTITUTION",
-        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must unlock the login at
-        /// the bank.
+        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must unlock it there.
         DISABLED_LOGIN = "DISABLED_LOGIN",
         /// `INVALID_LOGIN`: the `LoginId` is unknown or belongs to another customer, or the bank
         /// rejected the user name and password.

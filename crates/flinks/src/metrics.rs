@@ -2,7 +2,7 @@
 //! module do nothing.
 //!
 //! `OBSERVABILITY.md` in the `flinks-consents` crate documents the metrics. Each label has a fixed
-//! set of values. No label value contains an id or text from a server.
+//! set of values, none of which contains an id or text from a server.
 
 use crate::operation::{Operation, Product};
 

@@ -60,7 +60,7 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone with a different timeout. The clone shares this client's connections. The
+    /// Returns a clone that has a different timeout and shares this client's connections. The
     /// minimum timeout is one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
@@ -139,9 +139,9 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the token is lost. The session may have started, in which case the
-    /// session id is also lost. If the calling task may be cancelled, run the call in a separate
-    /// task (`tokio::spawn`).
+    /// If the future is dropped, the token is lost. The session may have started, in which case its
+    /// id is lost as well. If the caller may be cancelled, run the call in a separate task
+    /// (`tokio::spawn`).
     pub async fn initiate_session(
         &self,
         token: SessionToken,
@@ -182,7 +182,7 @@ impl Client {
     /// Returns the URL for the payer's browser: `{base}/app/?sessionId=…`.
     ///
     /// Send the payer to this URL after a payment request has been created for the session. Anyone
-    /// who has the URL can pay in the session. [P8](crate::rules)
+    /// who has it can pay in the session. [P8](crate::rules)
     pub fn app_url(&self, session: &Session) -> Secret {
         let query = query([("sessionId", session.id.expose_secret())]);
         Secret::new(format!("{}/app/?{query}", self.base_url))
@@ -231,7 +231,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Creates credentials. The credentials are sent unchanged, whatever characters they contain.
+    /// Creates credentials, which are sent unchanged, whatever characters they contain.
     ///
     /// # Errors
     ///
@@ -253,8 +253,8 @@ impl Credentials {
 
 /// A token that starts one payment session.
 ///
-/// Spending the token consumes it. A session token cannot be copied, compared, printed or stored.
-/// For a second session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
+/// Spending the token consumes it. It cannot be copied, compared, printed or stored. For a second
+/// session, call [`authorize`](Client::authorize) again. [P3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("SessionToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an unused session token expires after 299 seconds"]
@@ -314,9 +314,9 @@ impl NewSession {
     ///
     /// # Errors
     ///
-    /// Returns an error if a field is empty, or if the amount is 0 or has more than 15 digits.
-    /// [`Error::field`] names the field. A larger amount may not be exactly representable as a JSON
-    /// number.
+    /// Returns an error if a field is empty, or if the amount is 0 or has more than 15 digits. A
+    /// larger amount may not be exactly representable as a JSON number. [`Error::field`] names the
+    /// invalid field.
     pub fn new(reference_id: impl Into<String>, amount: Cents, customer: Customer) -> Result<Self, Error> {
         let reference_id = reference_id.into();
         let Customer { name, email } = customer;
@@ -359,7 +359,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns the session id. Anyone who has the id can continue the session.
+    /// Returns the session id. Anyone who has it can continue the session.
     pub fn expose_id(&self) -> &str {
         self.id.expose_secret()
     }

@@ -38,14 +38,14 @@ use crate::retry::backoff;
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
-///   requests, and a pool that is used less often holds fewer tokens.
+///   requests, and one that is used less often holds fewer tokens.
 /// - The pool requests tokens in the caller's runtime, at most four at a time. When the last clone
-///   of the pool is dropped, in-flight requests are cancelled.
+///   is dropped, in-flight requests are cancelled.
 /// - After a failure, the pool requests no tokens in advance for about one second. The pause
 ///   doubles with each further failure, up to one minute. If the server requests a longer pause,
 ///   the pool waits that long, up to five minutes.
-/// - The pool also pauses for one minute if the server returns a token without a lifetime, or a
-///   token that has half or less of its lifetime left.
+/// - The pool also pauses for one minute if the server returns a token without a lifetime, or one
+///   that has half or less of its lifetime left.
 #[derive(Clone)]
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
@@ -107,8 +107,8 @@ impl<C: SingleUse> TokenPool<C> {
         }))
     }
 
-    /// Starts filling the pool. For example, call this method when the program starts or before a
-    /// traffic peak. Does nothing if no Tokio runtime is running.
+    /// Starts filling the pool, for example when the program starts or before a traffic peak. Does
+    /// nothing if no Tokio runtime is running.
     pub fn fill(&self) {
         let mut state = lock(&self.0.state);
         drop_old_tokens::<C>(&mut state);
@@ -117,7 +117,7 @@ impl<C: SingleUse> TokenPool<C> {
     }
 
     /// Returns a token from the pool with more than half of its lifetime left, or requests a new
-    /// token if the pool is empty. No other caller receives the same token.
+    /// one if the pool is empty. No other caller receives the same token.
     ///
     /// # Errors
     ///
@@ -146,8 +146,8 @@ impl<C: SingleUse> TokenPool<C> {
     /// Shuts down the pool: drops its tokens, stops requesting tokens in advance, and waits up to
     /// `limit` for in-flight requests to complete.
     ///
-    /// Returns the number of requests that have not completed. These requests are cancelled when
-    /// the runtime shuts down, and each costs one unused token.
+    /// Returns the number of requests that have not completed. They are cancelled when the runtime
+    /// shuts down, and each costs one unused token.
     ///
     /// [`token`](Self::token) still works after the shutdown and sends a request for each token.
     pub async fn shutdown(&self, limit: Duration) -> usize {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use flinks_core::Clock;
 use hashlink::LinkedHashMap;
 
-/// A set of recent secrets. The set stores keyed hashes, never the secrets themselves.
+/// A set of recent secrets. It stores keyed hashes, never the secrets themselves.
 ///
 /// A secret is forgotten once its lifetime has elapsed on the monotonic clock, or once [`MAX`]
 /// newer secrets have been added.

@@ -1,7 +1,7 @@
 //! Records the tracing span and the metrics of a call.
 //!
-//! The fields of the span follow OpenTelemetry's semantic conventions for HTTP clients. The span
-//! covers all attempts of a call. Neither the span nor a metric contains a path, a query or any
+//! The span covers all attempts of a call, and its fields follow OpenTelemetry's semantic
+//! conventions for HTTP clients. Neither the span nor a metric contains a path, a query or any
 //! other text that might contain an id or a secret.
 
 use std::sync::Arc;
@@ -34,8 +34,8 @@ pub(crate) struct Success<T> {
     pub(crate) value: T,
 }
 
-/// A call in progress. The call is recorded when this value is dropped. If the value is dropped
-/// before [`finish`](Self::finish), the call was cancelled.
+/// A call in progress. It is recorded when this value is dropped. A drop before
+/// [`finish`](Self::finish) means that the call was cancelled.
 pub(crate) struct RunningCall {
     operation: Operation,
     span: Span,

@@ -80,8 +80,8 @@ impl Settings {
     }
 
     /// Sets the timeout for establishing a connection. Default: 10 seconds. The effective timeout
-    /// is at most half of the [`timeout`](Self::timeout) and at most half of the
-    /// [`bank_timeout`](Self::bank_timeout), if these are set.
+    /// is at most half of the [`timeout`](Self::timeout) and half of the
+    /// [`bank_timeout`](Self::bank_timeout), if they are set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -102,8 +102,8 @@ impl Settings {
         self
     }
 
-    /// Trusts the given certificate authorities, such as the authority of a corporate proxy, in
-    /// addition to the platform's certificate authorities.
+    /// Trusts the given certificate authorities, such as that of a corporate proxy, in addition to
+    /// the platform's.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -111,7 +111,7 @@ impl Settings {
     }
 
     /// Sets the certificate that the client uses to authenticate itself in the TLS handshake
-    /// (mTLS). Newer Flinks endpoints require such a certificate.
+    /// (mTLS). Newer Flinks endpoints require one.
     ///
     /// ```no_run
     /// use flinks::Settings;
@@ -138,14 +138,13 @@ impl Settings {
 
     /// Adjusts settings of the HTTP client, such as its proxy, resolver or local address.
     ///
-    /// The adjustment is applied before this crate's own settings, so it cannot change how this
-    /// crate configures redirects, retries, limits, the TLS library and TLS versions. With rustls,
-    /// certificates and identities that the adjustment adds are ignored; use
-    /// [`root_certificates`](Self::root_certificates) and
+    /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
+    /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
+    /// that it adds are ignored; use [`root_certificates`](Self::root_certificates) and
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
     /// This method is the only part of the public API that uses `reqwest`. The feature that enables
-    /// this method is named after the `reqwest` version.
+    /// it is named after the `reqwest` version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -157,9 +156,9 @@ impl Settings {
 
     /// Accepts a single-use Pay or Connect token that this client has handed out before.
     ///
-    /// By default, such a token is rejected as malformed, because it means that a cache between the
-    /// client and Flinks has repeated a response. The token may already be spent. A client and its
-    /// clones remember the newest 16,384 tokens as keyed hashes.
+    /// By default, such a token is rejected as malformed: a cache between the client and Flinks has
+    /// repeated a response, and the token may already be spent. A client and its clones remember
+    /// the newest 16,384 tokens as keyed hashes.
     ///
     /// Use this setting if your Flinks environment accepts one Pay token for several calls and
     /// returns it more than once. [P5, C3](crate::rules)

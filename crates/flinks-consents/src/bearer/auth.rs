@@ -14,14 +14,14 @@ use super::TokenSource;
 ///
 /// - It adds an `Authorization: Bearer …` header, which is marked as sensitive. A request that
 ///   already has an `Authorization` header is sent unchanged.
-/// - If the API responds with 401, the middleware invalidates the token, gets another token and
-///   sends the request again. The second response is returned, whatever its status.
-/// - The token is sent only to the origin of the base URL: the same scheme, host and port. A
-///   request to another origin is sent without a token.
+/// - If the API responds with 401, the middleware invalidates the token, gets another and sends the
+///   request again. It returns the second response, whatever its status.
+/// - It sends the token only to the origin of the base URL: the same scheme, host and port. A
+///   request to another origin is sent without one.
 /// - A request with a non-idempotent method, such as POST, is not sent again, unless
 ///   [`replay_non_idempotent`](Self::replay_non_idempotent) allows it. A request whose body cannot
-///   be cloned, such as a stream, is never sent again. In both cases, the rejected token is
-///   invalidated, so the next request uses another token.
+///   be cloned, such as a stream, is never sent again. In both cases, the rejected token is still
+///   invalidated, so the next request uses another.
 ///
 /// With the `reqwest-middleware-0_5` feature, this type is a `reqwest_middleware::Middleware`. With
 /// the `tower` feature, [`layer`](Self::layer) returns a `tower_layer::Layer`.
@@ -44,8 +44,8 @@ impl<S: TokenSource> BearerAuth<S> {
         Self { source, origin, rejects_with_403: false, replays_non_idempotent: false }
     }
 
-    /// Sets whether a 403 response is treated like a 401 response. The default is `false`, because
-    /// a 403 response usually means that the token is valid but lacks a permission.
+    /// Sets whether a 403 response is treated like a 401. The default is `false`, because a 403
+    /// usually means that the token is valid but lacks a permission.
     pub fn replay_on_forbidden(mut self, is_enabled: bool) -> Self {
         self.rejects_with_403 = is_enabled;
         self

@@ -12,10 +12,9 @@
 //!              get another token ─► send ─► return the response, also if it is a rejection
 //! ```
 //!
-//! If the second token is also rejected, the token is not the cause of the rejection. For the next
-//! minute, rejections are returned without another refresh. Rejections are also returned without
-//! another refresh if the request may not be sent again, because nothing shows that the server
-//! accepts the second token.
+//! If the second token is also rejected, the token is not the cause. For the next minute,
+//! rejections are returned without another refresh. The same applies after a rejected request that
+//! may not be sent again, because nothing shows that the server accepts the second token.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;
@@ -84,7 +83,7 @@ pub(crate) trait Exchange {
     fn is_rejected(&self, response: &Self::Response) -> bool;
 }
 
-/// Sends `request`. If the token is rejected, invalidates it and sends `replay` with another token.
+/// Sends `request`. If the token is rejected, invalidates it and sends `replay` with another.
 /// `replay` is `None` if the request must not be sent again.
 pub(crate) async fn send<E: Exchange>(
     source: &impl TokenSource,
@@ -134,14 +133,12 @@ where
 
 impl Consent {
     /// Sends a request with the access token. If `is_rejected` returns `true` for the result, for
-    /// example because the API responded with 401, this method sends the request again with another
-    /// token.
+    /// example because the API responded with 401, the request is sent again with another token.
     ///
-    /// `request` receives the value of the `Authorization` header, which is marked as sensitive.
-    /// The `request` closure is called at most twice. A rejected token is
-    /// [invalidated](Self::invalidate). If the second token is also rejected, the token is not the
-    /// cause of the rejection, so this method returns the second result. For the next minute,
-    /// rejections do not cause another refresh.
+    /// `request` receives the value of the `Authorization` header, which is marked as sensitive,
+    /// and is called at most twice. A rejected token is [invalidated](Self::invalidate). If the
+    /// second one is also rejected, the token is not the cause, so this method returns the second
+    /// result. For the next minute, rejections do not cause another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
     /// response that proves that the API did not process the request, such as a 401, and never for
@@ -189,7 +186,7 @@ impl Consent {
 
 impl AppTokenSource {
     /// Sends a request with the application's access token. If `is_rejected` returns `true` for the
-    /// result, this method sends the request again with another token. See
+    /// result, the request is sent again with another token. See
     /// [`Consent::send`](crate::Consent::send), which has an example.
     ///
     /// # Errors
@@ -212,7 +209,7 @@ impl AppTokenSource {
     }
 }
 
-/// The error that a `reqwest_middleware::Error` contains if no access token is available. The
+/// The error that a `reqwest_middleware::Error` contains if no access token is available. Its
 /// source is the [`ConsentError`].
 #[cfg(feature = "reqwest-middleware-0_5")]
 #[derive(Debug)]

@@ -32,9 +32,9 @@ use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 /// If no token is available, the error is a `reqwest_middleware::Error::Middleware`, and
 /// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
 ///
-/// reqwest follows redirects itself, below this middleware, and strips the token when a redirect leads to another host or port. A rejection that comes from another origin does not invalidate the token. A
-/// rejection without a URL, which a mock or a cache below this middleware can return, does not
-/// invalidate the token either.
+/// reqwest follows redirects itself, below this middleware, and strips the token when a redirect
+/// leads to another host or port. A rejection from another origin does not invalidate the token,
+/// nor does one without a URL, which a mock or a cache below this middleware can return.
 #[async_trait]
 impl<S: TokenSource> Middleware for BearerAuth<S> {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

@@ -19,9 +19,9 @@ impl<S: TokenSource> BearerAuth<S> {
     /// `http_body_util::Full<Bytes>` or `String`. Requests need absolute URIs, because a request
     /// without a host has no origin and is sent without a token.
     ///
-    /// Place concurrency limits and buffers above this layer: the layer reserves the inner service
-    /// and then waits for a token. Do not follow redirects below this layer, because the layer
-    /// cannot see which server has responded.
+    /// Place concurrency limits and buffers above this layer, because it reserves the inner service
+    /// and then waits for a token. Do not follow redirects below it, because it cannot see which
+    /// server has responded.
     ///
     /// ```
     /// # use flinks_consents::{BearerAuth, Consent};
@@ -39,8 +39,8 @@ impl<S: TokenSource> BearerAuth<S> {
         self.layer_with(|body| Some(body.clone()))
     }
 
-    /// Returns a `tower` layer for requests with any body. If `clone_body` returns `None` for the
-    /// body of a request, that request is not sent again. For streams, pass `|_| None`.
+    /// Returns a `tower` layer for requests with any body. A request for whose body `clone_body`
+    /// returns `None` is not sent again. For streams, pass `|_| None`.
     pub fn layer_with<B>(self, clone_body: fn(&B) -> Option<B>) -> BearerLayer<S, B> {
         BearerLayer { auth: self, clone_body }
     }
@@ -70,7 +70,7 @@ impl<S: TokenSource, B, T> Layer<T> for BearerLayer<S, B> {
 /// A `tower` service that authenticates the requests to an inner service.
 ///
 /// If no token is available, the error is a boxed [`ConsentError`](crate::ConsentError). Use
-/// [`ConsentError::find_in`](crate::ConsentError::find_in) to extract the `ConsentError`.
+/// [`ConsentError::find_in`](crate::ConsentError::find_in) to extract it.
 pub struct BearerService<S, B, T> {
     auth: BearerAuth<S>,
     clone_body: fn(&B) -> Option<B>,

@@ -6,9 +6,8 @@ use crate::store::StoreError;
 
 /// The error returned when a record cannot be sealed or a value cannot be opened.
 ///
-/// An `EnvelopeError` converts into the [`StoreError`] that a
-/// [`TokenStore`](crate::store::TokenStore) should return. No variant contains any bytes of the
-/// value.
+/// It converts into the [`StoreError`] that a [`TokenStore`](crate::store::TokenStore) should
+/// return. No variant contains any bytes of the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnvelopeError {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// A 32-byte secret key. The bytes of a key are erased from memory when the key is dropped.
+/// A 32-byte secret key. Its bytes are erased from memory when it is dropped.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);
 
@@ -44,9 +44,9 @@ impl fmt::Debug for Key {
 
 /// A store's keys: a name key that never changes and encryption keys that can be rotated.
 ///
-/// Each encryption key has an id. The id is stored unencrypted with each value that the key
-/// encrypts. New values are encrypted with the newest key. Values that were encrypted with any key
-/// in the set can be decrypted.
+/// Each encryption key has an id, which is stored unencrypted with each value that the key
+/// encrypts. New values are encrypted with the newest key, and values encrypted with any key in the
+/// set can be decrypted.
 ///
 /// To rotate the encryption key without downtime:
 ///
@@ -71,8 +71,8 @@ impl EncryptionKeys {
         Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
     }
 
-    /// Adds a key that is used only for decryption. Such a key either encrypted older values or
-    /// will soon encrypt new values in other processes.
+    /// Adds a key that is used only for decryption. It either encrypted older values or will soon
+    /// encrypt new values in other processes.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl EncryptionKeys {
         Ok(self)
     }
 
-    /// Replaces the name key with the name key of `current`.
+    /// Replaces the name key with that of `current`.
     ///
     /// A store calls this method when its keys are replaced at run time. With a different name key,
     /// the store would not find any of its records.

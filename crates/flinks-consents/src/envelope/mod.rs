@@ -30,7 +30,7 @@
 //! A value consists of an unencrypted header (`flinks1:GENERATION:KEY-ID:`), a 24-byte nonce, and
 //! the record encrypted with XChaCha20-Poly1305. The generation is unencrypted so that a store can
 //! compare it without the keys. The header and the value's location are authenticated: opening a
-//! value fails if its header was changed or if the value was moved to another location.
+//! value fails if its header was changed or if it was moved to another location.
 
 mod error;
 mod keys;
@@ -45,8 +45,8 @@ pub use self::error::EnvelopeError;
 pub use self::keys::{EncryptionKeys, InvalidKey, Key};
 pub use self::name::HiddenName;
 
-/// The length of an XChaCha20 nonce in bytes. Nonces of this length can be chosen at random,
-/// because collisions are practically impossible.
+/// The length of an XChaCha20 nonce in bytes. Nonces this long can be chosen at random, because
+/// collisions are practically impossible.
 const NONCE: usize = 24;
 
 /// The prefix of each value that this version of the crate writes.
@@ -81,8 +81,8 @@ impl EncryptionKeys {
     /// # Errors
     ///
     /// Returns an [`EnvelopeError`] if the value is damaged, was sealed by a newer version of this
-    /// crate or was moved from another location. Also returns an error if the key set does not
-    /// contain the key that the value was encrypted with.
+    /// crate or was moved from another location, or if the key set does not contain the key that it
+    /// was encrypted with.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         const DAMAGED: EnvelopeError = EnvelopeError::Damaged;
         let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);

@@ -1,4 +1,4 @@
-//! Hidden names: keyed hashes of ids. A reader of the store cannot learn the ids from these hashes.
+//! Hidden names: keyed hashes of ids. A reader of the store cannot learn the ids from them.
 
 use std::fmt;
 
@@ -39,8 +39,8 @@ impl EncryptionKeys {
         self.name_of(id.as_str())
     }
 
-    /// Returns the hidden name of an owner. The hidden name of an owner differs from the hidden
-    /// name of a consent with the same id.
+    /// Returns the hidden name of an owner. It differs from the hidden name of a consent with the
+    /// same id.
     pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
         // The prefixed text cannot be a consent id, because ids contain no control characters.
         self.name_of(&format!("\0owner\0{}", owner.as_str()))
@@ -50,7 +50,7 @@ impl EncryptionKeys {
     ///
     /// With a different name key, a store would not find its records and would store every consent
     /// a second time. To detect a changed name key, a store can save the fingerprint with its
-    /// records and return an error if the fingerprint differs later.
+    /// records and return an error if it differs later.
     pub fn name_key_fingerprint(&self) -> String {
         // This text is not a valid consent id, because ids contain no control characters.
         self.name_of("\0names").to_string()

@@ -11,9 +11,8 @@ use crate::store::{ConsentId, DueWindow, FileStore, MemoryStore, Record, StoreEr
 /// The consents are divided into shards. A worker leases one shard at a time, so that workers in
 /// different processes do not refresh the same consents.
 ///
-/// A store for a single process or a single machine needs no leases. An empty `impl` is enough for
-/// a store that needs no leases: the default methods provide a single shard, whose lease every
-/// worker can acquire at any time.
+/// A store for a single process or a single machine needs no leases, so an empty `impl` is enough:
+/// the default methods provide a single shard, whose lease every worker can acquire at any time.
 ///
 /// ```
 /// # use flinks_consents::store::*;
@@ -38,8 +37,8 @@ pub trait WorkLeases: TokenStore {
         1
     }
 
-    /// Acquires the lease on a shard for `duration`, or extends the lease if `holder` already holds
-    /// it. Returns `false` if another holder has the lease.
+    /// Acquires the lease on a shard for `duration`, or extends it if `holder` already holds it.
+    /// Returns `false` if another holder has it.
     fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
         let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))
@@ -67,8 +66,8 @@ pub trait WorkLeases: TokenStore {
     /// Loads the record of the consent to which `item` refers.
     ///
     /// If a record is damaged or encrypted with an unknown key, the store must log which record is
-    /// affected and return [`Lookup::Unreadable`]. If the store returned an error instead, the
-    /// worker would stop before refreshing the other consents.
+    /// affected and return [`Lookup::Unreadable`]. If it returned an error instead, the worker
+    /// would stop before refreshing the other consents.
     fn look_up<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, Lookup> {
         Box::pin(async move {
             let Ok(id) = item.name.parse::<ConsentId>() else { return Ok(Lookup::Missing) };
@@ -87,9 +86,8 @@ pub trait WorkLeases: TokenStore {
     /// Lists up to `limit` consents of a shard that have ended but have not been reported yet.
     ///
     /// Returns `None` if the store does not keep a list of ended consents that have not been
-    /// reported. Without this list, each worker reports only the ended consents that it has
-    /// detected itself. The ended consents that a worker has detected but not reported are
-    /// forgotten when the process exits.
+    /// reported. Without this list, each worker reports only those that it has detected itself, and
+    /// forgets those not yet reported when the process exits.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
@@ -101,9 +99,9 @@ pub trait WorkLeases: TokenStore {
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
-    /// been replaced. An item is replaced if the end user has consented again since the item was
-    /// listed and the new consent has also ended.
+    /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless it has been
+    /// replaced. An item is replaced if the end user has consented again since it was listed and
+    /// the new consent has also ended.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))
@@ -117,8 +115,8 @@ pub struct WorkItem {
     pub shard: u16,
     /// The name of the consent in the store, which is either its id or its hidden name.
     pub name: String,
-    /// A number that lets the store recognize the item later, such as the item's deadline at the
-    /// time of listing. The worker does not interpret the number.
+    /// A number that lets the store recognize the item later, such as its deadline at the time of
+    /// listing. The worker does not interpret it.
     pub stamp: u64,
 }
 

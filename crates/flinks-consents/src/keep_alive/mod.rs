@@ -1,8 +1,7 @@
 //! A worker that keeps consents alive.
 //!
 //! A refresh token that is not used for 30 days idles out. [`KeepAlive`] refreshes consents before
-//! their refresh tokens idle out. Any store that implements [`WorkLeases`] can be used.
-//! [O5](flinks::rules)
+//! that happens. Any store that implements [`WorkLeases`] can be used. [O5](flinks::rules)
 
 mod leases;
 mod run;
@@ -30,8 +29,8 @@ use self::worker::Worker;
 
 /// A worker that refreshes consents before their refresh tokens expire from inactivity.
 ///
-/// You can run any number of workers. Each worker leases one shard of the store at a time, so that
-/// no consent is refreshed twice. If a lease expires while its holder is still working, the next
+/// You can run any number of workers. Each leases one shard of the store at a time, so that no
+/// consent is refreshed twice. If a lease expires while its holder is still working, the next
 /// worker reads the records and skips the consents that have already been refreshed.
 ///
 /// ```no_run
@@ -68,8 +67,8 @@ const LONGEST_WITHIN: Duration = Duration::from_secs(29 * 24 * 60 * 60);
 impl KeepAlive {
     /// Creates a worker for the consents in a store.
     ///
-    /// `consents` must use the same store as the worker. If `consents` uses a different store, a
-    /// run refreshes no consents but still reports success.
+    /// `consents` must use the same store as the worker. Otherwise, a run refreshes no consents but
+    /// still reports success.
     pub fn new(consents: Consents, store: impl WorkLeases) -> Self {
         let worker = Worker {
             consents,
@@ -109,8 +108,8 @@ impl KeepAlive {
         self
     }
 
-    /// Sets a callback that is called for each consent that has ended. The end user of an ended
-    /// consent must authorize again.
+    /// Sets a callback that is called for each consent that has ended and whose end user must
+    /// therefore authorize again.
     ///
     /// Each ended consent is reported by one worker, during the current or the next run of that
     /// worker, regardless of which process detected the end. If a worker crashes during the
@@ -119,8 +118,8 @@ impl KeepAlive {
     ///
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
     /// [`FileStore`](crate::FileStore), do not [keep a list](WorkLeases::ended_in) of ended
-    /// consents that have yet to be reported. With such a store, each worker reports only the ended
-    /// consents that it has detected itself. [O6](flinks::rules)
+    /// consents that have yet to be reported. With such a store, each worker reports only those
+    /// that it has detected itself. [O6](flinks::rules)
     #[must_use]
     pub fn on_ended(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_ended = Arc::new(callback);
@@ -150,8 +149,8 @@ impl KeepAlive {
     /// minute, or after `interval` if that is shorter. The result of each run is logged and passed to
     /// the [`on_run`](Self::on_run) callback. A panic in the store is treated as a failed run.
     ///
-    /// This method never returns. Run this method in a separate task, and abort the task to stop
-    /// the worker.
+    /// This method never returns. Run it in a separate task, and abort that task to stop the
+    /// worker.
     ///
     /// # Cancel safety
     ///
@@ -179,8 +178,8 @@ impl KeepAlive {
     /// Refreshes the due consents in all shards that no other worker has leased. Calling this
     /// method once an hour is enough.
     ///
-    /// The run stores pending writes before and after the refreshes. A pending write that still
-    /// cannot be stored exists only in this process: see [`Summary::unstored`].
+    /// The run stores pending writes before and after the refreshes. A write that still cannot be
+    /// stored exists only in this process: see [`Summary::unstored`].
     ///
     /// Suspected consents are refreshed after all other consents. The run [stops](Summary::stopped)
     /// early if the server fails, or if a gateway seems to be refusing the refreshes. A run that
@@ -188,8 +187,8 @@ impl KeepAlive {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if the store fails. If the store fails, the results of completed
-    /// refreshes are not lost. Use [`Consents::flush`] to store any results that are still pending.
+    /// Returns a [`StoreError`] if the store fails. The results of completed refreshes are not
+    /// lost: use [`Consents::flush`] to store any that are still pending.
     ///
     /// # Cancel safety
     ///

@@ -8,7 +8,7 @@
 //! 3. Report the consents that have ended, unless the run has stopped early.
 //!
 //! A run that stops early or is dropped saves a [`Plan`] for the next run. The next run of the same
-//! worker starts with the unfinished shards. If the last run stopped early, the next run first
+//! worker starts with the unfinished shards. If the last run stopped early, the next one first
 //! refreshes a single consent as a probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,8 +32,8 @@ pub(super) struct Plan {
     /// `true` if the last run stopped early, so that the next run must first refresh a single
     /// consent.
     must_probe: bool,
-    /// The ended consents that this worker has detected but not yet reported. The worker uses this
-    /// field only if the store does not keep its own list of unreported consents.
+    /// The ended consents that this worker has detected but not yet reported. This is used only if
+    /// the store does not keep its own list of unreported consents.
     unreported: Vec<ConsentId>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
     worker: &'a Worker,
     plan: &'a Mutex<Plan>,
     window: DueWindow,
-    /// The name under which this run holds leases. Each run uses a different holder name.
+    /// The name under which this run holds leases. Each run uses a different name.
     holder: String,
     /// The monotonic time at which the current lease was acquired or extended.
     leased_at: Duration,
@@ -142,8 +142,8 @@ impl<'a> Run<'a> {
     }
 
     /// Returns all shards in the order of this run. The unfinished shards of the last run come
-    /// first. The other shards follow in random order, so that two workers rarely try to process
-    /// the same shard at the same time.
+    /// first. The others follow in random order, so that two workers rarely try to process the same
+    /// shard at the same time.
     fn order_shards(&mut self) -> Vec<u16> {
         let plan = self.plan();
         let must_probe = plan.must_probe;
@@ -281,8 +281,8 @@ impl<'a> Run<'a> {
         self.worker.report_progress(&self.tally.progress);
     }
 
-    /// Reports the ended consents of a shard. Each consent is removed from the list only after it
-    /// has been reported, so that no report is lost if the worker crashes.
+    /// Reports the ended consents of a shard. Each is removed from the list only after it has been
+    /// reported, so that no report is lost if the worker crashes.
     async fn report_shard(&mut self, shard: u16) -> Result<(), StoreError> {
         let Some(items) = self.list_ended(shard, usize::MAX).await? else {
             return self.report_detected().await;
@@ -320,8 +320,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Reports the ended consents that this worker has detected. This method is used only if the
-    /// store keeps no list of ended consents.
+    /// Reports the ended consents that this worker has detected. Used only if the store keeps no
+    /// list of ended consents.
     async fn report_detected(&mut self) -> Result<(), StoreError> {
         let unreported = self.plan().unreported.clone();
         for id in unreported {

@@ -23,28 +23,27 @@ pub struct Progress {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// The number of consents that were refreshed. The refresh tokens of these consents idle out in
-    /// 30 days if they remain unused.
+    /// The number of consents that were refreshed. Their refresh tokens idle out in 30 days if they
+    /// remain unused.
     pub refreshed: u64,
     /// The number of listed consents that this run did not refresh because another task or process
     /// had already refreshed them, removed them or recorded their end.
     pub refreshed_elsewhere: u64,
     /// The number of ended consents that this run reported to
-    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). This number includes consents whose end
-    /// was detected by another process. [O6](flinks::rules)
+    /// [`KeepAlive::on_ended`](super::KeepAlive::on_ended). This includes consents whose end was
+    /// detected by another process. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
-    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The affected consents are not
-    /// reported, because only a later run can determine whether they have ended.
+    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). These consents are not reported,
+    /// because only a later run can determine whether they have ended.
     pub suspected: u64,
-    /// The number of consents whose refresh failed. A consent whose refresh failed is due again in
-    /// the next run.
+    /// The number of consents whose refresh failed. They are due again in the next run.
     pub failed: u64,
-    /// The number of due consents with unreadable records. An unreadable record is damaged or was
-    /// encrypted with a key that this worker does not have. Each unreadable record is logged.
+    /// The number of due consents with unreadable records, which are damaged or were encrypted with
+    /// a key that this worker does not have. Each such record is logged.
     pub unreadable: u64,
-    /// The error that prevented a pending write from being stored. The pending write exists only in
-    /// this process until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
+    /// The error that prevented a pending write from being stored. The write exists only in this
+    /// process until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
     pub unstored: Option<ConsentError>,
     /// The number of shards that were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
@@ -56,8 +55,7 @@ pub struct Summary {
 /// the individual consents.
 ///
 /// A run that stops early reports no ended consents. The next run of the same worker first
-/// refreshes a single consent. If the refresh of this consent succeeds, the next run continues
-/// where the stopped run left off.
+/// refreshes a single consent. If that succeeds, it continues where the stopped run left off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {

@@ -1,4 +1,4 @@
-//! Counts the outcomes of a run and decides whether to stop the run early.
+//! Counts the outcomes of a run and decides whether to stop it early.
 
 use crate::error::ConsentError;
 use crate::store::ConsentId;

@@ -91,8 +91,8 @@ impl Worker {
     }
 
     /// Waits until the rate limit allows the next refresh. The interval between two refreshes is
-    /// random, so that workers that start together do not send their requests at the same time. The
-    /// average interval is one second divided by the rate.
+    /// random, so that workers that start together do not send their requests at the same time. On
+    /// average, it is one second divided by the rate.
     pub(super) async fn pace(&self) {
         let clock = self.consents.clock();
         let step = Duration::from_secs(1).div_f64(self.rate.into()).mul_f64(0.5 + fastrand::f64());
@@ -121,8 +121,7 @@ impl Worker {
     }
 }
 
-/// Calls one of the application's callbacks. A panic in the callback is logged and does not stop
-/// the run.
+/// Calls one of the application's callbacks. A panic in it is logged and does not stop the run.
 fn call_and_catch_panic(callback: impl FnOnce()) {
     if std::panic::catch_unwind(AssertUnwindSafe(callback)).is_err() {
         tracing::error!("a keep-alive callback panicked");

@@ -40,9 +40,9 @@ impl From<StoreError> for Violation {
 
 /// Checks whether a store meets the requirements of [`TokenStore`].
 ///
-/// The check calls `open` several times. Each call must open the same store, preferably in the same
-/// way as another process would open it. The check uses the system clock. A successful check
-/// removes all the records that it created.
+/// The check calls `open` several times. Each call must open the same store, preferably as another
+/// process would open it. The check uses the system clock and, if it succeeds, removes all the
+/// records that it created.
 ///
 /// # Errors
 ///

@@ -7,10 +7,9 @@ use super::record::{IDLE, MAX_SKEW, Record};
 
 /// The condition under which [`TokenStore::due`](super::TokenStore::due) lists a consent.
 ///
-/// A consent is due if its refresh token idles out before the end of the window. A consent is also
-/// due if the stored time of its last refresh is in the future. A refresh time in the future means
-/// that the wall clock was ahead when the time was recorded, so the age of the refresh token is
-/// unknown.
+/// A consent is due if its refresh token idles out before the end of the window. It is also due if
+/// the stored time of its last refresh is in the future: the wall clock was ahead when that time
+/// was recorded, so the age of the refresh token is unknown.
 ///
 /// A store that loads all its records calls [`rank`](Self::rank) for each record. A store with an
 /// index of deadlines compares [`Record::idle_deadline`] with [`before`](Self::before) and
@@ -43,22 +42,20 @@ impl DueWindow {
         Self { before, beyond }
     }
 
-    /// Returns the end of the window. A consent is due if its idle deadline is before the end of
-    /// the window.
+    /// Returns the end of the window. A consent is due if its idle deadline is earlier.
     pub fn before(&self) -> SystemTime {
         self.before
     }
 
     /// Returns the latest plausible idle deadline. A consent with a later deadline is also due and
-    /// is listed before consents with plausible deadlines.
+    /// is listed before those with plausible deadlines.
     pub fn beyond(&self) -> SystemTime {
         self.beyond
     }
 
     /// Returns the rank of a record, or `None` if the consent is not due.
     ///
-    /// [Suspected](Record::is_suspected) consents come last, so that they do not delay the other
-    /// consents.
+    /// [Suspected](Record::is_suspected) consents come last, so that they do not delay the others.
     pub fn rank(&self, record: &Record) -> Option<DueRank> {
         if record.is_ended() {
             return None;

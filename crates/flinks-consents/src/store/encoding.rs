@@ -77,8 +77,8 @@ struct EncodedSuspicion {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EncodedToken {
-    /// An identifier derived from the other fields. This version of the crate writes the
-    /// identifier, but only earlier versions read it.
+    /// An identifier derived from the other fields. This version of the crate writes it, but only
+    /// earlier versions read it.
     id: u64,
     secret: Secret,
     issued_at_ms: u64,

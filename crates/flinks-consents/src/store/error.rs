@@ -8,8 +8,8 @@ use std::{fmt, io};
 ///
 /// Create an error with [`unavailable`](Self::unavailable), [`busy`](Self::busy),
 /// [`misconfigured`](Self::misconfigured) or [`damaged`](Self::damaged). `Display` writes "the
-/// token store" followed by a reason such as "did not respond in time". The reason is fixed text,
-/// so it cannot contain a secret. [`at`](Self::at) adds a path and the operating system's error.
+/// token store" followed by a reason such as "did not respond in time". The reason is fixed text
+/// and so cannot contain a secret. [`at`](Self::at) adds a path and the operating system's error.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreError {

@@ -23,7 +23,7 @@ use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// A store that keeps each record in a separate file in one directory. Any number of processes on
-/// one machine can use the store.
+/// one machine can use it.
 ///
 /// - Files are replaced atomically, so a file always contains either the old or the new record.
 /// - Only the owner of a file can read it, unless the store is shared with a group.
@@ -33,7 +33,7 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 ///
 /// # Damaged files
 ///
-/// If a file does not contain a valid record, the store renames the file so that its name contains
+/// If a file does not contain a valid record, the store renames it so that its name contains
 /// `.damaged`, and reports the error once. The store has no record of the affected consent until
 /// you restore the file or the end user authorizes again. A damaged file may contain a secret, and
 /// this crate never removes it.
@@ -43,7 +43,7 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 /// If the directory is missing or has been replaced with a different directory, for example because
 /// a volume is not mounted, each operation returns [`StoreError::Unavailable`]. Operations succeed
 /// again as soon as the directory is available. The store recognizes its directory by an empty file
-/// whose name ends in `.id`. Copy the `.id` file together with the records, and do not remove it.
+/// whose name ends in `.id`. Copy this file together with the records, and do not remove it.
 ///
 /// A path that is a symbolic link is resolved only once, when the store is opened. Symbolic links
 /// inside the directory are never followed.
@@ -54,14 +54,13 @@ impl FileStore {
     /// Opens the store in a directory. Creates the directory if it is missing, and removes any
     /// unfinished files left behind by processes that were killed.
     ///
-    /// Use a directory that contains no other files. If possible, let this function create the
-    /// directory.
+    /// Use a directory that contains no other files. If possible, let this function create it.
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user or if this
-    /// process cannot write to it. The same error is returned if other users can write to the
-    /// directory or to one of its parent directories.
+    /// Returns [`StoreError::Misconfigured`] if the directory belongs to another user, if this
+    /// process cannot write to it, or if other users can write to it or to one of its parent
+    /// directories.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         Self::options().open(directory)
     }
@@ -104,12 +103,12 @@ pub struct FileStoreOptions {
 }
 
 impl FileStoreOptions {
-    /// Makes the store accessible to the Unix group that owns the store's directory.
+    /// Makes the store accessible to the Unix group that owns its directory.
     ///
     /// With this option, the group may have write permission for the directory and its parent
     /// directories, and a file may belong to any user in the group. Files have mode 0660, and a new
-    /// directory has mode 2770. Every process that uses the directory must set this option. The
-    /// option has no effect on Windows.
+    /// directory has mode 2770. Every process that uses the directory must set this option. It has
+    /// no effect on Windows.
     pub fn shared_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
@@ -118,7 +117,7 @@ impl FileStoreOptions {
     /// Requires that the directory already contains a store.
     ///
     /// Without this option, a process that starts before a volume is mounted creates an empty store
-    /// at the mount point. The empty store contains none of the existing consents.
+    /// at the mount point, without any of the existing consents.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self

@@ -9,13 +9,12 @@ use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
 
-/// A store that keeps records in memory until the last clone is dropped or the process exits. The
-/// store never evicts a record.
+/// A store that keeps records in memory until the last clone is dropped or the process exits. It
+/// never evicts a record.
 #[derive(Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<Records>>);
 
-/// The stored records. The records are boxed, because about half of the slots in a hash map are
-/// empty.
+/// The stored records. They are boxed, because about half of the slots in a hash map are empty.
 type Records = HashMap<ConsentId, Box<Record>>;
 
 impl MemoryStore {

@@ -14,7 +14,7 @@
 //! | `testing.rs` | a store that fails on demand |
 //!
 //! The following example implements a custom store and runs the conformance test on it. The store
-//! writes the unencrypted text that [`Record::encode`] returns and reads that text with
+//! writes the unencrypted text that [`Record::encode`] returns and reads it with
 //! [`Record::decode`]:
 //!
 //! ```

@@ -11,15 +11,15 @@ use super::id::{ConsentId, OwnerId};
 /// The stored data of a consent.
 ///
 /// A store saves the output of [`encode`](Self::encode), which contains the whole record. Apart
-/// from the encoded record, a store needs only [`id`](Self::id), [`generation`](Self::generation),
+/// from that, a store needs only [`id`](Self::id), [`generation`](Self::generation),
 /// [`idle_deadline`](Self::idle_deadline), [`is_ended`](Self::is_ended) and [`owner`](Self::owner).
 #[derive(Clone)]
 pub struct Record {
     pub(crate) id: ConsentId,
     /// The record's version, which changes with each write.
     pub(crate) generation: u64,
-    /// The id of the grant. The grant id changes only when the end user authorizes again, and not
-    /// when the refresh token is replaced.
+    /// The id of the grant. It changes only when the end user authorizes again, and not when the
+    /// refresh token is replaced.
     pub(crate) grant: u64,
     /// The time when the end user consented or, for an imported consent, the time of the import.
     pub(crate) consented_at: SystemTime,
@@ -36,8 +36,8 @@ pub struct Record {
     /// Whether the record may be missing from the store's index of owners, which is possible if the
     /// record was not loaded from the store.
     pub(crate) is_owner_new: bool,
-    /// The stored access token. The token is boxed, like `lease`, so that a record without an
-    /// access token stays small.
+    /// The stored access token. It is boxed, like `lease`, so that a record without one stays
+    /// small.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
 }
@@ -101,8 +101,8 @@ pub(crate) struct Lease {
     /// The lease holder.
     pub(crate) owner: String,
     pub(crate) expires_at: SystemTime,
-    /// The total duration. The duration depends on the settings of the lease holder, which may
-    /// differ from the settings of this process.
+    /// The total duration. It depends on the settings of the lease holder, which may differ from
+    /// those of this process.
     pub(crate) duration: Duration,
 }
 
@@ -112,7 +112,7 @@ pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// exactly.
 const GENERATION_BITS: u32 = 52;
 /// The largest accepted difference between the wall clocks of two machines. A time that lies
-/// further in the future than this difference is treated as invalid.
+/// further in the future is treated as invalid.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 impl Record {
@@ -156,8 +156,8 @@ impl Record {
         self.generation
     }
 
-    /// Returns the time at which the refresh token idles out, which is 30 days after the last
-    /// refresh. [O5](flinks::rules)
+    /// Returns the time at which the refresh token idles out: 30 days after the last refresh.
+    /// [O5](flinks::rules)
     pub fn idle_deadline(&self) -> SystemTime {
         self.refreshed_at.checked_add(IDLE).unwrap_or(self.refreshed_at)
     }
@@ -174,8 +174,8 @@ impl Record {
         self.owner.is_some() && self.is_owner_new
     }
 
-    /// Returns whether the consent has ended. After the consent has ended, the end user must
-    /// authorize again. [O6](flinks::rules)
+    /// Returns whether the consent has ended and the end user must therefore authorize again.
+    /// [O6](flinks::rules)
     pub fn is_ended(&self) -> bool {
         matches!(self.standing, Standing::Ended(_))
     }
@@ -197,7 +197,7 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Returns `time`, or the Unix epoch if `time` is more than [`MAX_SKEW`] in the future.
+/// Returns `time`, or the Unix epoch if it is more than [`MAX_SKEW`] in the future.
 ///
 /// A time that is too far in the future was recorded while the wall clock was ahead, so the actual
 /// time is unknown. The Unix epoch makes the consent due and is earlier than any recorded time.
@@ -211,8 +211,7 @@ pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
 /// Returns 64 random bits from the operating system.
 ///
 /// After a `fork`, an in-process random number generator would return the same bits in both
-/// processes. An in-process generator is therefore used only if the operating system does not
-/// return random bits.
+/// processes. One is therefore used only if the operating system does not return random bits.
 pub(crate) fn random_id() -> u64 {
     let mut bytes = [0; 8];
     match getrandom::fill(&mut bytes) {
@@ -221,8 +220,8 @@ pub(crate) fn random_id() -> u64 {
     }
 }
 
-/// Rounds a time down to whole milliseconds, the precision of a stored record. The rounded time
-/// equals the time that is later loaded from the store.
+/// Rounds a time down to whole milliseconds, the precision of a stored record. The result equals
+/// the time that is later loaded from the store.
 pub(crate) fn whole_milliseconds(time: SystemTime) -> SystemTime {
     from_milliseconds(to_milliseconds(time)).unwrap_or(time)
 }

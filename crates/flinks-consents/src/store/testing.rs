@@ -1,8 +1,8 @@
 //! A store that fails on demand, for testing how an application behaves when its token store fails.
 //!
-//! [`FaultyStore`] wraps any other store. A test arms the store with a [`StoreFault`] for one call,
-//! for one consent or for every call. A test can also hold a call before or after it takes effect,
-//! so that the test does not depend on timing:
+//! [`FaultyStore`] wraps any other store. A test arms it with a [`StoreFault`] for one call, for
+//! one consent or for every call. To avoid depending on timing, the test can also hold a call
+//! before or after it takes effect:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -144,7 +144,7 @@ impl<S> FaultyStore<S> {
         Self { inner, plan: Arc::default(), progress: watch::Sender::default() }
     }
 
-    /// Returns the wrapped store. Calls to the wrapped store bypass all faults.
+    /// Returns the wrapped store. Calls to it bypass all faults.
     pub fn inner(&self) -> &S {
         &self.inner
     }
@@ -154,8 +154,7 @@ impl<S> FaultyStore<S> {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Arms a fault for the `nth` call to an operation from now on. If `nth` is 1, the fault applies
-    /// to the next call.
+    /// Arms a fault for the `nth` call to an operation from now on. The next call is number 1.
     ///
     /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent and then
     /// to store the result.
@@ -201,7 +200,7 @@ impl<S> FaultyStore<S> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call. Returns the fault for the call and the number of releases before the call.
+    /// Counts a call. Returns its fault and the number of releases before it.
     fn arrive(&self, operation: StoreOperation, id: Option<&ConsentId>) -> (Option<StoreFault>, u64) {
         let mut progress = Progress::default();
         self.progress.send_modify(|shared| {
@@ -221,8 +220,8 @@ impl<S> FaultyStore<S> {
         let _ = self.progress.subscribe().wait_for(|progress| progress.releases > releases).await;
     }
 
-    /// Makes a call and injects the fault that is armed for the call, if any. If `instead` returns
-    /// a result for the fault, the wrapped store is not called.
+    /// Makes a call and injects the fault that is armed for it, if any. If `instead` returns a
+    /// result for the fault, the wrapped store is not called.
     fn call<'a, T: Send + 'a>(
         &'a self,
         operation: StoreOperation,

@@ -8,8 +8,8 @@ use super::error::StoreError;
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 
-/// A store for consent records. A store must not lose a record, because the record may contain the
-/// only copy of a refresh token.
+/// A store for consent records. It must not lose a record, which may contain the only copy of a
+/// refresh token.
 ///
 /// Each call has a timeout
 /// ([`ConsentsBuilder::store_timeout`](crate::ConsentsBuilder::store_timeout)), so a future may be
@@ -23,7 +23,7 @@ pub trait TokenStore: Send + Sync + 'static {
     fn load<'a>(&'a self, id: &'a ConsentId) -> StoreFuture<'a, Option<Record>>;
 
     /// Replaces the stored record if the stored generation is `expected`. If `expected` is `None`,
-    /// stores the record only if the store has no record for this consent.
+    /// stores the record only if the consent does not have one yet.
     ///
     /// Returns `true` if the new record was stored. Otherwise, returns `false` and changes nothing.
     ///
@@ -32,8 +32,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// `true`.
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
 
-    /// Removes the record of a consent if the generation of the record is `generation`. Returns
-    /// `false` if the record has a different generation or does not exist.
+    /// Removes the record of a consent if its generation is `generation`. Returns `false` if it has
+    /// a different generation or does not exist.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
     /// Lists up to [`Page::limit`] records of an owner ([`Record::owner`]), starting after
@@ -70,8 +70,8 @@ impl Page {
         Self { after: Some(id), limit }
     }
 
-    /// Selects the records on this page, ordered by id. This method is for stores that keep all
-    /// records in memory.
+    /// Selects the records on this page, ordered by id. Use this in stores that keep all records in
+    /// memory.
     pub fn select<'a>(&self, owner: &OwnerId, records: impl Iterator<Item = &'a Record>) -> Vec<Record> {
         let is_on_page = |record: &&Record| {
             record.owner() == Some(owner) && self.after.as_ref().is_none_or(|after| record.id() > after)

@@ -1,5 +1,6 @@
-//! The HTML of the pages. Without JavaScript, all pages work, except that the widget's landing page
-//! cannot pass its query to the next page, and that the token list is not updated automatically.
+//! The HTML of the pages. All of them work without JavaScript, except that the widget's landing
+//! page cannot pass its query to the next page, and that the token list is not updated
+//! automatically.
 
 mod tokens;
 
@@ -137,9 +138,9 @@ pub(crate) fn widget(url: &WidgetUrl) -> Markup {
     document("Connect a bank", &content)
 }
 
-/// The widget's landing page, which the browser shows in the iframe. The link on this page opens
-/// the next page, with the same query, in the whole window. The browser then sends the session
-/// cookie, which it might not do in an iframe.
+/// The widget's landing page, which the browser shows in the iframe. Its link opens the next page,
+/// with the same query, in the whole window. The browser then sends the session cookie, which it
+/// might not do in an iframe.
 pub(crate) fn landing() -> Markup {
     document("Connecting", &html! { p { a #finish href="/banks/finish" target="_top" { "Continue" } } })
 }

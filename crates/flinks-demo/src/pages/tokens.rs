@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::emulated::Emulated;
 
-/// The number of seconds by which each button advances the clock, and the label of the button.
+/// The number of seconds by which each button advances the clock, and the button's label.
 const STEPS: [(u64, &str); 5] = [
     (60, "+1 minute"),
     (299, "+299 seconds"),

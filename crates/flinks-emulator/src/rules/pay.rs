@@ -66,7 +66,7 @@ fn new_session(call: &Call) -> Result<Session, String> {
 }
 
 /// Creates a payment request. Flinks does not document whether a token remains valid after it has
-/// been used to start a session. The emulator accepts a spent token until the token expires.
+/// started a session. The emulator accepts a spent token until it expires.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     if let Err(reply) = session_token(state, call) {
         return reply;
@@ -123,7 +123,7 @@ fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued
 }
 
 /// Returns the token in the configured header. In `Authorization`, the scheme is required. In any
-/// other header, the scheme is optional, because Flinks does not document the format of the value.
+/// other header, it is optional, because Flinks does not document the format.
 fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
     if config.uses_authorization() {
         return call.bearer();

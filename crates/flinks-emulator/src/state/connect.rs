@@ -23,8 +23,8 @@ pub(crate) struct ConnectState {
 /// An end user who has connected.
 pub(crate) struct Login {
     pub(crate) username: String,
-    /// Whether the bank asks questions when the login is used again. `has_mfa` is `false` after
-    /// custom OAuth, because the bank has already asked its questions on its own page.
+    /// Whether the bank asks questions when the login is used again. It does not after custom
+    /// OAuth, because it has already asked them on its own page.
     pub(crate) has_mfa: bool,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Challenge {
 pub(crate) struct Iframe {
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// The reason why the bank refused the last form, or `None` if the last form was not refused.
+    /// The reason why the bank refused the last form, or `None` if it did not.
     pub(crate) problem: Option<&'static str>,
     /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,
@@ -64,7 +64,7 @@ pub(crate) enum Stage {
 pub(crate) struct BankRedirect {
     pub(crate) return_url: Url,
     pub(crate) state: Option<String>,
-    /// The reason why the bank refused the last login, or `None` if the last login was not refused.
+    /// The reason why the bank refused the last login, or `None` if it did not.
     pub(crate) problem: Option<&'static str>,
     /// The URL to which the end user was redirected at the end of the visit, or `None` if the visit
     /// is not complete. The first outcome is final.

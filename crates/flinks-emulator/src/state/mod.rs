@@ -1,5 +1,5 @@
-//! An emulator's state between requests. The rules read and change this state. Nothing in this
-//! module creates a response.
+//! An emulator's state between requests. The rules read and change it. Nothing in this module
+//! creates a response.
 
 mod connect;
 mod outbound;
@@ -31,8 +31,7 @@ pub(crate) struct EmulatorState {
     /// The number of resets so far.
     pub(crate) resets: u64,
     /// Whether [`issue`](Self::issue) returns the newest existing token of a kind instead of a new
-    /// token. `repeats_token` is `true` while a request with the `duplicate_token` fault is being
-    /// processed.
+    /// one. It does so while a request with the `duplicate_token` fault is being processed.
     pub(crate) repeats_token: bool,
 }
 
@@ -84,7 +83,7 @@ impl EmulatorState {
         self.clock.now()
     }
 
-    /// Creates a token that expires after `seconds`. The token becomes valid when it is
+    /// Creates a token that expires after `seconds`. It becomes valid when it is
     /// [issued](Self::issue).
     pub(crate) fn token(&self, kind: Kind, value: String, call: Option<&Call>, seconds: u64) -> Issued {
         Issued {

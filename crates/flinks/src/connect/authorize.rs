@@ -68,8 +68,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns an [`AnswerError`], which contains the challenge if the challenge can be answered
-    /// again.
+    /// Returns an [`AnswerError`], which contains the challenge if it can be answered again.
     ///
     /// # Cancel safety
     ///
@@ -145,8 +144,8 @@ const LIVE_TIMEOUT: Duration = Duration::from_secs(240);
 pub struct Authorize(types::AuthorizeRequest);
 
 impl Authorize {
-    /// Creates a request for an end user who has connected before. Flinks uses the data that it has
-    /// cached (`MostRecentCached: true`).
+    /// Creates a request for an end user who has connected before. Flinks uses its cached data
+    /// (`MostRecentCached: true`).
     pub fn cached(login_id: &LoginId) -> Self {
         Self(Self::from_login_id(login_id).most_recent_cached(true))
     }
@@ -273,8 +272,7 @@ impl Session {
         &self.request_id
     }
 
-    /// Returns the end user's login id. Pass the login id to later calls instead of bank
-    /// credentials.
+    /// Returns the end user's login id. Pass it to later calls instead of bank credentials.
     pub fn login_id(&self) -> Option<&LoginId> {
         self.login_id.as_ref()
     }
@@ -287,9 +285,9 @@ impl Session {
 
 /// The security questions from a bank.
 ///
-/// [`Client::answer`] takes a challenge by value, so a challenge can be answered only once. You can
-/// serialize a challenge into the end user's session, because a different machine may receive the
-/// answer. Treat a challenge as a secret.
+/// [`Client::answer`] takes a challenge by value, so it can be answered only once. You can
+/// serialize it into the end user's session, because a different machine may receive the answer.
+/// Treat it as a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use = "the end user is not authorized until the challenge is answered"]
@@ -299,8 +297,8 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Returns the questions. The slice contains at least one question. The text of the questions
-    /// comes from the bank and is untrusted.
+    /// Returns the questions; there is at least one. Their text comes from the bank and is
+    /// untrusted.
     pub fn questions(&self) -> &[Question] {
         &self.questions
     }
@@ -320,8 +318,8 @@ impl Question {
         &self.prompt
     }
 
-    /// Returns the answers that the end user can choose from. If the list is empty, the end user
-    /// may enter any answer.
+    /// Returns the answers that the end user can choose from. If the list is empty, any answer is
+    /// allowed.
     pub fn choices(&self) -> &[String] {
         &self.choices
     }
@@ -339,8 +337,8 @@ impl Answers {
         Self::default()
     }
 
-    /// Adds an answer to a question. Some questions take several answers, so a second answer to a
-    /// question does not replace the first.
+    /// Adds an answer to a question. Some questions take several answers, so a second answer does
+    /// not replace the first.
     pub fn to(mut self, question: &Question, answer: impl Into<Secret>) -> Self {
         self.0.entry(question.prompt.clone()).or_default().push(answer.into());
         self
@@ -376,9 +374,8 @@ impl AnswerError {
 
     /// Returns the challenge if it can be answered again.
     ///
-    /// A challenge can be answered again if nothing was sent or if the bank rejected the answer. A
-    /// challenge can also be answered again if the token was refused or a rate limit was exceeded,
-    /// because the answer was not checked in either case.
+    /// This is the case if nothing was sent or the bank rejected the answer. It is also the case if
+    /// the token was refused or a rate limit was exceeded, because the answer was not checked.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }

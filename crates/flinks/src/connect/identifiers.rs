@@ -83,8 +83,8 @@ impl FromStr for Instance {
     }
 }
 
-/// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces both
-/// hosts, such as the base URL of the emulator.
+/// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces
+/// both, such as that of the emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
@@ -159,7 +159,7 @@ macro_rules! secret_identifier {
                 }
             }
 
-            /// Returns the plain text. Keep this text out of logs, errors and URLs.
+            /// Returns the plain text. Keep it out of logs, errors and URLs.
             pub fn expose_secret(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -168,14 +168,14 @@ macro_rules! secret_identifier {
 }
 
 secret_identifier! {
-    /// The secret key of an integration. A secret key does not expire. This crate sends the secret
-    /// key only to `/GenerateAuthorizeToken`. [C4](crate::rules)
+    /// The secret key of an integration. It does not expire, and this crate sends it only to
+    /// `/GenerateAuthorizeToken`. [C4](crate::rules)
     SecretKey, "secret key", token_problem, configuration
 }
 
 secret_identifier! {
-    /// The id of an end user's login, from the widget, custom OAuth or an earlier session. A login
-    /// id does not expire. Store a login id as securely as any other secret.
+    /// The id of an end user's login, from the widget, custom OAuth or an earlier session. It does
+    /// not expire. Store it as securely as any other secret.
     LoginId, "login id", unmet_requirement, input
 }
 
@@ -189,6 +189,6 @@ impl PartialEq for LoginId {
 impl Eq for LoginId {}
 
 secret_identifier! {
-    /// The request id of a [`Session`](super::Session). Connect's data endpoints require this id.
+    /// The request id of a [`Session`](super::Session), which Connect's data endpoints require.
     RequestId, "request id", unmet_requirement, input
 }

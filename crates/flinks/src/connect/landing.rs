@@ -72,7 +72,7 @@ impl StatePlacement {
 #[non_exhaustive]
 #[must_use = "load the URL in an iframe and keep the pending landing in the end user's session"]
 pub struct StartedWidget {
-    /// The URL for one iframe. This URL contains the token and the `state`, so keep it out of logs.
+    /// The URL for one iframe. It contains the token and the `state`, so keep it out of logs.
     pub url: WidgetUrl,
     /// The pending landing, which is required to verify the redirect from the widget.
     pub pending: PendingLanding,
@@ -83,7 +83,7 @@ impl Widget {
     /// [C5](crate::rules)
     ///
     /// Keep the pending landing in the end user's session, where nobody else can read or replace
-    /// it. The pending landing protects against forged landings.
+    /// it. It protects against forged landings.
     ///
     /// # Errors
     ///
@@ -110,8 +110,8 @@ impl Widget {
 /// A pending visit to the widget.
 ///
 /// Verification consumes the pending landing, so a landing can be verified only once. You can
-/// serialize the pending landing into the end user's session. Remove the pending landing from the
-/// session when the end user returns. [C5](crate::rules)
+/// serialize this value into the end user's session; remove it when the end user returns.
+/// [C5](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingLanding {{ .. }}")]
 #[must_use = "the redirect from the widget cannot be verified without the pending landing"]
@@ -125,7 +125,7 @@ impl Client {
     /// landing. Sends nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
-    /// the path, `callback` can also be the bare query. Keep `callback` out of logs; see
+    /// the path, it can also be the bare query. Keep it out of logs; see
     /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The `state` does not authenticate the login id, because the end user can edit the URL.
@@ -176,7 +176,7 @@ const LANDING: CallbackForm = CallbackForm {
 #[non_exhaustive]
 #[must_use = "the login id is not verified yet"]
 pub struct Landing {
-    /// The login id from the URL. This value comes from the browser and is not verified.
+    /// The login id from the URL. It comes from the browser and is not verified.
     pub login_id: UnverifiedLoginId,
     /// The name of the bank, from the URL. The text is untrusted.
     pub institution: Option<String>,
@@ -185,11 +185,10 @@ pub struct Landing {
 /// A login id that a browser sent.
 ///
 /// Flinks does not sign the landing URL, so the end user can replace the login id in it. Before
-/// your application uses the login id, it must do two things:
+/// using it, your application must do two things:
 ///
-/// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) the login id with the
-///    resulting session. A successful confirmation proves that the login belongs to your Flinks
-///    customer id.
+/// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) it with the resulting
+///    session. A successful confirmation proves that the login belongs to your Flinks customer id.
 /// 2. Reject the login id if it is already stored for another user of your application. Flinks does
 ///    not know your users, so only your records can show whether the login belongs to someone else.
 ///    [`LoginId`] values are compared in constant time.

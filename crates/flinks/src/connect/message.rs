@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// An event that the widget posted to its parent page with `window.postMessage`.
 ///
-/// `Debug` omits the text of the event, because the text is untrusted.
+/// `Debug` omits the text of the event, because it is untrusted.
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum WidgetMessage {
@@ -42,8 +42,8 @@ impl Widget {
     /// this check does not authenticate the message. Verify the URL of a redirect with
     /// [`Client::verify_landing`](super::Client::verify_landing).
     ///
-    /// A landing can be verified only once. If your application verifies the landing from the
-    /// message, ignore the request that results from the redirect.
+    /// A landing can be verified only once. If your application verifies the one from the message,
+    /// ignore the request that results from the redirect.
     ///
     /// # Errors
     ///
@@ -53,8 +53,8 @@ impl Widget {
     /// - `message data` if the text is not a JSON object with a `step`, or if the step is
     ///   `REDIRECT` and there is no `url`.
     ///
-    /// Ignore an event for which this method returns an error. Such an event may come from a
-    /// browser extension, for example.
+    /// Ignore an event for which this method returns an error. It may come from a browser
+    /// extension, for example.
     pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
         let expected = self.message_origin();
         if expected.is_empty() || origin != expected {

@@ -58,8 +58,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, for example the base URL
-    /// of the emulator. A base URL replaces both hosts of an instance.
+    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, for example that of the
+    /// emulator. A base URL replaces both hosts of an instance.
     pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
         ClientBuilder::new((host.into(), customer_id, secret_key))
     }
@@ -73,8 +73,8 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone with a different timeout, which also applies to `/Authorize`. The clone
-    /// shares this client's connections. The minimum timeout is one millisecond.
+    /// Returns a clone that has a different timeout and shares this client's connections. The
+    /// timeout also applies to `/Authorize` and is at least one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// Requests an authorize token. Each call returns a new token.
+    /// Requests an authorize token. Each call returns a new one.
     ///
     /// A token that this client has handed out before is rejected as malformed, unless
     /// [`Settings::accept_repeated_tokens`] is set. [C1, C3](crate::rules)
@@ -206,11 +206,11 @@ fn error_body(error: &types::ErrorResponse) -> ErrorBody {
     ErrorBody { code, oauth: None, message: error.message.clone() }
 }
 
-/// A token that can connect one bank account. An authorize token expires after 30 minutes.
+/// A token that can connect one bank account and expires after 30 minutes.
 ///
-/// Spending the token consumes it. The token cannot be copied, compared, printed or stored. To
-/// connect a second account, call [`generate_authorize_token`](Client::generate_authorize_token)
-/// again. [C3](crate::rules)
+/// Spending the token consumes it. It cannot be copied, compared, printed or stored. To connect a
+/// second account, call [`generate_authorize_token`](Client::generate_authorize_token) again.
+/// [C3](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizeToken {{ is_expired: {:?}, .. }}", self.is_expired())]
 #[must_use = "an unused authorize token expires after 30 minutes"]
@@ -221,8 +221,7 @@ pub struct AuthorizeToken {
 
 impl AuthorizeToken {
     /// Returns the wall-clock time when the token expires, or `None` if the wall clock cannot
-    /// represent that time. The token's lifetime is counted from just before the request is sent.
-    /// [A4](crate::rules)
+    /// represent that time. The lifetime starts just before the request is sent. [A4](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.deadline.wall()
     }

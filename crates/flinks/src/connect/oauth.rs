@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep the callback out of logs. See
+    /// callback URL or its query. Keep it out of logs; see
     /// [Callbacks and landings](crate#callbacks-and-landings). Continue with
     /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
@@ -91,7 +91,7 @@ impl CustomOAuth<'_> {
     /// authorization.
     ///
     /// Keep the pending authorization in the end user's session, where nobody else can read or
-    /// replace it. The pending authorization protects against forged callbacks.
+    /// replace it. It protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, parameters } = self;
         let state = CsrfState::new(client.executor.clock.as_ref());
@@ -105,8 +105,8 @@ impl CustomOAuth<'_> {
 /// An authorization that has started.
 ///
 /// Verification consumes the pending authorization, so a callback can be verified only once. You
-/// can serialize the pending authorization into the end user's session. Remove the pending
-/// authorization from the session when the end user returns. [C7](crate::rules)
+/// can serialize this value into the end user's session; remove it when the end user returns.
+/// [C7](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

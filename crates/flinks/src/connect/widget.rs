@@ -62,8 +62,8 @@ pub enum Theme {
 }
 
 impl Widget {
-    /// Sets `demo`, which determines whether the widget shows the sandbox banks. Use this parameter
-    /// only with the sandbox.
+    /// Sets `demo`, which determines whether the widget shows the sandbox banks. Use it only with
+    /// the sandbox.
     pub fn demo(self, is_demo: bool) -> Self {
         self.set("demo", &is_demo.to_string())
     }
@@ -121,9 +121,8 @@ impl Widget {
     ///
     /// # Errors
     ///
-    /// Returns an error if the name is empty or contains characters other than ASCII letters and
-    /// digits. Also returns an error if the name is `authorizeToken` or `redirectUrl`, ignoring
-    /// case.
+    /// Returns an error if the name is empty, contains characters other than ASCII letters and
+    /// digits, or is `authorizeToken` or `redirectUrl`, ignoring case.
     pub fn parameter(self, name: &str, value: &str) -> Result<Self, Error> {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(Error::configuration("parameter", "name must contain only ASCII letters and digits"));
@@ -150,7 +149,7 @@ impl Widget {
     /// [C5](crate::rules)
     ///
     /// Your application cannot verify the redirect from a widget that was loaded with this URL. Use
-    /// [`start`](Self::start) unless your application protects its landing page in another way.
+    /// [`start`](Self::start) unless it protects its landing page in another way.
     ///
     /// # Errors
     ///
@@ -174,13 +173,13 @@ impl Widget {
     }
 }
 
-/// The URL to load in one iframe. This URL contains the token.
+/// The URL to load in one iframe. It contains the token.
 #[derive(Debug)]
 #[must_use = "the authorize token was spent to create this URL"]
 pub struct WidgetUrl(Secret);
 
 impl WidgetUrl {
-    /// Returns the URL. Keep the URL out of logs.
+    /// Returns the URL. Keep it out of logs.
     pub fn expose_url(&self) -> &str {
         self.0.expose_secret()
     }

@@ -19,8 +19,8 @@ use super::kind::Kind;
 pub enum Cause {
     /// An argument of the call is invalid; see [`Error::field`]. Nothing was sent.
     Input,
-    /// The configuration is invalid; see [`Error::field`]. `Configuration` is also the cause if a
-    /// host for which plain HTTP is allowed turns out to have a public address. Nothing was sent.
+    /// The configuration is invalid; see [`Error::field`]. This is also the cause if a host for
+    /// which plain HTTP is allowed turns out to have a public address. Nothing was sent.
     Configuration,
     /// The token expired before it was used, or had already expired when it was received. Request a
     /// new token. [P4, C3](crate::rules)
@@ -38,7 +38,7 @@ pub enum Cause {
     /// [`Settings`](crate::Settings).
     ///
     /// With native-tls, the cause is [`Tls`](Self::Tls) instead. If the server closes the
-    /// connection before the client sends the request on that connection, the cause is
+    /// connection before the client sends the request on it, the cause is
     /// [`Connection`](Self::Connection).
     ClientCertificate,
     /// A proxy requires valid credentials (407).
@@ -49,8 +49,8 @@ pub enum Cause {
     /// The response was a redirect. The client never follows redirects, because its requests carry
     /// secrets.
     ///
-    /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted your
-    /// application's redirect URL and the URLs that your application calls. [A2, C7](crate::rules)
+    /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted your redirect
+    /// URL and the URLs that your application calls. [A2, C7](crate::rules)
     Redirect,
     /// The response status does not indicate success, and the body is not the documented error
     /// body.

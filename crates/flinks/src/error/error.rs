@@ -12,9 +12,9 @@ use crate::{FlinksCode, OAuthError};
 /// The error returned if a call fails or a value is invalid.
 ///
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
-/// classify an error. The documentation of these methods includes Flinks' recommendations.
+/// classify an error. Their documentation includes Flinks' recommendations.
 ///
-/// An error never contains a secret. `Debug` and `Display` omit text from the server; this text is
+/// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
 /// [`oauth_error`](Self::oauth_error) and the request ids. [`source`](std::error::Error::source) is
 /// always `None`. Cloning is cheap. [A3, A6](crate::rules)

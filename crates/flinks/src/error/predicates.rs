@@ -8,17 +8,17 @@ use crate::operation::{Operation, Product};
 use crate::{FlinksCode, OAuthError};
 
 impl Error {
-    /// Returns whether the credentials were refused. The credentials are the user name and password
-    /// for Pay, the secret key for Connect, or the client id and secret for Outbound. Connect
-    /// refuses a secret key with the message "You must provide a valid auth key".
+    /// Returns whether the credentials were refused: the user name and password for Pay, the secret
+    /// key for Connect, or the client id and secret for Outbound. Connect refuses a secret key with
+    /// the message "You must provide a valid auth key".
     ///
-    /// Because Pay refuses credentials with a 400 that has no body, this method also returns `true`
-    /// if Pay rejects the request itself with a 400. [P6](crate::rules)
+    /// Pay refuses credentials with a 400 that has no body, so this method also returns `true` if
+    /// Pay rejects the request itself with a 400. [P6](crate::rules)
     ///
     /// Flinks recommends checking that the secret key is sent only to `/GenerateAuthorizeToken`,
-    /// and the token only to `/Authorize` or the iframe. The types of this crate ensure that both
-    /// rules are followed, so check the secret key, the instance and the customer id. Flinks
-    /// replaces credentials that may have been exposed.
+    /// and the token only to `/Authorize` or the iframe. This crate's types already ensure both, so
+    /// check the secret key, the instance and the customer id instead. Flinks replaces credentials
+    /// that may have been exposed.
     pub fn is_credentials(&self) -> bool {
         let Some(operation) = self.0.operation else { return false };
         match operation.product() {
@@ -34,8 +34,8 @@ impl Error {
     /// Returns whether a token was refused.
     ///
     /// Connect rejects a token with the message "You must provide a valid authorize token". Pay
-    /// refuses a session token with a 401 when a payment session is started. Outbound refuses an
-    /// access token with a 401 when a connection is revoked.
+    /// refuses a session token with a 401 when a payment session is started, and Outbound refuses
+    /// an access token with a 401 when a connection is revoked.
     ///
     /// A refused token has already been spent, has expired, or belongs to another customer or
     /// environment. Flinks recommends requesting a new token for each attempt.
@@ -76,7 +76,7 @@ impl Error {
     }
 
     /// Returns whether the same call may succeed later, because the network, the server or the bank
-    /// failed, or because a rate limit was exceeded.
+    /// failed, or a rate limit was exceeded.
     ///
     /// This method does not report the fate of a token that the call would have spent; see
     /// [`SpendError`](crate::SpendError).
@@ -106,8 +106,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the server may have received a request. Returns `false` only if the server
-    /// cannot have received a request.
+    /// Returns whether the server may have received a request. Returns `false` only if it cannot
+    /// have received one.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
             || !matches!(

@@ -28,17 +28,16 @@ pub enum Refusal {
     /// confirmed. The end user must consent again.
     Final,
     /// The response was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing
-    /// or unknown. The response may have come from Flinks or from a gateway in front of Flinks. The
+    /// or unknown. It may have come from Flinks or from a gateway in front of Flinks. The
     /// `flinks-consents` crate can confirm the refusal later.
     #[non_exhaustive]
     Suspected {
         /// The minimum wait before a second refusal with the same status and error code can confirm
         /// this refusal.
         ///
-        /// If `confirm_after` is zero, a second refusal with the same status and error code
-        /// confirms this refusal, provided that a different consent has been refreshed since the
-        /// first refusal. If no other consent has been refreshed since the first refusal,
-        /// confirmation takes 24 hours from that refusal.
+        /// If `confirm_after` is zero, such a refusal confirms this one, provided that a different
+        /// consent has been refreshed since the first refusal. Without such a refresh, confirmation
+        /// takes 24 hours from the first refusal.
         confirm_after: Duration,
     },
 }
@@ -63,9 +62,8 @@ impl Error {
     ///
     /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must
     /// consent again, unless the error code names another reason. A response with an unreadable
-    /// body, such as the error page of a firewall, does not have this meaning. Use
-    /// [`refusal`](Self::refusal) to find out whether a refused refresh is final.
-    /// [O6](crate::rules)
+    /// body, such as a firewall's error page, does not mean this. Use [`refusal`](Self::refusal) to
+    /// find out whether a refused refresh is final. [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
         match self.0.operation {
             Some(Operation::OutboundRefresh) => self.refusal().is_some(),

@@ -6,8 +6,8 @@ use super::advice::Advice;
 use super::error::Error;
 use super::verdict::TokenFate;
 
-/// The error returned by calls that spend a single-use token. The error also reports the token's
-/// fate. [P3, C3](crate::rules)
+/// The error returned by calls that spend a single-use token. It also reports the token's fate.
+/// [P3, C3](crate::rules)
 ///
 /// Only [`Unspent`](Self::Unspent) returns the token, so an unsafe retry with the same token is
 /// impossible:
@@ -57,7 +57,7 @@ impl<T> SpendError<T> {
     ///
     /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. If the token is
     /// an authorization code, the end user must consent again. After any other call, find out what
-    /// happened before you repeat the call.
+    /// happened before you repeat it.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) => error.advice(),
@@ -94,7 +94,7 @@ impl<T, E> SpendError<T, E> {
 /// Converts a [`SpendError`] into its underlying error, for use with `?`. An unspent token is
 /// dropped.
 ///
-/// If the token's fate is unknown, the message of the error states this, and its
+/// If the token's fate is unknown, the error's message states this, and its
 /// [`advice`](Error::advice) is the same as [`SpendError::advice`].
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {

@@ -5,8 +5,8 @@ use flinks_core::Secret;
 use crate::error::Error;
 use crate::validate::token_problem;
 
-/// The method that your application uses to authenticate itself. Configure the method that your
-/// Flinks environment expects, because the client does not try other methods. [O2](crate::rules)
+/// The method that your application uses to authenticate itself. Configure the one that your Flinks
+/// environment expects, because the client does not try the others. [O2](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {

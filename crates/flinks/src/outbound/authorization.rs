@@ -41,7 +41,7 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep the callback out of logs. See
+    /// callback URL or its query. Keep it out of logs; see
     /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The returned code is bound to the redirect URI of the authorization, byte for byte.
@@ -109,7 +109,7 @@ impl AuthorizationRequest<'_> {
     /// authorization.
     ///
     /// Keep the pending authorization in the end user's session, where nobody else can read or
-    /// replace it. The pending authorization protects against forged callbacks.
+    /// replace it. It protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = CsrfState::new(client.clock().as_ref());
@@ -132,8 +132,8 @@ impl AuthorizationRequest<'_> {
 /// A pending authorization for one provider and one redirect URI.
 ///
 /// Verification consumes the pending authorization, so a callback can be verified only once. You
-/// can serialize the pending authorization into the end user's session. Remove the pending
-/// authorization from the session when the end user returns. [O10](crate::rules)
+/// can serialize this value into the end user's session; remove it when the end user returns.
+/// [O10](crate::rules)
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("PendingAuthorization {{ provider_id: {provider_id:?}, .. }}")]
 #[must_use = "the callback cannot be verified without the pending authorization"]

@@ -8,11 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// The claims of an access token. The claims are unverified. The claims do not determine the
-/// token's lifetime, because the server's clock may be wrong. [O8](crate::rules)
+/// The unverified claims of an access token. They do not determine the token's lifetime, because
+/// the server's clock may be wrong. [O8](crate::rules)
 ///
-/// A claim is `None` if the claim is missing or has an unexpected type. An invalid claim does not
-/// affect other claims.
+/// A claim is `None` if it is missing or has an unexpected type. An invalid claim does not affect
+/// the others.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
 // The claims come from a server, and `sub` identifies a person.
 #[debug("Claims {{ exp: {exp:?}, .. }}")]
@@ -20,8 +20,8 @@ use serde::de::IgnoredAny;
 pub struct Claims {
     /// Your client id.
     pub client_id: Option<String>,
-    /// The data provider's identifier for the end user. This identifier is the same in all of the
-    /// end user's tokens.
+    /// The data provider's identifier for the end user. It is the same in all of the end user's
+    /// tokens.
     pub sub: Option<String>,
     /// The time when the token expires according to the server's clock, in whole seconds since the
     /// Unix epoch. A fraction is truncated.

@@ -63,7 +63,7 @@ impl Client {
         ClientBuilder::from_env()?.build()
     }
 
-    /// Returns a clone with a different timeout. The clone shares this client's connections. The
+    /// Returns a clone that has a different timeout and shares this client's connections. The
     /// minimum timeout is one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
@@ -108,16 +108,16 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that reports the code's fate. If the code's fate is unknown, the
-    /// end user must consent again. Exchanging the code a second time could end the connection that
-    /// the first exchange created.
+    /// Returns a [`SpendError`] that reports the code's fate. If this fate is unknown, the end user
+    /// must consent again, because a second exchange of the code could end the connection that the
+    /// first exchange created.
     ///
     /// # Cancel safety
     ///
     /// A code is treated as sent as soon as any part of the request may have left this machine. If
     /// the future is dropped before that point, for example while the client is connecting, nothing
-    /// is sent. In this case, the code can still be exchanged when the end user reloads the page.
-    /// If the future is dropped after the code has been sent, the response is lost.
+    /// is sent, and the code can still be exchanged when the end user reloads the page. If it is
+    /// dropped later, the response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
             let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code has already been sent"));
@@ -137,11 +137,11 @@ impl Client {
         }
     }
 
-    /// Refreshes an access token with a refresh token. A refresh restarts the 30-day idle period of
-    /// the refresh token.
+    /// Refreshes an access token with a refresh token. This restarts the refresh token's 30-day
+    /// idle period.
     ///
-    /// If the response contains a new refresh token, the new token replaces the old one. Store the
-    /// new refresh token before you use the access token. [O5](crate::rules)
+    /// If the response contains a new refresh token, it replaces the old one. Store it before you
+    /// use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///
@@ -166,8 +166,8 @@ impl Client {
 
     /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// Only `Ok` proves that the connection has ended. The call returns `Ok` only if the response
-    /// is a 204 or a 200 with an empty body. [O10](crate::rules)
+    /// Only `Ok` proves that the connection has ended. It means that the response was a 204 or a
+    /// 200 with an empty body. [O10](crate::rules)
     ///
     /// # Errors
     ///
@@ -195,10 +195,9 @@ impl Client {
     /// `issued_at` and `lifetime` are the values that the [`AccessToken`] methods of the same names
     /// returned. The maximum lifetime is one day.
     ///
-    /// Returns `None` if the token has expired or if `issued_at` is in the future. An `issued_at`
-    /// in the future means that the wall clock was ahead when the token was issued, so the token's
-    /// age is unknown. Also returns `None` if `secret` is empty or contains a character that is
-    /// invalid in a token.
+    /// Returns `None` if the token has expired, if `secret` is empty or contains a character that
+    /// is invalid in a token, or if `issued_at` is in the future. In the last case, the wall clock
+    /// was ahead when the token was issued, so its age is unknown.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -225,9 +224,9 @@ impl Client {
     }
 
     /// Returns whether this client or a clone has received a refresh token that replaced an earlier
-    /// refresh token.
+    /// one.
     ///
-    /// After such a replacement, a refresh whose response was lost is not retried, because the lost
+    /// After such a replacement, a refresh whose response was lost is not retried, because that
     /// response may have contained the next refresh token. [A5](crate::rules)
     pub fn rotates_refresh_tokens(&self) -> bool {
         self.has_rotated.load(Ordering::Relaxed)

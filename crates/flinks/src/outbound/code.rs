@@ -4,8 +4,8 @@ use flinks_core::Secret;
 
 /// An authorization code, bound to the redirect URI for which it was issued.
 ///
-/// Exchanging the code consumes it. An authorization code cannot be copied, compared, printed or
-/// stored. [O9](crate::rules)
+/// Exchanging the code consumes it. It cannot be copied, compared, printed or stored.
+/// [O9](crate::rules)
 #[derive(derive_more::Debug)]
 #[debug("AuthorizationCode {{ .. }}")]
 #[must_use = "an authorization code expires unless it is exchanged"]

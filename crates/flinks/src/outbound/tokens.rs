@@ -24,8 +24,8 @@ pub struct Tokens {
     /// The refresh token for requesting the next access token.
     ///
     /// According to the Flinks documentation, a refresh token is present after an authorization
-    /// code has been exchanged. After a refresh, a new refresh token is present only if the server
-    /// replaced the old one. [O5](crate::rules)
+    /// code has been exchanged. After a refresh, a new one is present only if the server replaced
+    /// the old one. [O5](crate::rules)
     pub refresh_token: Option<RefreshToken>,
     /// The scope, if the response contains it.
     pub scope: Option<String>,
@@ -53,8 +53,8 @@ impl AccessToken {
         self.0.bearer.secret()
     }
 
-    /// Returns the token for the `Authorization: Bearer …` header. Keep the token out of logs, and
-    /// mark the header as sensitive.
+    /// Returns the token for the `Authorization: Bearer …` header. Keep it out of logs, and mark
+    /// the header as sensitive.
     pub fn expose_secret(&self) -> &str {
         self.secret().expose_secret()
     }
@@ -84,8 +84,8 @@ impl AccessToken {
         self.0.bearer.deadline().map(Deadline::remaining)
     }
 
-    /// Returns the wall-clock time when the token expires, or `None` if the token's lifetime is
-    /// unknown. The lifetime starts just before the request is sent. [A4, O3](crate::rules)
+    /// Returns the wall-clock time when the token expires, or `None` if its lifetime is unknown.
+    /// The lifetime starts just before the request is sent. [A4, O3](crate::rules)
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.bearer.expires_at()
     }
@@ -106,8 +106,8 @@ impl AccessToken {
     }
 }
 
-/// A refresh token. The token has no fixed expiry and usually does not change, but it becomes
-/// invalid if it is not used for 30 days. Store the token as a secret. [O5](crate::rules)
+/// A refresh token. It has no fixed expiry and usually does not change, but it becomes invalid if
+/// it is not used for 30 days. Store it as a secret. [O5](crate::rules)
 #[derive(Clone, Debug)]
 pub struct RefreshToken(Secret);
 

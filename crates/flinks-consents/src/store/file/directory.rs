@@ -10,7 +10,7 @@
 //!
 //! Each operation opens the directory by its path, checks the marker, and does all its work in the
 //! open directory. An operation therefore fails if a volume is not mounted, instead of treating the
-//! empty mount point as a store. Operations succeed again as soon as the volume is mounted.
+//! empty mount point as a store. Operations succeed again as soon as it is mounted.
 //!
 //! Device and inode numbers cannot identify the directory: remounting changes the device number,
 //! and many file systems reuse the inode number of a removed directory.
@@ -30,8 +30,8 @@ use super::portable::{Access, Handle, create_directory};
 use super::unix::{Access, Handle, create_directory};
 use crate::store::StoreError;
 
-/// The maximum number of bytes read from a file. A record is much smaller than this limit, because
-/// it contains only two tokens, a few ids and some numbers.
+/// The maximum number of bytes read from a file. A record is much smaller, because it contains only
+/// two tokens, a few ids and some numbers.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// The file extension of a record.
 pub(super) const RECORD: &str = "json";
@@ -41,10 +41,10 @@ pub(super) const UNFINISHED: &str = "new";
 const MARKER: &str = "id";
 const NOT_A_FILE: StoreError = StoreError::misconfigured("contains an entry that is not a regular file");
 
-/// The directory of a store. Each operation opens the directory.
+/// The directory of a store. Each operation opens it.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// The absolute path, with symbolic links resolved. The path stays valid even if the working
+    /// The absolute path, with symbolic links resolved. It stays valid even if the working
     /// directory or the target of a link changes.
     path: PathBuf,
     /// The marker's file name.
@@ -226,8 +226,8 @@ impl OpenDirectory<'_> {
         }
     }
 
-    /// Opens the lock file of a record. All records share 256 lock files. Sharing the lock files
-    /// keeps their number small, and threads still rarely have to wait for each other.
+    /// Opens the lock file of a record. All records share 256 lock files, which keeps their number
+    /// small, and threads still rarely have to wait for each other.
     pub(super) fn lock_file(&self, name: &OsStr) -> Result<File, StoreError> {
         const STEP: Duration = Duration::from_millis(1);
         let digits = name.to_str().and_then(|name| name.get(..2));
@@ -292,8 +292,8 @@ impl OpenDirectory<'_> {
     }
 
     /// Returns the error for a failed operation on a file. If the entry is a directory, a link or a
-    /// socket, the error states that the entry is not a regular file, because the operating system
-    /// returns many different errors for such entries.
+    /// socket, the error states that it is not a regular file, because the operating system returns
+    /// many different errors for such entries.
     fn file_error(&self, name: &OsStr, error: &io::Error) -> StoreError {
         match self.handle.is_file(name) {
             Ok(false) => NOT_A_FILE.at(&self.path(name), Some(error)),

@@ -12,7 +12,7 @@ use super::access::at_path;
 use super::directory::{OpenDirectory, RECORD, UNFINISHED};
 use crate::store::{ConsentId, Record, StoreError};
 
-/// The file for the record of a consent. The file might not exist yet.
+/// The file for the record of a consent. It might not exist yet.
 pub(super) struct RecordFile<'a> {
     directory: &'a OpenDirectory<'a>,
     id: &'a ConsentId,

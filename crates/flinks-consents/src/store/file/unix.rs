@@ -2,8 +2,8 @@
 //!
 //! Files are opened relative to the open directory and never by path, so all steps of an operation
 //! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. The
-//! type of a file is checked after the file is opened, so the file cannot be replaced between the
-//! check and the use.
+//! type of a file is checked after the file is opened, so it cannot be replaced between the check
+//! and the use.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
@@ -26,7 +26,7 @@ impl Handle {
         Ok(Self(File::from(rustix::fs::open(path, flags, Mode::empty())?)))
     }
 
-    /// Opens a file. The caller must check that the file is a regular file.
+    /// Opens a file. The caller must check that it is a regular file.
     pub(super) fn open_file(&self, name: &OsStr, purpose: Purpose) -> io::Result<File> {
         let access = match purpose {
             Purpose::Read => OFlags::RDONLY,
@@ -103,8 +103,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store is shared with a group and this process is not a member of the
-    /// group.
+    /// Returns an error if the store is shared with a group and this process is not a member of it.
     pub(super) fn new(sharing: Sharing, directory: &Handle, probe: &File) -> io::Result<Self> {
         let group = match sharing {
             Sharing::Owner => None,
@@ -152,9 +151,8 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted. However, the owner of a parent directory is
-    /// not trusted if that directory is inside a directory with the sticky bit, such as `/tmp`,
-    /// because every user can create directories there.
+    /// The owners of parent directories are trusted, unless their directory is inside one with the
+    /// sticky bit, such as `/tmp`, because every user can create directories there.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
@@ -195,8 +193,8 @@ impl Access {
 
     /// Checks the owner of a file and corrects its permissions.
     ///
-    /// A file may have several hard links. A hard link that serves as a backup stays intact,
-    /// because the file of a record is replaced and never overwritten.
+    /// A file may have several hard links. One that serves as a backup stays intact, because the
+    /// file of a record is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
@@ -216,15 +214,13 @@ impl Access {
     }
 }
 
-/// The sticky bit. In a directory with the sticky bit, only a file's owner can rename or remove the
-/// file.
+/// The sticky bit. In a directory with the sticky bit, only a file's owner can rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// Returns whether the group of a directory is the private group of the directory's owner.
+/// Returns whether the group of a directory is its owner's private group.
 ///
 /// Most Linux distributions create a private group for each user and give that group write
-/// permission by default. A private group has the same numeric id as its user and has no other
-/// members.
+/// permission by default. It has the same numeric id as its user and no other members.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }

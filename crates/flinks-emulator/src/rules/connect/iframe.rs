@@ -1,5 +1,5 @@
-//! The iframe page (C5). Opening the iframe page spends the authorize token. The response to each
-//! submitted form redirects to the page for the current stage.
+//! The iframe page (C5). Opening it spends the authorize token. The response to each submitted form
+//! redirects to the page for the current stage.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ impl From<Refusal> for Problem {
 
 impl Problem {
     /// Creates an error for invalid fields. Each item contains the name of a field and a message
-    /// about that field.
+    /// about it.
     pub(super) fn invalid_fields(fields: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         let details = fields.into_iter().map(|(name, message)| (name.to_owned(), json!([message])));
         Self {

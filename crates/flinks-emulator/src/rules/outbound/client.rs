@@ -52,8 +52,8 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
     if is_correct { Ok(()) } else { refuse("client_id or client_secret is wrong.") }
 }
 
-/// Decodes the user name and the password in HTTP Basic credentials. The user name and the password
-/// are form-encoded (RFC 6749, section 2.3.1).
+/// Decodes the user name and the password in HTTP Basic credentials. Both are form-encoded (RFC
+/// 6749, section 2.3.1).
 fn basic_credentials(call: &Call) -> Option<(String, String)> {
     let decoded = STANDARD.decode(strip_scheme(call.header("authorization")?, "basic")?).ok()?;
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;

@@ -1,5 +1,5 @@
-//! The consent page, where the end user either consents and is redirected back with a code, or
-//! refuses and is redirected back with an error (O10).
+//! The consent page, which redirects the end user back with a code after consent, or with an error
+//! after a refusal (O10).
 
 use hyper::{Method, StatusCode, header};
 use maud::Markup;

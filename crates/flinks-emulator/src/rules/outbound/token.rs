@@ -26,8 +26,8 @@ const UNSUPPORTED_GRANT_TYPE: Refusal = Refusal::new(
     "The authorization grant type is not supported by the authorization server.",
 );
 
-/// The fields of a token request. Each field is paired with the grant that it belongs to, or with
-/// `None` if all grants use it.
+/// The fields of a token request, each with the grant that it belongs to, or with `None` if all
+/// grants use it.
 const FIELDS: [(&str, Option<&str>); 7] = [
     ("client_id", None),
     ("client_secret", None),
@@ -115,8 +115,8 @@ fn exchange_code(state: &mut EmulatorState, call: &Call, code: &str, redirect_ur
     Ok(issue_access_token(state, call, subject, Some(refresh_token)))
 }
 
-/// Issues an access token in exchange for a refresh token and restarts the idle time of the refresh
-/// token. The refresh token is replaced only if rotation is enabled in the configuration (O5).
+/// Issues an access token in exchange for a refresh token, whose idle time restarts. The refresh
+/// token is replaced only if rotation is enabled in the configuration (O5).
 fn refresh(state: &mut EmulatorState, call: &Call, refresh_token: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let expires_at = now.saturating_add(Duration::from_secs(idle_seconds(state)));
@@ -168,7 +168,7 @@ fn issue_access_token(
     }
 }
 
-/// Returns a JWT that any library can decode. A JWT cannot start with `emu_`, so its key id and its
+/// Returns a JWT that any library can decode. It cannot start with `emu_`, so its key id and its
 /// signature start with this prefix instead. The signature cannot be verified with any key.
 fn jwt(claims: &Value, signature: &str) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
