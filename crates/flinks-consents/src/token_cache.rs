@@ -16,7 +16,7 @@ use crate::error::ConsentError;
 use crate::single_flight::{Entry, Leader, SingleFlight, Waiter};
 use crate::token_id::TokenId;
 
-/// What a caller asks the cache for.
+/// The kind of token that a caller needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
     /// A valid token from the cache, from the store or from a refresh.
