@@ -18,7 +18,17 @@ struct Inner {
     pointer: Option<String>,
     message: String,
     help: Option<String>,
+    cure: Option<Cure>,
     also: Vec<Error>,
+}
+
+/// An overlay action that makes a document acceptable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cure {
+    /// The JSON pointer of the action's target.
+    pub pointer: String,
+    /// The update that is merged into the target, or `None` to remove the target.
+    pub update: Option<serde_json::Value>,
 }
 
 impl Error {
@@ -72,6 +82,61 @@ impl Error {
         self
     }
 
+    /// Replaces the pointers of this error and of all errors combined with it. If `map` returns
+    /// `None`, a pointer stays as it is.
+    #[must_use]
+    pub(crate) fn map_pointers(mut self, map: &dyn Fn(&str) -> Option<String>) -> Self {
+        if let Some(pointer) = &mut self.0.pointer
+            && let Some(new) = map(pointer)
+        {
+            *pointer = new;
+        }
+        if let Some(cure) = &mut self.0.cure
+            && let Some(new) = map(&cure.pointer)
+        {
+            cure.pointer = new;
+        }
+        self.0.also = self.0.also.into_iter().map(|other| other.map_pointers(map)).collect();
+        self
+    }
+
+    /// Sets the overlay action that cures the problem: an update that is merged into the object at
+    /// `pointer`.
+    #[must_use]
+    pub fn cured_by_update(mut self, pointer: impl Into<String>, update: serde_json::Value) -> Self {
+        self.0.cure = Some(Cure { pointer: pointer.into(), update: Some(update) });
+        self
+    }
+
+    /// Sets the overlay action that cures the problem: the removal of the object at `pointer`.
+    #[must_use]
+    pub fn cured_by_removal(mut self, pointer: impl Into<String>) -> Self {
+        self.0.cure = Some(Cure { pointer: pointer.into(), update: None });
+        self
+    }
+
+    /// Returns the overlay action that cures the problem.
+    pub fn cure(&self) -> Option<&Cure> {
+        self.0.cure.as_ref()
+    }
+
+    /// Returns the message without the location and the help.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns the help text.
+    pub fn help_text(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// Returns this error and all errors combined with it, each on its own.
+    #[must_use]
+    pub fn split(mut self) -> Vec<Self> {
+        let also = std::mem::take(&mut self.0.also);
+        std::iter::once(self).chain(also.into_iter().flat_map(Self::split)).collect()
+    }
+
     /// Sets the help text.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -79,10 +144,11 @@ impl Error {
         self
     }
 
-    /// Sets the help text, unless it is already set.
+    /// Sets the help text, unless it is already set. Applies to all combined errors.
     #[must_use]
-    pub fn or_help(mut self, help: impl Into<String>) -> Self {
-        self.0.help.get_or_insert_with(|| help.into());
+    pub fn or_help(mut self, help: &str) -> Self {
+        self.0.help.get_or_insert_with(|| help.to_owned());
+        self.0.also = self.0.also.into_iter().map(|other| other.or_help(help)).collect();
         self
     }
 
@@ -99,7 +165,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { file, operation, pointer, message, help, also } = &*self.0;
+        let Inner { file, operation, pointer, message, help, also, cure: _ } = &*self.0;
         if let Some(file) = file {
             write!(f, "{}: ", file.display())?;
         }

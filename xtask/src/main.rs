@@ -12,7 +12,8 @@ use xtask::Product;
 use xtask::generate::{Mode, Outcome, list_crates, regenerate};
 use xtask::maintain::diff::{self, ProductDiff, Side};
 use xtask::maintain::import::{self, Options};
-use xtask::maintain::{release, update};
+use xtask::maintain::spec::{self, Format};
+use xtask::maintain::{lint, release, update};
 use xtask::prose::Rules;
 
 /// The maintenance commands of this project.
@@ -83,6 +84,21 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
+    /// Report everything in a document that code cannot be generated from
+    ///
+    /// Groups the problems by reason, the most frequent first. Exit codes: 0 code can be generated
+    /// from all documents, 1 there are problems or a file could not be read, 2 invalid command line.
+    Lint {
+        /// The documents (YAML or JSON)
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Print an overlay that makes the document acceptable, to start from
+        ///
+        /// The overlay corrects what has a likely correction and removes the other operations.
+        /// Review each action: its description is the problem that it cures.
+        #[arg(long)]
+        suggest: bool,
+    },
     /// Import files, regenerate, and propose versions and changelog entries
     ///
     /// Compares each crate with its last release, or with the last commit if there is no release,
@@ -100,6 +116,22 @@ enum Command {
         /// The commit to compare with
         #[arg(long, value_name = "COMMIT")]
         since: Option<String>,
+        /// The root folder of the project (default: this project)
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
+    /// Print the documents with their overlays applied, for use in other tools
+    ///
+    /// If several products are printed, each YAML document starts with `---`, and each JSON document
+    /// starts on a new line. Exit codes: 0 done, 1 a document or an overlay is invalid or stale, 2
+    /// invalid command line.
+    Spec {
+        /// Print only this product's document
+        #[arg(long, value_enum)]
+        product: Option<Product>,
+        /// The format of the output
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
         /// The root folder of the project (default: this project)
         #[arg(long)]
         root: Option<PathBuf>,
@@ -169,10 +201,12 @@ fn main() -> ExitCode {
             };
             finish(run_diff(&root.unwrap_or(here), old.as_deref(), new.as_deref(), &products(product), format))
         }
+        Command::Lint { files, suggest } => finish(run_lint(&files, suggest)),
         Command::Update { files, product, retrieved, since, root } => {
             let options = Options { files, product, retrieved: retrieved.unwrap_or_else(today) };
             finish(run_update(&root.unwrap_or(here), &options, since.as_deref()))
         }
+        Command::Spec { product, format, root } => finish(run_spec(&root.unwrap_or(here), &products(product), format)),
         Command::Release { day, root } => finish(run_release(&root.unwrap_or(here), &day.unwrap_or_else(today))),
         Command::Prose { root } => finish(run_prose(&root.unwrap_or(here))),
         Command::Bench { quick, names } => run_bench(&here, quick, &names),
@@ -221,10 +255,29 @@ fn run_diff(
     Ok(ExitCode::SUCCESS)
 }
 
+fn run_lint(files: &[PathBuf], suggest: bool) -> xtask::Result<ExitCode> {
+    let mut is_accepted = true;
+    for file in files {
+        let report = lint::lint(file)?;
+        is_accepted &= report.is_accepted();
+        if suggest {
+            print!("{}", report.suggestion_yaml()?);
+        } else {
+            println!("{NOTE}{}{NOTE:#}: {}", file.display(), report.text());
+        }
+    }
+    Ok(if is_accepted { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
 fn run_update(root: &Path, options: &Options, since: Option<&str>) -> xtask::Result<ExitCode> {
     let summary = update::update(root, options, since)?;
     print!("{}", summary.markdown);
     Ok(if summary.is_refused { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn run_spec(root: &Path, products: &[Product], format: Format) -> xtask::Result<ExitCode> {
+    print!("{}", spec::spec(root, products, format)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_release(root: &Path, day: &str) -> xtask::Result<ExitCode> {

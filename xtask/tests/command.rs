@@ -113,7 +113,7 @@ fn the_error_for_a_changed_document_explains_how_to_accept_it() {
 #[test]
 fn invalid_input_is_one_located_error_and_nothing_is_written() {
     type Damage = fn(&Path);
-    let damages: [(&str, Damage); 8] = [
+    let damages: [(&str, Damage); 9] = [
         ("openapi/flinks-outbound.yaml: failed to read the file", |root| {
             fs::remove_file(root.join(Product::Outbound.document())).unwrap();
         }),
@@ -138,6 +138,14 @@ fn invalid_input_is_one_located_error_and_nothing_is_written() {
         }),
         ("matches nothing", |root| {
             edit(root, &Product::Outbound.overlay(), |text| text.replace("'4XX'", "'418'"));
+        }),
+        ("the overlay makes this example invalid: the required property `missing` is missing", |root| {
+            edit(root, &Product::Outbound.overlay(), |text| {
+                text.replace("required: [access_token]", "required: [access_token, missing]").replace(
+                    "    update:\n      expires_in:\n",
+                    "    update:\n      missing: {type: string}\n      expires_in:\n",
+                )
+            });
         }),
         ("crates/flinks-outbound/src/generated.rs: failed to read the file", |root| {
             fs::remove_file(root.join(Product::Outbound.generated())).unwrap();

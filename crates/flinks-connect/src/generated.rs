@@ -27,6 +27,9 @@ pub const SECRETS: &[&str] = &[
     "generateAuthorizeToken header flinks-auth-key",
 ];
 
+/// The servers that the document lists. If a server has a path, the base URL of a client
+/// must include that path.
+pub const SERVERS: &[&str] = &["https://{instance}-api.private.fin.ag"];
 /// Types used as operation parameters and responses.
 pub mod types {
     /// The schema `AuthorizeChallenge`.
@@ -780,13 +783,7 @@ pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
     #[allow(unused_imports)]
-    use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
-        empty_or_error_response, empty_response, encode_path, form_body, header_text,
-        json_or_error_response, json_response, response_error, status_error,
-        undocumented_status,
-    };
-
+    use ::flinks_core::generated::*;
     use ::flinks_core::{Error, ResponseValue};
     /// A request builder for the operation `generateAuthorizeToken`, created by [`Client::generate_authorize_token`].
     #[must_use = "the request is not sent until `send` is called and awaited"]
@@ -797,10 +794,7 @@ pub mod operation {
     }
 
     impl<'a> GenerateAuthorizeToken<'a> {
-        const OPERATION: Operation = Operation {
-            id: "generateAuthorizeToken",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("generateAuthorizeToken");
 
         /// Sends the request once and decodes the response.
         ///
@@ -868,10 +862,7 @@ pub mod operation {
     }
 
     impl<'a> Authorize<'a> {
-        const OPERATION: Operation = Operation {
-            id: "authorize",
-            timeout: Some(::std::time::Duration::from_secs(240u64)),
-        };
+        const OPERATION: Operation = Operation::new("authorize").timeout_seconds(240);
 
         /// Sends the request once and decodes the response.
         ///

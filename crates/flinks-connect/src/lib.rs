@@ -8,5 +8,5 @@ pub use flinks_core::{
     ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError, TransportErrorKind,
     tls,
 };
-pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};
+pub use generated::{Client, SECRETS, SERVERS, SPEC_SHA256, SPEC_VERSION, operation, types};
 pub use uuid::Uuid;

@@ -33,16 +33,23 @@ impl Deref for Body {
     }
 }
 
-/// Reads a body of at most [`MAX_RESPONSE_BYTES`]. A body that arrives in one chunk is not copied.
+/// The limit of an operation whose responses can be larger. The transport attaches it to the
+/// response.
+#[derive(Clone, Copy)]
+pub(crate) struct MaxResponseBytes(pub(crate) usize);
+
+/// Reads a body of at most [`MAX_RESPONSE_BYTES`], or of the operation's own limit. A body that
+/// arrives in one chunk is not copied.
 pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
+    let limit = response.extensions().get::<MaxResponseBytes>().map_or(MAX_RESPONSE_BYTES, |limit| limit.0);
     let announced = response.content_length().unwrap_or(0);
-    if announced > MAX_RESPONSE_BYTES as u64 {
+    if announced > limit as u64 {
         return Err(too_large);
     }
     let mut body = Body::Chunk(Bytes::new());
     while let Some(chunk) = response.chunk().await.map_err(|error| TransportError::from_reqwest(&error))? {
-        if body.len().saturating_add(chunk.len()) > MAX_RESPONSE_BYTES {
+        if body.len().saturating_add(chunk.len()) > limit {
             return Err(too_large);
         }
         body = match body {
@@ -50,7 +57,7 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
             Body::Chunk(first) => {
                 // Allocates the maximum size, because a growing vector would leave copies of a
                 // token in freed memory.
-                let mut joined = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE_BYTES));
+                let mut joined = Zeroizing::new(Vec::with_capacity(limit));
                 joined.extend_from_slice(&first);
                 joined.extend_from_slice(&chunk);
                 Body::Joined(joined)

@@ -18,6 +18,12 @@ pub trait ReplyBody: DeserializeOwned {
     /// The fields of this type's JSON object, in declaration order. This is `None` if the type is
     /// not read from a JSON object or accepts fields with any name.
     const FIELDS: Fields = None;
+
+    /// Returns whether this is a documented value. The value of a choice may match no documented
+    /// alternative.
+    fn is_documented(&self) -> bool {
+        true
+    }
 }
 
 /// The fields of a [`ReplyBody`].

@@ -5,8 +5,8 @@ use std::fmt;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-/// The head of a response: its status, and the headers that an error report needs. All other
-/// headers are dropped.
+/// The head of a response: its status, the headers that an error report needs, and the headers that
+/// the OpenAPI document describes. All other headers are dropped.
 #[derive(Clone)]
 pub struct ResponseHead {
     status: StatusCode,
@@ -14,7 +14,13 @@ pub struct ResponseHead {
     trace_id: Option<HeaderValue>,
     retry_after: Option<HeaderValue>,
     content_type: Option<HeaderValue>,
+    /// The documented headers of the operation that the response contains.
+    documented: Vec<(&'static str, HeaderValue)>,
 }
+
+/// The response headers that an operation documents. The transport attaches them to the response.
+#[derive(Clone, Copy)]
+pub(crate) struct DocumentedHeaders(pub(crate) &'static [&'static str]);
 
 impl ResponseHead {
     /// Returns the status.
@@ -44,9 +50,38 @@ impl ResponseHead {
         header_str(self.content_type.as_ref())
     }
 
+    /// Returns a response header that the OpenAPI document describes for the operation. The value
+    /// is marked as sensitive so that `Debug` does not print it. If the response contains several
+    /// headers with this name, returns the first.
+    ///
+    /// Also returns the headers for which this type has methods. Returns `None` if the response does
+    /// not contain the header, if its value is longer than 8 KiB, or if the document does not
+    /// describe it.
+    pub fn header(&self, name: &str) -> Option<&HeaderValue> {
+        let documented = self.documented.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        documented.map(|(_, value)| value).or_else(|| self.always_kept(name))
+    }
+
+    /// Returns one of the headers that are kept even if the document does not describe them.
+    fn always_kept(&self, name: &str) -> Option<&HeaderValue> {
+        let value = match name.to_ascii_lowercase().as_str() {
+            "ob-correlation-id" => &self.correlation_id,
+            "ob-trace-id" => &self.trace_id,
+            "retry-after" => &self.retry_after,
+            "content-type" => &self.content_type,
+            _ => return None,
+        };
+        value.as_ref()
+    }
+
     pub(crate) fn from_response(response: &reqwest::Response) -> Self {
         let headers = response.headers();
+        let names = response.extensions().get::<DocumentedHeaders>().map(|documented| documented.0).unwrap_or_default();
         Self {
+            documented: names
+                .iter()
+                .filter_map(|name| Some((*name, kept(headers, name, MAX_DOCUMENTED_HEADER_BYTES)?)))
+                .collect(),
             status: response.status(),
             correlation_id: header(headers, const { HeaderName::from_static("ob-correlation-id") }),
             trace_id: header(headers, const { HeaderName::from_static("ob-trace-id") }),
@@ -66,8 +101,18 @@ impl fmt::Debug for ResponseHead {
 /// The maximum length of a header value. Longer values are dropped, because no id is that long.
 const MAX_HEADER_BYTES: usize = 256;
 
+/// The maximum length of a documented header's value.
+const MAX_DOCUMENTED_HEADER_BYTES: usize = 8 * 1024;
+
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
-    headers.get(name).filter(|value| value.len() <= MAX_HEADER_BYTES).cloned()
+    kept(headers, name.as_str(), MAX_HEADER_BYTES)
+}
+
+/// Returns a header unless its value is longer than `limit`.
+fn kept(headers: &HeaderMap, name: &str, limit: usize) -> Option<HeaderValue> {
+    let mut value = headers.get(name).filter(|value| value.len() <= limit)?.clone();
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn header_str(value: Option<&HeaderValue>) -> Option<&str> {

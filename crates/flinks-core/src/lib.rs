@@ -36,6 +36,9 @@ mod transport_error;
 // Requests: their parts, and the marker that records whether a request has left this machine.
 mod header;
 mod marker;
+#[cfg(feature = "multipart")]
+mod multipart;
+mod parameter_list;
 mod request;
 
 // Sending: the HTTP client's settings and the execution of calls.
@@ -44,9 +47,12 @@ mod transport;
 
 // Responses: reading and decoding the body, and determining the outcome of an operation.
 mod body;
+mod byte_stream;
 mod decode;
 mod error_code;
 mod lenient;
+mod raw_json;
+mod redirect;
 mod response;
 
 #[cfg(feature = "time")]
@@ -56,12 +62,17 @@ pub use manual_clock::ManualClock;
 
 pub use base_url::{BaseUrl, BaseUrlOptions, InvalidBaseUrl};
 pub use body::MAX_RESPONSE_BYTES;
+pub use byte_stream::{ByteStream, DEFAULT_STREAM_BYTES};
 pub use error::{Error, ErrorKind, InvalidRequest, InvalidResponse};
 pub use expires_in::ExpiresIn;
 pub use head::ResponseHead;
 pub use header::Authorization;
 pub use http_client::BuildError;
 pub use marker::SendMarker;
+#[cfg(feature = "multipart")]
+pub use multipart::FilePart;
+pub use raw_json::{InvalidJson, RawJson};
+pub use redirect::Redirect;
 pub use reqwest::StatusCode;
 pub use reqwest::header::HeaderValue;
 pub use response::ResponseValue;
@@ -80,15 +91,21 @@ pub use header::token_problem;
 /// Items for generated code. These items are not part of the public API.
 #[doc(hidden)]
 pub mod generated {
+    pub use crate::byte_stream::stream_response;
     pub use crate::decode::{Field, Fields, ReplyBody};
     pub use crate::header::{HeaderArgument, header_text};
     pub use crate::lenient::lenient;
+    #[cfg(feature = "multipart")]
+    pub use crate::multipart::MultipartBody;
+    pub use crate::parameter_list::{Style, add_query, encode_path_list, header_list};
+    pub use crate::redirect::redirect_response;
     pub use crate::request::{Operation, encode_path, form_body};
     pub use crate::response::{
-        empty_or_error_response, empty_response, json_or_error_response, json_response, response_error, status_error,
-        undocumented_status,
+        empty_or_error_response, empty_response, head_response, json_or_error_response, json_response, response_error,
+        status_error, undocumented_status,
     };
     pub use crate::secret::Redacted;
+    pub use reqwest::RequestBuilder;
     pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
     pub use serde_json;
 }

@@ -18,6 +18,43 @@ pub struct Operation {
     pub id: &'static str,
     /// The default timeout of the operation, if it is longer than the general default.
     pub timeout: Option<Duration>,
+    /// The maximum size of a JSON response, if it is larger than the general maximum.
+    pub max_response_bytes: Option<usize>,
+    /// The documented response headers, which are kept. The names are in lower case.
+    pub response_headers: &'static [&'static str],
+    /// The documented redirects. Any other redirect is an error.
+    pub redirects: &'static [u16],
+}
+
+impl Operation {
+    /// Creates an operation with the default timeout and without response headers and redirects.
+    pub const fn new(id: &'static str) -> Self {
+        Self { id, timeout: None, max_response_bytes: None, response_headers: &[], redirects: &[] }
+    }
+
+    /// Sets the default timeout in seconds.
+    #[must_use]
+    pub const fn timeout_seconds(self, seconds: u64) -> Self {
+        Self { timeout: Some(Duration::from_secs(seconds)), ..self }
+    }
+
+    /// Sets the maximum size of a JSON response in bytes.
+    #[must_use]
+    pub const fn max_response_bytes(self, bytes: usize) -> Self {
+        Self { max_response_bytes: Some(bytes), ..self }
+    }
+
+    /// Sets the response headers that are kept.
+    #[must_use]
+    pub const fn response_headers(self, names: &'static [&'static str]) -> Self {
+        Self { response_headers: names, ..self }
+    }
+
+    /// Sets the redirects that are not errors.
+    #[must_use]
+    pub const fn redirects(self, statuses: &'static [u16]) -> Self {
+        Self { redirects: statuses, ..self }
+    }
 }
 
 /// Percent-encodes a path argument. The unreserved characters of RFC 3986 are not encoded.
@@ -28,7 +65,7 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
     if matches!(value.as_str(), "" | "." | "..") {
         return Err(InvalidRequest::new(name, "must not be empty, `.` or `..`"));
     }
-    let encoded = match utf8_percent_encode(&value, PATH_SEGMENT).into() {
+    let encoded = match utf8_percent_encode(&value, UNRESERVED).into() {
         Cow::Borrowed(_) => None,
         Cow::Owned(encoded) => Some(encoded),
     };
@@ -36,7 +73,8 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
     Ok(encoded.unwrap_or(value))
 }
 
-const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Everything except the unreserved characters of RFC 3986.
+pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Form-encodes `body` and sets the result as the body of `request`.
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use std::ops::{Deref, RangeInclusive};
 use reqwest::StatusCode;
 
 use crate::body::read_body;
-use crate::decode::{ReplyBody, decode, decode_error, is_json};
+use crate::decode::{Field, ReplyBody, decode, decode_error, is_json};
 use crate::error::{Error, ErrorKind, InvalidResponse};
 use crate::error_code::error_code;
 use crate::head::ResponseHead;
@@ -19,6 +19,10 @@ pub struct ResponseValue<T> {
 }
 
 impl<T> ResponseValue<T> {
+    pub(crate) fn new(head: ResponseHead, value: T) -> Self {
+        Self { head, value }
+    }
+
     /// Returns the status and the request ids of the response.
     pub fn head(&self) -> &ResponseHead {
         &self.head
@@ -75,7 +79,7 @@ pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
     response: reqwest::Response,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or_else(response, error_codes, |body| decode_error(body, T::FIELDS.unwrap_or_default()).ok()).await
+    json_or_else(response, error_codes, |body| documented_error(body, T::FIELDS.unwrap_or_default())).await
 }
 
 async fn json_or_else<T: ReplyBody, E>(
@@ -100,6 +104,11 @@ async fn json_or_else<T: ReplyBody, E>(
     Err(Error::new(Some(head), kind))
 }
 
+/// Reads the error body of a response with a 2xx status.
+fn documented_error<E: ReplyBody>(body: &[u8], success_fields: &[Field]) -> Option<E> {
+    decode_error(body, success_fields).ok().filter(E::is_documented)
+}
+
 /// Reads a success response that is documented to have no body. A response with a body is treated
 /// as malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
@@ -111,7 +120,7 @@ pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseVa
 /// because some servers send error bodies with a 2xx status.
 #[doc(hidden)]
 pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or_else(response, |body| decode_error(body, &[]).ok()).await
+    empty_or_else(response, |body| documented_error(body, &[])).await
 }
 
 async fn empty_or_else<E>(
@@ -144,7 +153,7 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
     let kind = match read_body(response).await {
         // The status is more important than the body, which may come from a gateway.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
-            let reason = "is larger than 64 KiB";
+            let reason = "is larger than its limit";
             ErrorKind::Status(Some(InvalidResponse::of_body(reason, 0)))
         }
         Err(error) => ErrorKind::Transport(error),
@@ -157,7 +166,13 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
     Error::new(Some(head), kind)
 }
 
-/// Creates the error returned by an operation whose error responses are documented to have no body.
+/// Returns the value for a documented redirect that is read without its target, such as 304.
+#[doc(hidden)]
+pub fn head_response<E>(response: &reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
+    Ok(ResponseValue::new(ResponseHead::from_response(response), ()))
+}
+
+/// Returns the error for an operation whose error responses are documented to have no body.
 #[doc(hidden)]
 pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();

@@ -8,8 +8,9 @@ use reqwest::header::{CONTENT_LENGTH, HeaderValue};
 use url::Url;
 
 use crate::base_url::BaseUrl;
+use crate::body::MaxResponseBytes;
 use crate::error::{Error, ErrorKind, InvalidRequest};
-use crate::head::ResponseHead;
+use crate::head::{DocumentedHeaders, ResponseHead};
 use crate::http_client::{self, BuildError, Tls};
 use crate::marker::SendMarker;
 use crate::request::Operation;
@@ -31,7 +32,8 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 ///   `http`.
 /// - The client neither stores cookies nor accepts compressed responses.
 /// - Every call has a timeout.
-/// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
+/// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), unless the
+///   operation has a larger limit.
 /// - Requests to a loopback address never use a proxy.
 ///
 /// These properties do not depend on the `reqwest` features that other crates in the build enable.
@@ -101,7 +103,7 @@ impl Transport {
         &self.http
     }
 
-    /// Sends `request` once. A redirect response is returned as an error.
+    /// Sends `request` once. A redirect that the operation does not document is an error.
     #[doc(hidden)]
     pub async fn execute<E>(
         &self,
@@ -120,7 +122,11 @@ impl Transport {
         *request.timeout_mut() = Some(timeout);
         // RFC 9110 section 8.6 requires this header, but hyper omits it for an empty body. Some
         // servers then respond with 411.
-        if request.method() == Method::POST && request.body().is_none() {
+        let is_empty = match request.body() {
+            Some(body) => body.as_bytes().is_some_and(<[u8]>::is_empty),
+            None => request.method() == Method::POST,
+        };
+        if is_empty {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         if let Some(marker) = &self.marker {
@@ -128,13 +134,20 @@ impl Transport {
         }
         let sending = SendMarker::new();
         sending.attach(&mut request)?;
-        let response = self.http.execute(request).await.map_err(|error| {
+        let mut response = self.http.execute(request).await.map_err(|error| {
             let error = TransportError::from_reqwest(&error);
             // For example, the server may have closed a new connection before hyper started
             // sending.
             if sending.abandon() { error.before_sending() } else { error }
         })?;
-        if response.status().is_redirection() {
+        if !operation.response_headers.is_empty() {
+            response.extensions_mut().insert(DocumentedHeaders(operation.response_headers));
+        }
+        if let Some(bytes) = operation.max_response_bytes {
+            response.extensions_mut().insert(MaxResponseBytes(bytes));
+        }
+        let status = response.status();
+        if status.is_redirection() && !operation.redirects.contains(&status.as_u16()) {
             return Err(Error::new(Some(ResponseHead::from_response(&response)), ErrorKind::Redirect));
         }
         Ok(response)

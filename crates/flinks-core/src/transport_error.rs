@@ -92,7 +92,8 @@ pub enum TransportErrorKind {
     Interrupted,
     /// The response is not valid HTTP.
     Protocol,
-    /// The response body is larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES).
+    /// The response body is larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), than the
+    /// operation's own limit, or than the limit of its [`ByteStream`](crate::ByteStream).
     TooLarge,
     /// The proxy requires valid credentials before it connects to the server (status 407).
     ProxyCredentials,
@@ -111,7 +112,7 @@ impl fmt::Display for TransportErrorKind {
             Self::Timeout => "timed out",
             Self::Interrupted => "the connection was closed before the response was complete",
             Self::Protocol => "the response is not valid HTTP",
-            Self::TooLarge => "the response is larger than 64 KiB",
+            Self::TooLarge => "the response is larger than its limit",
             Self::ProxyCredentials => "the proxy requires valid credentials",
         })
     }

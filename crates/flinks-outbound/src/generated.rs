@@ -22,6 +22,9 @@ pub const SECRETS: &[&str] = &[
     "token header Authorization",
 ];
 
+/// The servers that the document lists. If a server has a path, the base URL of a client
+/// must include that path.
+pub const SERVERS: &[&str] = &["https://{host}"];
 /// Types used as operation parameters and responses.
 pub mod types {
     /// The schema `ErrorResponse`.
@@ -413,7 +416,7 @@ impl Client {
     ///
     /// # Arguments
     ///
-    /// - `authorization`: The access token, as `Bearer`.
+    /// - `authorization`: The access token. The credentials for the HTTP scheme `Bearer`.
     pub fn revoke<'a>(
         &'a self,
         authorization: &'a ::flinks_core::Authorization,
@@ -434,13 +437,7 @@ pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
     #[allow(unused_imports)]
-    use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
-        empty_or_error_response, empty_response, encode_path, form_body, header_text,
-        json_or_error_response, json_response, response_error, status_error,
-        undocumented_status,
-    };
-
+    use ::flinks_core::generated::*;
     use ::flinks_core::{Error, ResponseValue};
     /// A request builder for the operation `token`, created by [`Client::token`].
     #[must_use = "the request is not sent until `send` is called and awaited"]
@@ -451,12 +448,9 @@ pub mod operation {
     }
 
     impl<'a> Token<'a> {
-        const OPERATION: Operation = Operation {
-            id: "token",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("token");
 
-        /// Sets the optional argument `authorization`. Client credentials as HTTP Basic, for a server that requires this form. In this case, omit `client_id` and `client_secret` in the body.
+        /// Sets the optional argument `authorization`. Client credentials, for a server that requires HTTP Basic. In this case, omit `client_id` and `client_secret` in the body. The credentials for the HTTP scheme `Basic`.
         pub fn authorization(
             mut self,
             authorization: &'a ::flinks_core::Authorization,
@@ -521,10 +515,7 @@ pub mod operation {
     }
 
     impl<'a> Revoke<'a> {
-        const OPERATION: Operation = Operation {
-            id: "revoke",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("revoke");
 
         /// Sends the request once and decodes the response.
         ///

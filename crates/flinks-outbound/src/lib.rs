@@ -8,4 +8,4 @@ pub use flinks_core::{
     InvalidResponse, ResponseHead, ResponseValue, Secret, StatusCode, Transport, TransportBuilder, TransportError,
     TransportErrorKind, tls,
 };
-pub use generated::{Client, SECRETS, SPEC_SHA256, SPEC_VERSION, operation, types};
+pub use generated::{Client, SECRETS, SERVERS, SPEC_SHA256, SPEC_VERSION, operation, types};

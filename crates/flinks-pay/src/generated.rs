@@ -19,6 +19,9 @@ pub const SECRETS: &[&str] = &[
     "initiateSession header Authorization",
 ];
 
+/// The servers that the document lists. If a server has a path, the base URL of a client
+/// must include that path.
+pub const SERVERS: &[&str] = &["https://www.{baseurl}.com"];
 /// Types used as operation parameters and responses.
 pub mod types {
     /// The schema `AuthorizeRequest`.
@@ -356,7 +359,7 @@ impl Client {
     ///
     /// # Arguments
     ///
-    /// - `authorization`: The access token, as `Bearer`. This call spends it.
+    /// - `authorization`: The access token. This call spends it. The credentials for the HTTP scheme `Bearer`.
     /// - `body`
     pub fn initiate_session<'a>(
         &'a self,
@@ -380,13 +383,7 @@ pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
     #[allow(unused_imports)]
-    use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
-        empty_or_error_response, empty_response, encode_path, form_body, header_text,
-        json_or_error_response, json_response, response_error, status_error,
-        undocumented_status,
-    };
-
+    use ::flinks_core::generated::*;
     use ::flinks_core::{Error, ResponseValue};
     /// A request builder for the operation `authorize`, created by [`Client::authorize`].
     #[must_use = "the request is not sent until `send` is called and awaited"]
@@ -396,10 +393,7 @@ pub mod operation {
     }
 
     impl<'a> Authorize<'a> {
-        const OPERATION: Operation = Operation {
-            id: "authorize",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("authorize");
 
         /// Sends the request once and decodes the response.
         ///
@@ -448,10 +442,7 @@ pub mod operation {
     }
 
     impl<'a> InitiateSession<'a> {
-        const OPERATION: Operation = Operation {
-            id: "initiateSession",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("initiateSession");
 
         /// Sends the request once and decodes the response.
         ///

@@ -5,13 +5,16 @@
 //! property must appear as a field of the matching type. The check is independent of the
 //! implementation of the other stages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use syn::{Fields, Item, Type};
 
 use crate::generate::harden::attributes::{generic_argument, serde_argument, wire_name};
-use crate::spec::schema::{self, escape, is_secret, json_key, operation_name, pascal, resolve, snake};
+use crate::spec::media::RequestBody;
+use crate::spec::schema::{
+    self, escape, is_secret, json_key, operation_name, pascal, resolve_ref, resolve_ref_at, snake,
+};
 use crate::{Error, Result};
 
 /// Compares a corrected document with the file that was generated from it.
@@ -19,11 +22,11 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// Returns an error for the first operation, parameter or property that is missing from the code.
-pub(crate) fn check(document: &Value, file: &syn::File) -> Result<()> {
+pub fn check(document: &Value, file: &syn::File) -> Result<()> {
     let code = Code::read(file);
+    let mut comparison = Comparison { document, code: &code, seen: HashSet::new() };
     for place in schema::operations(document) {
         let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
-        let mut comparison = Comparison { document, code: &code, seen: BTreeSet::new() };
         comparison
             .operation(operation, &place)
             .map_err(|error| error.in_operation(operation_name(operation, &place)).help(HELP))?;
@@ -37,13 +40,19 @@ const HELP: &str = "the generator dropped this part: simplify the schema with an
 struct Code<'a> {
     structs: BTreeMap<String, &'a syn::ItemStruct>,
     enums: BTreeMap<String, &'a syn::ItemEnum>,
+    fields: HashMap<String, StructFields<'a>>,
     /// The success type and the error type of each operation.
     outcomes: BTreeMap<String, (Type, Type)>,
 }
 
 impl<'a> Code<'a> {
     fn read(file: &'a syn::File) -> Self {
-        let mut code = Self { structs: BTreeMap::new(), enums: BTreeMap::new(), outcomes: BTreeMap::new() };
+        let mut code = Self {
+            structs: BTreeMap::new(),
+            enums: BTreeMap::new(),
+            fields: HashMap::new(),
+            outcomes: BTreeMap::new(),
+        };
         let modules = file.items.iter().filter_map(|item| match item {
             Item::Mod(module) => Some((module.ident.to_string(), module.content.as_ref()?.1.as_slice())),
             _ => None,
@@ -53,7 +62,11 @@ impl<'a> Code<'a> {
             let prefix = if module == "operation" { "operation::" } else { "" };
             for item in items {
                 match item {
-                    Item::Struct(item) => drop(code.structs.insert(format!("{prefix}{}", item.ident), item)),
+                    Item::Struct(item) => {
+                        let name = format!("{prefix}{}", item.ident);
+                        code.fields.insert(name.clone(), StructFields::read(&item.fields));
+                        code.structs.insert(name, item);
+                    }
                     Item::Enum(item) => drop(code.enums.insert(item.ident.to_string(), item)),
                     Item::Impl(item) => code.outcomes.extend(outcome(item)),
                     _ => {}
@@ -61,6 +74,30 @@ impl<'a> Code<'a> {
             }
         }
         code
+    }
+}
+
+/// The types of a struct's fields.
+#[derive(Default)]
+struct StructFields<'a> {
+    /// The types by the names in JSON.
+    named: HashMap<String, &'a Type>,
+    /// The types whose fields are in the same JSON object.
+    flattened: Vec<&'a Type>,
+}
+
+impl<'a> StructFields<'a> {
+    fn read(fields: &'a Fields) -> Self {
+        let mut read = Self::default();
+        for field in fields {
+            let Some(name) = &field.ident else { continue };
+            if serde_argument(&field.attrs, "flatten").is_ok_and(|argument| argument.is_some()) {
+                read.flattened.push(&field.ty);
+            } else if let Ok(wire) = wire_name(field, name) {
+                read.named.insert(wire, &field.ty);
+            }
+        }
+        read
     }
 }
 
@@ -88,13 +125,13 @@ fn outcome(block: &syn::ItemImpl) -> Option<(String, (Type, Type))> {
 struct Comparison<'a> {
     document: &'a Value,
     code: &'a Code<'a>,
-    /// The `(schema, type)` pairs whose comparison has already started. This set prevents infinite
-    /// recursion if a schema contains itself.
-    seen: BTreeSet<(String, String)>,
+    /// The `(schema, type)` pairs whose comparison has already started, with the address of each
+    /// schema in the document. This set prevents infinite recursion if a schema contains itself.
+    seen: HashSet<(usize, String)>,
 }
 
-impl Comparison<'_> {
-    fn operation(&mut self, operation: &Value, place: &schema::Place) -> Result<()> {
+impl<'a> Comparison<'a> {
+    fn operation(&mut self, operation: &'a Value, place: &schema::Place) -> Result<()> {
         let at = place.pointer();
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let name = pascal(&snake(id));
@@ -109,36 +146,93 @@ impl Comparison<'_> {
         };
         let argument =
             |name: &str| ty.fields.iter().find(|field| field.ident.as_ref().is_some_and(|ident| ident == name));
-        let shared = self.document.pointer(&format!("{}/parameters", place.path_pointer()));
-        let parameters =
-            [operation.get("parameters"), shared].into_iter().flatten().filter_map(Value::as_array).flatten();
-        for parameter in parameters.map(|parameter| self.resolved(parameter)) {
-            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
-            let is_ignored = schema::is_ignored_header(&parameter)
-                && !is_secret(&self.resolved(parameter.get("schema").unwrap_or(&Value::Null)));
-            if !is_ignored && argument(&snake(text("name"))).is_none() {
-                return Err(missing(&format!("the parameter `{}`", text("name")), &format!("{at}/parameters")));
+        if !self.has_credentials(operation, &argument) {
+            return Err(missing("the security requirement", &format!("{at}/security")));
+        }
+        let parameters = self.parameters(operation, place);
+        for (parameter, name) in parameters.iter().zip(schema::argument_names(&parameters)) {
+            if argument(&name).is_none() && !(argument("credentials").is_some() && self.is_credential(parameter)) {
+                let wire = parameter.get("name").and_then(Value::as_str).unwrap_or_default();
+                return Err(missing(&format!("the parameter `{wire}`"), &format!("{at}/parameters")));
             }
         }
-        if let Some(body) = operation.get("requestBody").map(|body| self.resolved(body)) {
+        if let Some(body) = operation.get("requestBody") {
+            let (body, body_at) = self.resolved_at(body, format!("{at}/requestBody"));
             let field = argument("body").ok_or_else(|| missing("the request body", &format!("{at}/requestBody")))?;
-            for (media_type, media) in body.get("content").and_then(Value::as_object).into_iter().flatten() {
-                let at = format!("{at}/requestBody/content/{}/schema", escape(media_type));
-                self.schema(media.get("schema").unwrap_or(&Value::Null), &field.ty, &at)?;
+            let content = body.get("content").and_then(Value::as_object);
+            let chosen = content.and_then(|content| Some((content, RequestBody::choose(content)?)));
+            if let Some((content, (media_type, RequestBody::Json | RequestBody::Form | RequestBody::Multipart))) =
+                chosen
+            {
+                let at = format!("{body_at}/content/{}/schema", escape(media_type));
+                let schema = content.get(media_type).and_then(|media| media.get("schema")).unwrap_or(&Value::Null);
+                self.schema(schema, &field.ty, &at)?;
             }
         }
         for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
-            let response = self.resolved(response);
+            let (response, response_at) = self.resolved_at(response, format!("{at}/responses/{}", escape(status)));
             let content = response.get("content").and_then(Value::as_object);
             let Some((media_type, content)) = content.and_then(|content| Some((json_key(content)?, content))) else {
                 continue;
             };
-            let at = format!("{at}/responses/{status}/content/{}/schema", escape(media_type));
+            let at = format!("{response_at}/content/{}/schema", escape(media_type));
             let schema = content.get(media_type).and_then(|media| media.get("schema")).unwrap_or(&Value::Null);
             let ty = if status.starts_with('2') { success } else { error };
-            self.any_of(schema, &self.variants(ty), &at)?;
+            // The type is the body, or a union of the bodies by status.
+            let types: Vec<Type> = std::iter::once(ty.clone()).chain(self.variants(ty)).collect();
+            self.any_of(schema, &types, &at)?;
         }
         Ok(())
+    }
+
+    /// Returns the parameters of an operation and of its path, without the headers that OpenAPI
+    /// ignores.
+    fn parameters(&self, operation: &'a Value, place: &schema::Place) -> Vec<Value> {
+        let list = |value: Option<&'a Value>| {
+            let list = value.and_then(Value::as_array).into_iter().flatten();
+            list.map(|parameter| self.resolved(parameter).clone()).collect::<Vec<Value>>()
+        };
+        let mut parameters = list(operation.get("parameters"));
+        for shared in list(self.document.pointer(&format!("{}/parameters", place.path_pointer()))) {
+            let is_same = |other: &Value| ["name", "in"].iter().all(|key| other.get(key) == shared.get(key));
+            if !parameters.iter().any(is_same) {
+                parameters.push(shared);
+            }
+        }
+        parameters.retain(|parameter| {
+            let components = self.document.get("components").unwrap_or(&Value::Null);
+            let schema = resolve_ref(components, parameter.get("schema").unwrap_or(&Value::Null));
+            !schema::is_ignored_header(parameter) || is_secret(schema)
+        });
+        parameters
+    }
+
+    /// Returns whether an operation has an argument for its security requirement: the headers of one
+    /// alternative, or a choice of credentials.
+    fn has_credentials<'f>(&self, operation: &Value, argument: &dyn Fn(&str) -> Option<&'f syn::Field>) -> bool {
+        let requirement = operation.get("security").or_else(|| self.document.get("security")).and_then(Value::as_array);
+        let alternatives: Vec<_> = requirement
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object)
+            .filter(|alternative| !alternative.is_empty())
+            .collect();
+        let has_argument = |scheme: &str| {
+            let scheme = self.document.pointer(&format!("/components/securitySchemes/{}", escape(scheme)));
+            let name = scheme.map(|scheme| self.resolved(scheme)).and_then(|scheme| scheme.get("name")?.as_str());
+            argument(&snake(name.unwrap_or("Authorization"))).is_some()
+        };
+        alternatives.is_empty()
+            || argument("credentials").is_some()
+            || alternatives.iter().any(|alternative| alternative.keys().all(|scheme| has_argument(scheme)))
+    }
+
+    /// Returns whether a parameter is the header of a security scheme.
+    fn is_credential(&self, parameter: &Value) -> bool {
+        let schemes = schema::object(self.document, "/components/securitySchemes").into_iter().flatten();
+        let mut schemes = schemes.map(|(_, scheme)| self.resolved(scheme));
+        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        text(parameter, "in") == "header" && schemes.any(|scheme| text(scheme, "name") == text(parameter, "name"))
     }
 
     /// Returns the variant types of a union. For any other type, returns the type itself.
@@ -157,7 +251,7 @@ impl Comparison<'_> {
     }
 
     /// Checks that at least one of several types has all parts of a schema.
-    fn any_of(&mut self, schema: &Value, types: &[Type], at: &str) -> Result<()> {
+    fn any_of(&mut self, schema: &'a Value, types: &[Type], at: &str) -> Result<()> {
         let mut first = None;
         for ty in types {
             match self.schema(schema, ty, at) {
@@ -169,21 +263,21 @@ impl Comparison<'_> {
     }
 
     /// Checks that a type has all parts of a schema.
-    fn schema(&mut self, schema: &Value, ty: &Type, at: &str) -> Result<()> {
+    fn schema(&mut self, schema: &'a Value, ty: &Type, at: &str) -> Result<()> {
         let ty = without_wrappers(ty);
-        let resolved = self.resolved(schema);
-        let pair = (resolved.to_string(), quote::ToTokens::to_token_stream(&ty).to_string());
+        let (resolved, at) = self.resolved_at(schema, at.to_owned());
+        let pair = (std::ptr::from_ref(resolved).addr(), quote::ToTokens::to_token_stream(&ty).to_string());
         if !self.seen.insert(pair.clone()) {
             return Ok(());
         }
-        let result = self.parts(schema, &resolved, &ty, at);
+        let result = self.parts(schema, resolved, &ty, &at);
         if result.is_err() {
             self.seen.remove(&pair);
         }
         result
     }
 
-    fn parts(&mut self, schema: &Value, resolved: &Value, ty: &Type, at: &str) -> Result<()> {
+    fn parts(&mut self, schema: &'a Value, resolved: &'a Value, ty: &Type, at: &str) -> Result<()> {
         let name = type_name(ty);
         // A newtype: a named list, map or string.
         if let Some(Fields::Unnamed(fields)) = self.code.structs.get(&name).map(|item| &item.fields)
@@ -191,23 +285,49 @@ impl Comparison<'_> {
         {
             return self.schema(schema, &field.ty, at);
         }
-        for key in ["oneOf", "anyOf"] {
-            for (index, part) in resolved.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                self.any_of(part, &self.variants(ty), &format!("{at}/{key}/{index}"))?;
-            }
+        // Each alternative of a choice has the properties next to the choice.
+        let properties = self.properties(resolved, 0);
+        if !properties.is_empty() && self.code.enums.contains_key(&name) {
+            self.fields(&properties, ty, at, MAX_DEPTH)?;
+            return self.alternatives(resolved, ty, at);
         }
+        self.alternatives(resolved, ty, at)?;
         if let Some(items) = resolved.get("items") {
             let inner = generic_argument(ty, "Vec").ok_or_else(|| missing("the list", ty, at))?;
             self.schema(items, &inner, &format!("{at}/items"))?;
         }
-        let properties = self.properties(resolved, 0);
         if let Some(values) = resolved.get("additionalProperties").filter(|values| values.is_object())
             && properties.is_empty()
         {
             let inner = map_value(ty).ok_or_else(|| missing("the map", ty, at))?;
             self.schema(values, &inner, &format!("{at}/additionalProperties"))?;
         }
-        for (property, schema) in &properties {
+        self.fields(&properties, ty, at, MAX_DEPTH)
+    }
+
+    /// Checks that a type has a field for each property. For an enum, checks that a variant has all
+    /// of these fields.
+    fn fields(&mut self, properties: &BTreeMap<&'a str, &'a Value>, ty: &Type, at: &str, depth: usize) -> Result<()> {
+        let ty = &without_wrappers(ty);
+        let name = type_name(ty);
+        if self.code.enums.contains_key(&name)
+            && let Some(depth) = depth.checked_sub(1)
+        {
+            let mut first = None;
+            for variant in self.variants(ty).iter().filter(|variant| type_name(variant) != name) {
+                match self.fields(properties, variant, at, depth) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => drop(first.get_or_insert(error)),
+                }
+            }
+            return first.map_or(Ok(()), Err);
+        }
+        if let Some(Fields::Unnamed(fields)) = self.code.structs.get(&name).map(|item| &item.fields)
+            && let (Some(field), Some(depth)) = (fields.unnamed.first(), depth.checked_sub(1))
+        {
+            return self.fields(properties, &field.ty, at, depth);
+        }
+        for (property, schema) in properties {
             let at = format!("{at}/properties/{}", escape(property));
             let field =
                 self.field(&name, property).ok_or_else(|| missing(&format!("the property `{property}`"), ty, &at))?;
@@ -216,40 +336,52 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// Checks that each alternative of a choice is a variant of the type.
+    fn alternatives(&mut self, resolved: &'a Value, ty: &Type, at: &str) -> Result<()> {
+        for key in ["oneOf", "anyOf"] {
+            for (index, part) in resolved.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
+                self.any_of(part, &self.variants(ty), &format!("{at}/{key}/{index}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the properties of a schema and of its `allOf` parts.
-    fn properties(&self, schema: &Value, depth: usize) -> Map<String, Value> {
-        let mut properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    fn properties(&self, schema: &'a Value, depth: usize) -> BTreeMap<&'a str, &'a Value> {
+        let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        let mut properties: BTreeMap<&str, &Value> = own.map(|(name, schema)| (name.as_str(), schema)).collect();
         // No real composition is deeper than this, and the lint rejects a schema that is composed
         // of itself.
-        if depth == 16 {
+        if depth == MAX_DEPTH {
             return properties;
         }
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            properties.extend(self.properties(&self.resolved(part), depth.saturating_add(1)));
+            properties.extend(self.properties(self.resolved(part), depth.saturating_add(1)));
         }
         properties
     }
 
     /// Returns the type of the field whose JSON name is `property`.
     fn field(&self, of: &str, property: &str) -> Option<Type> {
-        let item = self.code.structs.get(of)?;
-        item.fields.iter().find_map(|field| {
-            let name = field.ident.as_ref()?;
-            let is_flat = serde_argument(&field.attrs, "flatten").ok()?.is_some();
-            if is_flat {
-                self.field(&type_name(&without_wrappers(&field.ty)), property)
-            } else if wire_name(field, name).ok()? == property {
-                Some(field.ty.clone())
-            } else {
-                None
-            }
-        })
+        let fields = self.code.fields.get(of)?;
+        if let Some(ty) = fields.named.get(property) {
+            return Some((*ty).clone());
+        }
+        fields.flattened.iter().find_map(|ty| self.field(&type_name(&without_wrappers(ty)), property))
     }
 
-    fn resolved(&self, value: &Value) -> Value {
-        resolve(self.document.get("components").unwrap_or(&Value::Null), value)
+    /// Resolves a reference, and returns the target with its location.
+    fn resolved_at(&self, value: &'a Value, at: String) -> (&'a Value, String) {
+        resolve_ref_at(self.document.get("components").unwrap_or(&Value::Null), value, at)
+    }
+
+    fn resolved(&self, value: &'a Value) -> &'a Value {
+        resolve_ref(self.document.get("components").unwrap_or(&Value::Null), value)
     }
 }
+
+/// The maximum depth of compositions.
+const MAX_DEPTH: usize = 16;
 
 fn missing(what: &str, ty: &Type, at: &str) -> Error {
     Error::new(format!("{what} is in the document but not in the generated type `{}`", type_name(ty))).at(at)

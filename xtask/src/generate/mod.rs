@@ -4,21 +4,22 @@
 //! overlay. The stages run in this order:
 //!
 //! 1. [`read`] reads the document and checks its hash against `sources.toml`.
-//! 2. [`overlay`] applies the corrections.
-//! 3. [`lint::check_outline`] checks the document shape that the next stage relies on.
-//! 4. [`normalize`] converts the document to the form that the later stages expect.
-//! 5. [`lint::check_normal_form`] rejects any part of the document that would make progenitor panic
+//! 2. [`overlay`] applies the corrections. [`examples`] checks that the examples still match.
+//! 3. `prepare` removes what no operation uses, and gives operations and schemas Rust names.
+//! 4. [`lint::check_outline`] checks the document shape that the next stage relies on.
+//! 5. [`normalize`] converts the document to the form that the later stages expect.
+//! 6. [`lint::check_normal_form`] rejects any part of the document that would make progenitor panic
 //!    or that progenitor would silently drop.
-//! 6. [`progenitor`] generates the `types` module. The rest of progenitor's output is not used.
-//! 7. [`harden`] rewrites the types so that they cannot leak secrets, and generates the client and
+//! 7. [`progenitor`] generates the `types` module. The rest of progenitor's output is not used.
+//! 8. [`harden`] rewrites the types so that they cannot leak secrets, and generates the client and
 //!    its operations.
-//! 8. [`completeness`] compares the document with the code and reports any part that a stage
+//! 9. [`completeness`] compares the document with the code and reports any part that a stage
 //!    dropped.
-//! 9. [`output`] formats the file.
-//! 10. [`secret_names`] checks that every field with a secret-looking name is marked or exempted.
+//! 10. [`output`] formats the file.
+//! 11. [`secret_names`] checks that every field with a secret-looking name is marked or exempted.
 //!     This stage reads the corrected document. The stage runs late so that other errors are
 //!     reported first.
-//! 11. [`public_api`] lists the public items in a second file.
+//! 12. [`public_api`] lists the public items in a second file.
 //!
 //! Invariants:
 //!
@@ -35,14 +36,18 @@ pub mod harden;
 pub mod lint;
 pub mod normalize;
 pub mod output;
+mod prepare;
 pub mod progenitor;
 pub mod public_api;
+pub mod refusals;
 pub mod secret_names;
 
-use std::path::Path;
+pub(crate) use prepare::reach;
+
+use std::path::{Path, PathBuf};
 
 use crate::product::Product;
-use crate::spec::{overlay, read};
+use crate::spec::{examples, overlay, read};
 use crate::{Error, Result};
 use normalize::form::Normalized;
 use output::Header;
@@ -76,7 +81,19 @@ pub enum SecretNames {
 /// Returns the error from the first stage that fails, with the location of the problem.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
-    corrected(root, product, source.value, &source.sha256, SecretNames::Checked)
+    let document = correct(root, product, source.value)?.accepted()?;
+    generate_product(product, document, &source.sha256, SecretNames::Checked)
+}
+
+/// Reads a product's document and applies the overlay. The result is the document that the code is
+/// generated from.
+///
+/// # Errors
+///
+/// Returns an error if the document's hash is not the accepted hash, if the overlay is invalid or
+/// stale, or if the overlay makes an example invalid.
+pub fn effective_document(root: &Path, product: Product) -> Result<serde_json::Value> {
+    correct(root, product, read::document(root, product)?.value)?.accepted()
 }
 
 /// A product's document and the result of generating code from the document. The document's hash
@@ -87,7 +104,13 @@ pub struct Inspected {
     pub published: serde_json::Value,
     /// The SHA-256 hash of the document's bytes, in hexadecimal.
     pub sha256: String,
-    /// The generated code, or the error from the stage that failed.
+    /// The problems that stop [`generated`] but not a comparison: stale overlay actions, and examples
+    /// that the overlay makes invalid. If an action is stale, this list also contains the fields that
+    /// are neither marked as secrets nor exempted, because the action may have marked them.
+    pub overlay_errors: Vec<Error>,
+    /// Whether the overlay has stale actions, which the generated code does not include.
+    pub has_stale_actions: bool,
+    /// The code generated without the stale actions, or the error from the stage that failed.
     pub generated: Result<Generated>,
 }
 
@@ -99,24 +122,84 @@ pub struct Inspected {
 /// Returns an error if the document exists but cannot be read.
 pub fn inspect(root: &Path, product: Product, secret_names: SecretNames) -> Result<Option<Inspected>> {
     let Some(read::Source { value, sha256, .. }) = read::any_document(root, product)? else { return Ok(None) };
-    let generated = corrected(root, product, value.clone(), &sha256, secret_names);
-    Ok(Some(Inspected { published: value, sha256, generated }))
+    let (has_stale_actions, overlay_errors, generated) = match correct(root, product, value.clone()) {
+        Ok(corrected) => {
+            let has_stale_actions = corrected.has_stale_actions;
+            let (errors, generated) = generate_skipping_stale(product, corrected, &sha256, secret_names);
+            (has_stale_actions, errors, generated)
+        }
+        Err(error) => (false, Vec::new(), Err(error)),
+    };
+    Ok(Some(Inspected { published: value, sha256, overlay_errors, has_stale_actions, generated }))
 }
 
-/// Applies the overlay and runs the later stages.
-fn corrected(
-    root: &Path,
+/// A document after the overlay, and the problems of the overlay.
+struct Corrected {
+    document: serde_json::Value,
+    has_stale_actions: bool,
+    errors: Vec<Error>,
+}
+
+impl Corrected {
+    /// Returns the document if the overlay has no problems.
+    fn accepted(self) -> Result<serde_json::Value> {
+        Error::all(self.errors).map(|()| self.document)
+    }
+}
+
+/// Applies the overlay and checks the examples. Skips and reports stale actions.
+fn correct(root: &Path, product: Product, published: serde_json::Value) -> Result<Corrected> {
+    let in_overlay = |error: Error| error.in_file(&product.overlay());
+    let overlay = read::overlay(root, product)?;
+    let overlay::Corrected { document, stale } = overlay::correct(published.clone(), &overlay).map_err(in_overlay)?;
+    if !stale.is_empty() {
+        let errors = stale.into_iter().map(in_overlay).collect();
+        return Ok(Corrected { document, has_stale_actions: true, errors });
+    }
+    let both = document_with_overlay(product);
+    let errors = examples::check(&published, &document).into_iter().map(|error| error.in_file(&both)).collect();
+    Ok(Corrected { document, has_stale_actions: false, errors })
+}
+
+/// Returns the name of a corrected document in error messages. Either the document or the overlay
+/// can cause an error in a corrected document.
+fn document_with_overlay(product: Product) -> PathBuf {
+    format!("{} with {}", product.document().display(), product.overlay().display()).into()
+}
+
+/// Runs the stages that follow the overlay for a product's document.
+fn generate_product(
     product: Product,
     document: serde_json::Value,
     sha256: &str,
     secret_names: SecretNames,
 ) -> Result<Generated> {
-    let overlay = read::overlay(root, product)?;
     let header = Header { document: product.document(), overlay: product.overlay(), sha256 };
-    let corrected = overlay::apply(document, &overlay).map_err(|error| error.in_file(&product.overlay()))?;
-    // From here on, either the document or the overlay can cause an error.
-    let both = format!("{} with {}", product.document().display(), product.overlay().display());
-    generate(corrected, &header, secret_names).map_err(|error| error.in_file(Path::new(&both)))
+    generate(document, &header, secret_names).map_err(|error| error.in_file(&document_with_overlay(product)))
+}
+
+/// Runs the stages that follow the overlay, even if the overlay has problems. Returns the problems
+/// and the generated code.
+fn generate_skipping_stale(
+    product: Product,
+    corrected: Corrected,
+    sha256: &str,
+    secret_names: SecretNames,
+) -> (Vec<Error>, Result<Generated>) {
+    let Corrected { document, has_stale_actions, mut errors } = corrected;
+    let result = generate_product(product, document.clone(), sha256, secret_names);
+    let Err(error) = result else { return (errors, result) };
+    if !has_stale_actions || secret_names == SecretNames::Unchecked {
+        return (errors, Err(error));
+    }
+    // A skipped action may have marked or exempted a field.
+    match generate_product(product, document, sha256, SecretNames::Unchecked) {
+        Ok(generated) => {
+            errors.extend(error.split());
+            (errors, Ok(generated))
+        }
+        Err(_) => (errors, Err(error)),
+    }
 }
 
 /// Runs the stages that follow the overlay and turns a corrected document into code.
@@ -125,17 +208,24 @@ fn corrected(
 ///
 /// Returns the error from the first stage that fails, with the location of the problem.
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
-    lint::check_outline(&document)?;
+    lint::check_shape(&document).map_err(|error| error.or_help(lint::CORRECT))?;
+    let prepared = prepare::prepare(document);
+    from_prepared(&prepared.document, header, secret_names).map_err(|error| prepared.original(error))
+}
+
+/// Runs the stages that follow the preparation.
+fn from_prepared(document: &serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
+    lint::check_outline(document)?;
     let normalized = normalize::normalize(document.clone())?;
     let openapi = lint::check_normal_form(&normalized)?;
     let types = progenitor::types(&openapi, &normalized)?;
     let text = catch_panic::catch_panic(|| {
         let file = harden::harden(&types, &normalized, &header.constants(&openapi))?;
-        completeness::check(&document, &file)?;
+        completeness::check(document, &file)?;
         Ok(output::print(&file, header))
     })?;
     if secret_names == SecretNames::Checked {
-        secret_names::check(&document)?;
+        secret_names::check(document)?;
     }
     Ok(Generated { public_api: public_api::read_generated(&text)?, text, normalized })
 }

@@ -28,6 +28,7 @@ impl Header<'_> {
             description: openapi.info.description.clone().unwrap_or_default(),
             version: openapi.info.version.clone(),
             sha256: self.sha256.to_owned(),
+            servers: openapi.servers.iter().map(|server| server.url.clone()).collect(),
         }
     }
 }
@@ -93,7 +94,8 @@ fn space_out(code: &str) -> String {
         out.push_str(line);
         out.push('\n');
         let indent = line.len() - line.trim_start().len();
-        let ends_item = matches!(line.trim(), "}" | "};" | "];") && indent <= 8;
+        let is_constant = line.trim_start().starts_with("const ") && line.ends_with(';');
+        let ends_item = (is_constant || matches!(line.trim(), "}" | "};" | "];")) && indent <= 8;
         let has_next_item = lines
             .peek()
             .is_some_and(|next| next.len() - next.trim_start().len() == indent && !next.trim_start().starts_with('}'));

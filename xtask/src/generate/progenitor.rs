@@ -25,8 +25,11 @@ use crate::{Error, Result};
 pub const PROGENITOR_VERSION: &str = "0.15.1";
 
 /// Pairs of a schema name and the path of the `flinks-core` type that replaces the schema.
-pub const CORE_TYPES: [(&str, &str); 2] =
-    [("Authorization", "::flinks_core::Authorization"), ("ExpiresIn", "::flinks_core::ExpiresIn")];
+pub const CORE_TYPES: [(&str, &str); 3] = [
+    ("Authorization", "::flinks_core::Authorization"),
+    ("ExpiresIn", "::flinks_core::ExpiresIn"),
+    ("FilePart", "::flinks_core::FilePart"),
+];
 
 /// The argument key of an operation's request body.
 pub(super) const BODY: &str = "body";
@@ -138,9 +141,10 @@ fn settings(normalized: &Normalized) -> GenerationSettings {
     for (name, path) in CORE_TYPES {
         settings.with_replacement(name, path, std::iter::empty());
     }
-    // `harden` adds these types to the module: the secret types, and the unions of response bodies.
+    // `harden` adds these types to the module: the secret types, the unions of response bodies, and
+    // the choices.
     let unions = normalized.outcomes().filter_map(|bodies| bodies.union.as_ref());
-    let added = normalized.secret_types.iter().chain(unions);
+    let added = normalized.secret_types.iter().chain(unions).chain(normalized.choices.keys());
     for name in added.filter(|name| !CORE_TYPES.iter().any(|(core, _)| core == name)) {
         let name = pascal(name);
         settings.with_replacement(&name, format!("crate::types::{name}"), std::iter::empty());
@@ -190,13 +194,13 @@ impl ArgumentHolders {
     fn read(&self, module: syn::ItemMod, operations: &[form::Operation]) -> Types {
         let mut types =
             Types { arguments: BTreeMap::new(), local: BTreeSet::new(), plain_enums: BTreeSet::new(), module };
+        let holders: BTreeMap<String, &form::Operation> =
+            operations.iter().map(|operation| (self.name(operation), operation)).collect();
         for item in types.module.content.iter().flat_map(|(_, items)| items) {
             match item {
                 Item::Struct(item) => {
                     types.local.insert(item.ident.to_string());
-                    let Some(operation) = operations.iter().find(|operation| item.ident == self.name(operation)) else {
-                        continue;
-                    };
+                    let Some(operation) = holders.get(&item.ident.to_string()) else { continue };
                     for field in &item.fields {
                         if let Some(key) = &field.ident {
                             types.arguments.insert((operation.id.clone(), key.to_string()), field.ty.clone());
@@ -265,7 +269,7 @@ mod tests {
     fn a_panic_of_progenitor_names_the_operation() {
         let body = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});
         let done = json!({"200": {"description": ""}});
-        let bad = json!({"type": "object", "properties": {"a": {"type": "string", "enum": ["a-b", "a_b"]}}});
+        let bad = json!({"type": "object", "properties": {"a": {"type": "string"}}});
         let document = json!({
             "openapi": "3.0.3", "info": {"title": "t", "version": "1"},
             "paths": {
@@ -273,7 +277,8 @@ mod tests {
                 "/bad": {"post": {"operationId": "bad", "requestBody": body(bad), "responses": done}},
             },
         });
-        let normalized = super::super::normalize::normalize(document).unwrap();
+        let mut normalized = super::super::normalize::normalize(document).unwrap();
+        normalized.document["components"]["schemas"]["BadRequest"]["properties"]["a"]["enum"] = json!(["a-b", "a_b"]);
         let openapi = serde_json::from_value(normalized.document.clone()).unwrap();
         let error = types(&openapi, &normalized).unwrap_err();
         assert_eq!(error.operation(), Some("bad"));

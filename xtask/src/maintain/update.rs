@@ -9,7 +9,7 @@ use super::import::{self, Options};
 use crate::Result;
 use crate::generate::{Mode, Outcome, output, regenerate};
 use crate::product::Product;
-use crate::spec::sources;
+use crate::spec::{read, sources};
 
 /// The result of an update.
 #[derive(Debug)]
@@ -42,8 +42,12 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     let is_refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());
     for (product, outcome) in outcomes {
         if let (Some(diff), Err(error)) = (diffs.iter_mut().find(|diff| diff.product == product), outcome) {
-            diff.refused.get_or_insert(error);
-            diff.step = Step::None;
+            // The report already contains the problems of the overlay, and the effect of the changes
+            // is known. A document with another hash is a separate problem.
+            if diff.overlay_errors.is_empty() || read::document(root, product).is_err() {
+                diff.refused.get_or_insert(error);
+                diff.step = Step::None;
+            }
         }
     }
     let is_changed = is_refused || diffs.iter().any(|diff| diff.step > Step::None);
@@ -58,7 +62,7 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     markdown += &diff::markdown(&diffs);
     if is_refused {
         markdown += "\nNo code was generated and no changelog was written. \
-            Fix the error, then run `cargo xtask update` without files.\n";
+            Fix the errors above, then run `cargo xtask update` without files.\n";
         return Ok(Summary { markdown, is_refused });
     }
     let proposals = bases.proposals(&diffs)?;

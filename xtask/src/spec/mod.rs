@@ -6,6 +6,7 @@
 //! | `sources` | `openapi/sources.toml`, the record of the accepted documents and their pages |
 //! | [`document`] | a document as text and as a parsed value |
 //! | [`overlay`] | applying the corrections (OpenAPI Overlay 1.0) |
+//! | [`examples`] | the examples that the corrections make invalid |
 //! | `schema` | positions, names and references in a document |
 //!
 //! Invariants:
@@ -17,7 +18,11 @@
 //! - No module of `spec` imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
 
 pub mod document;
+mod example_value;
+pub mod examples;
+pub(crate) mod media;
 pub mod overlay;
+pub(crate) mod parameter_style;
 pub mod read;
 pub(crate) mod schema;
 pub(crate) mod sources;

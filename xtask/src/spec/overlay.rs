@@ -1,44 +1,31 @@
 //! The overlay stage applies the corrections in an OpenAPI Overlay 1.0 document.
 //!
 //! This stage is stricter than the standard: an action must have a reason (`description`), select
-//! exactly one place, and change that place. Once Flinks has corrected the document, this stage
-//! reports the action as an error until the action is removed.
+//! exactly one place, and change that place. Once Flinks has corrected the document, the action is
+//! stale. [`apply`] rejects stale actions until they are removed. [`correct`] skips stale actions and
+//! returns them, so that two versions of a document can be compared.
 
-use serde::Deserialize;
+mod format;
+mod listed_names;
+mod stale;
+
 use serde_json::Value;
 use serde_json_path::{JsonPath, LocatedNode};
 
-use super::schema::{pointer_of, unescape};
+use super::schema::unescape;
 use crate::{Error, Result};
+use format::Action;
+use stale::{REMOVE_ACTION, StaleActions, stale};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Overlay {
-    overlay: String,
-    #[serde(rename = "info")]
-    _info: Info,
-    #[serde(rename = "extends")]
-    _extends: Option<String>,
-    actions: Vec<Action>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Info {
-    #[serde(rename = "title")]
-    _title: String,
-    #[serde(rename = "version")]
-    _version: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Action {
-    target: String,
-    description: String,
-    update: Option<Value>,
-    #[serde(default)]
-    remove: bool,
+/// A document to which the actions of an overlay have been applied.
+#[derive(Debug)]
+pub struct Corrected {
+    /// The document, without the corrections of stale actions.
+    pub document: Value,
+    /// The errors of the stale actions. An action is stale if its target matches nothing, if it
+    /// changes nothing, if it depends on a stale action, or if it lists a property that does not
+    /// exist. In the last two cases, only this part of the action is skipped.
+    pub stale: Vec<Error>,
 }
 
 /// Applies the actions of `overlay` to `document`, in order.
@@ -46,39 +33,75 @@ struct Action {
 /// # Errors
 ///
 /// Returns an error if the overlay is not valid, if its version is not 1.0, or if an action is
-/// invalid or stale. An action is stale if its target matches nothing or if the action changes
-/// nothing.
-pub fn apply(mut document: Value, overlay: &Value) -> Result<Value> {
-    let overlay: Overlay = serde_path_to_error::deserialize(overlay).map_err(|error| {
-        Error::new(format!("invalid OpenAPI Overlay 1.0 document: {}", error.inner())).at(pointer_of(error.path()))
-    })?;
-    if !overlay.overlay.starts_with("1.0.") {
-        return Err(
-            Error::new(format!("unsupported overlay version `{}`: expected `1.0.x`", overlay.overlay)).at("/overlay")
-        );
-    }
-    // A new document can make several actions stale, so all errors are reported.
-    let mut errors = Vec::new();
-    for (index, action) in overlay.actions.iter().enumerate() {
-        let before = document.clone();
-        let error = match apply_action(&mut document, action) {
-            Ok(()) if document == before => stale(action, "changes nothing").help(REMOVE_ACTION),
-            Ok(()) => continue,
-            Err(error) => error,
-        };
-        errors.push(error.at(format!("/actions/{index}")));
-    }
-    Error::all(errors).map(|()| document)
+/// invalid or stale. [`Corrected::stale`] explains when an action is stale.
+pub fn apply(document: Value, overlay: &Value) -> Result<Value> {
+    let Corrected { document, stale } = correct(document, overlay)?;
+    Error::all(stale).map(|()| document)
 }
 
-const REMOVE_ACTION: &str = "the document already contains the correction: remove the action";
+/// Applies the actions of `overlay` to `document`, in order, and skips stale actions.
+///
+/// # Errors
+///
+/// Returns an error if the overlay is not valid, if its version is not 1.0, or if an action is
+/// invalid.
+pub fn correct(mut document: Value, overlay: &Value) -> Result<Corrected> {
+    let overlay = format::read(overlay)?;
+    let published = document.clone();
+    // A new document can make several actions stale, so all errors are reported.
+    let mut invalid = Vec::new();
+    let mut stale = Vec::new();
+    let mut stale_actions = StaleActions::default();
+    let mut applied = Vec::new();
+    for (index, action) in overlay.actions.iter().enumerate() {
+        match apply_action(&mut document, index, action, &mut stale_actions) {
+            Ok(Outcome::Applied { target }) => applied.push((index, action, target)),
+            Ok(Outcome::Stale(errors)) => stale.extend(errors.into_iter().map(|error| (index, error))),
+            Err(error) => invalid.push((index, error)),
+        }
+    }
+    // A later action can add the properties that an earlier action lists.
+    for (index, action, target) in applied {
+        let errors = listed_names::remove_unknown(&mut document, &published, action, &target);
+        stale.extend(errors.into_iter().map(|error| (index, error)));
+    }
+    stale.sort_by_key(|(index, _)| *index);
+    let located = |(index, error): (usize, Error)| error.at(format!("/actions/{index}"));
+    let mut invalid: Vec<Error> = invalid.into_iter().map(located).collect();
+    let stale: Vec<Error> = stale.into_iter().map(located).collect();
+    if invalid.is_empty() {
+        return Ok(Corrected { document, stale });
+    }
+    invalid.extend(stale);
+    Error::all(invalid).map(|()| Corrected { document, stale: Vec::new() })
+}
 
-fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
+/// The outcome of a valid action.
+enum Outcome {
+    /// The action changed the place with this pointer.
+    Applied { target: String },
+    /// The action is stale. Contains the reasons.
+    Stale(Vec<Error>),
+}
+
+/// Applies an action, unless the action is stale.
+fn apply_action<'a>(
+    document: &mut Value,
+    index: usize,
+    action: &'a Action,
+    stale_actions: &mut StaleActions<'a>,
+) -> Result<Outcome> {
     let path = JsonPath::parse(&action.target)
         .map_err(|error| Error::new(format!("invalid JSONPath in the target `{}`: {error}", action.target)))?;
+    if action.description.trim().is_empty() {
+        return Err(Error::new("the action does not give a reason").help("add a `description` that states the reason"));
+    }
+    if action.update.is_none() && !action.remove {
+        return Err(Error::new("the action has neither `update` nor `remove`"));
+    }
     let pointers = pointers(&path, document);
     let pointer = match pointers.as_slice() {
-        [] => return Err(stale(action, "matches nothing").help(target_advice(document, &action.target))),
+        [] => return Ok(Outcome::Stale(vec![stale_actions.unmatched(document, index, action)])),
         [pointer] => pointer,
         several => {
             let message = format!("the target `{}` selects {} places: expected one", action.target, several.len());
@@ -86,19 +109,25 @@ fn apply_action(document: &mut Value, action: &Action) -> Result<()> {
                 .help("write a separate action for each place, so that each action can become stale independently"));
         }
     };
-    if action.description.trim().is_empty() {
-        return Err(Error::new("the action does not give a reason").help("add a `description` that states the reason"));
-    }
     let target = document.pointer_mut(pointer).filter(|target| target.is_object() || target.is_array());
     let target = target.ok_or_else(|| {
         Error::new(format!("the target `{}` selects a primitive value", action.target))
             .help("an action can only select an object or a list: select the object or list that contains the value")
     })?;
-    match (&action.update, action.remove) {
-        (_, true) => remove(document, pointer),
-        (Some(update), false) => update_target(target, update),
-        (None, false) => Err(Error::new("the action has neither `update` nor `remove`")),
+    let mut errors = Vec::new();
+    match &action.update {
+        Some(update) if !action.remove => {
+            let before = target.clone();
+            let mut update = update.clone();
+            errors = stale_actions.leave_out_missing(action, pointer, &mut update);
+            update_target(target, &update)?;
+            if errors.is_empty() && *target == before {
+                errors.push(stale(action, "changes nothing").help(REMOVE_ACTION));
+            }
+        }
+        _ => remove(document, pointer)?,
     }
+    if errors.is_empty() { Ok(Outcome::Applied { target: pointer.clone() }) } else { Ok(Outcome::Stale(errors)) }
 }
 
 fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
@@ -107,30 +136,6 @@ fn pointers(path: &JsonPath, document: &Value) -> Vec<String> {
         .map(LocatedNode::location)
         .map(serde_json_path::NormalizedPath::to_json_pointer)
         .collect()
-}
-
-fn stale(action: &Action, how: &str) -> Error {
-    Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
-}
-
-/// Returns the help text for an overlay target that matches nothing. The help text names the
-/// longest prefix that still matches and lists the members at that place.
-fn target_advice(document: &Value, target: &str) -> String {
-    let prefixes =
-        target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
-    let found = prefixes.filter(|prefix| !prefix.is_empty()).find_map(|prefix| {
-        let path = JsonPath::parse(prefix).ok()?;
-        let place = document.pointer(pointers(&path, document).first()?)?;
-        Some((prefix, place))
-    });
-    let what_to_do = "the target no longer exists or has been renamed: remove the action or correct its target";
-    let Some((prefix, place)) = found else { return what_to_do.into() };
-    let names: Vec<&str> = match place {
-        Value::Object(object) => object.keys().map(String::as_str).collect(),
-        Value::Array(array) => array.iter().filter_map(|entry| entry.get("name")?.as_str()).collect(),
-        _ => Vec::new(),
-    };
-    format!("{what_to_do}; the longest part that still matches is `{prefix}`, which contains: {}", names.join(", "))
 }
 
 /// Appends the update if the target is a list, or merges the update if the target is an object.
@@ -249,6 +254,80 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("still needed"), "{text}");
+    }
+
+    #[test]
+    fn stale_actions_are_skipped_and_returned() {
+        let actions = json!([
+            {"target": "$.o", "description": "adopted", "update": {"k": 1}},
+            {"target": "$.o", "description": "still needed", "update": {"k": 2}},
+            {"target": "$.gone", "description": "moved", "update": {"x": {"y": 1}}},
+            {"target": "$.gone.x", "description": "a part of it", "update": {"y": 2}},
+        ]);
+        let Corrected { document, stale } = correct(json!({"o": {"k": 1}}), &overlay(actions)).unwrap();
+        assert_eq!(document, json!({"o": {"k": 2}}));
+        let places: Vec<_> = stale.iter().map(|error| error.pointer().unwrap()).collect();
+        assert_eq!(places, ["/actions/0", "/actions/2", "/actions/3"]);
+        assert!(stale[2].to_string().contains("the target of /actions/2, which is stale too"), "{}", stale[2]);
+    }
+
+    #[test]
+    fn an_action_that_adds_a_removed_member_again_depends_on_the_removal() {
+        let actions = json!([
+            {"target": "$.o['a/b']", "description": "replaced below", "remove": true},
+            {"target": "$", "description": "replaces", "update": {"o": {"a/b": {"n": 1}}, "p": 1}},
+            {"target": "$.o", "description": "replaces again", "update": {"a/b": {"n": 2}}},
+        ]);
+        let Corrected { document, stale } = correct(json!({"o": {"a/b": {}}}), &overlay(actions.clone())).unwrap();
+        assert_eq!(document, json!({"o": {"a/b": {"n": 2}}, "p": 1}));
+        assert_eq!(stale.len(), 0);
+        let Corrected { document, stale } = correct(json!({"o": {"c": 1}}), &overlay(actions)).unwrap();
+        assert_eq!(document, json!({"o": {"c": 1}, "p": 1}));
+        assert_eq!(stale.len(), 3);
+        for error in &stale[1..] {
+            let text = error.to_string();
+            assert!(text.contains("adds `/o/a~1b`, which the document no longer contains"), "{text}");
+            assert!(text.contains("belongs to /actions/0, which is stale too"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_listed_property_that_does_not_exist_makes_its_action_stale() {
+        let actions = json!([
+            {"target": "$.s", "description": "lists", "update": {"required": ["a", "gone"], "x-lenient": ["c"]}},
+            {"target": "$.s.properties", "description": "adds", "update": {"c": {}}},
+            {"target": "$", "description": "lists", "update": {"t": {"required": ["gone"]}, "u": {"required": ["b"]}}},
+        ]);
+        let document = json!({
+            "s": {"required": ["p"], "properties": {"a": {}}},
+            "t": {"properties": {"a": {}}},
+            "u": {"properties": {}, "allOf": []},
+        });
+        let Corrected { document, stale } = correct(document, &overlay(actions)).unwrap();
+        assert_eq!(
+            document["s"],
+            json!({"required": ["p", "a"], "properties": {"a": {}, "c": {}}, "x-lenient": ["c"]})
+        );
+        assert_eq!(document["t"], json!({"properties": {"a": {}}}));
+        assert_eq!(document["u"], json!({"properties": {}, "allOf": [], "required": ["b"]}));
+        let places: Vec<_> = stale.iter().map(|error| error.pointer().unwrap()).collect();
+        assert_eq!(places, ["/actions/0", "/actions/2"]);
+        assert!(stale[0].to_string().contains("adds `gone` to `required`"), "{}", stale[0]);
+    }
+
+    #[test]
+    fn an_invalid_action_is_an_error_even_if_it_would_be_stale() {
+        for (action, part) in [
+            (json!({"target": "$.gone[", "description": "d", "remove": true}), "invalid JSONPath"),
+            (json!({"target": "$.gone", "description": "", "remove": true}), "does not give a reason"),
+            (json!({"target": "$.gone", "description": "d"}), "neither `update` nor `remove`"),
+            (json!({"target": "$.*", "description": "d", "remove": true}), "selects 2 places"),
+        ] {
+            let actions = json!([{"target": "$.other", "description": "stale", "remove": true}, action]);
+            let error = correct(json!({"o": {}, "p": {}}), &overlay(actions)).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+            assert!(error.contains("`$.other` matches nothing"), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Positions, names and references in an OpenAPI document.
 
+use std::collections::BTreeSet;
+
 use heck::{ToPascalCase as _, ToSnakeCase as _};
 use serde_json::{Map, Value};
+
+use super::media;
 
 /// The HTTP methods in OpenAPI 3.0, as keys of a path item.
 pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -29,7 +33,7 @@ pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
         let index = if here.is_array() { step.parse::<usize>().ok() } else { None };
         here = index.map_or_else(|| here.get(&step), |index| here.get(index)).unwrap_or(&Value::Null);
         path += &match (index, here.get("name").and_then(Value::as_str)) {
-            (Some(_), Some(name)) => format!("[?@.name == '{name}']"),
+            (Some(_), Some(name)) => format!("[?(@.name == '{name}')]"),
             (Some(index), None) => format!("[{index}]"),
             (None, _) => format!("['{}']", step.replace('\\', "\\\\").replace('\'', "\\'")),
         };
@@ -59,6 +63,13 @@ impl Place {
     pub(crate) fn path_pointer(&self) -> String {
         format!("/paths/{}", escape(&self.path))
     }
+}
+
+/// Returns an `operationId` that is derived from the method and the path. It does not change if
+/// another operation is added.
+pub(crate) fn derived_operation_id(place: &Place) -> String {
+    let words = place.path.replace(|c: char| !c.is_ascii_alphanumeric(), " ");
+    format!("{} {words}", place.method).to_snake_case()
 }
 
 /// Returns all operations in document order.
@@ -133,15 +144,29 @@ pub(crate) fn named<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     document.pointer("/components/schemas")?.get(name)
 }
 
-/// Returns the schema whose name converts to the same Rust name as `name`.
-pub(crate) fn find<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
-    let schemas = object(document, "/components/schemas")?;
-    schemas.iter().find(|(other, _)| pascal(other) == pascal(name)).map(|(_, schema)| schema)
-}
-
 /// Converts a name to a method or argument name in the same way as progenitor.
 pub(crate) fn snake(name: &str) -> String {
     identifier(name, "_")
+}
+
+/// Returns the argument name of each parameter of an operation, in document order. The location is
+/// added to a name that the generated code or an earlier parameter uses.
+pub(crate) fn argument_names(parameters: &[Value]) -> Vec<String> {
+    // `body` is the argument for the request body. The generated code uses the other names.
+    let mut taken: BTreeSet<String> =
+        ["body", "client", "credentials", "exchange", "headers", "request", "response", "send", "url"]
+            .map(str::to_owned)
+            .into();
+    let names = parameters.iter().map(|parameter| {
+        let text = |key: &str| parameter.get(key).and_then(Value::as_str);
+        let plain = snake(text(RUST_NAME_KEY).or_else(|| text("name")).unwrap_or_default());
+        let with_place = snake(&format!("{plain} {}", text("in").unwrap_or_default()));
+        let numbered = (2_u32..).map(|number| format!("{with_place}_{number}"));
+        let mut candidates = [plain.clone(), with_place.clone()].into_iter().chain(numbered);
+        let name = candidates.find(|name| taken.insert(name.clone()));
+        name.unwrap_or(plain)
+    });
+    names.collect()
 }
 
 /// Converts a name to a field name in the same way as typify.
@@ -174,7 +199,7 @@ pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
     for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         children.push((format!("/properties/{}", escape(name)), child));
     }
-    for key in ["oneOf", "anyOf", "allOf"] {
+    for key in ["oneOf", "anyOf", "allOf", "x-choice"] {
         for (index, child) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
             children.push((format!("/{key}/{index}"), child));
         }
@@ -200,19 +225,111 @@ pub(crate) fn references(schema: &Value, names: &mut Vec<String>) {
     }
 }
 
+/// Returns the names of the schemas in `roots` and of all schemas that they refer to.
+pub(crate) fn reachable(document: &Value, roots: Vec<String>) -> BTreeSet<String> {
+    let mut queue = roots;
+    let mut reached = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        if let Some(schema) = named(document, &name)
+            && reached.insert(name)
+        {
+            references(schema, &mut queue);
+        }
+    }
+    reached
+}
+
+/// Returns the names of the schemas that extend a schema with `allOf`, directly or through another
+/// schema.
+pub(crate) fn extensions(document: &Value, base: &str) -> Vec<String> {
+    let schemas = || object(document, "/components/schemas").into_iter().flatten();
+    let extends = |schema: &Value, known: &BTreeSet<String>| {
+        let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+        parts.filter_map(referenced).any(|part| known.contains(part))
+    };
+    let mut found = BTreeSet::from([base.to_owned()]);
+    loop {
+        let next = schemas().filter(|(name, schema)| !found.contains(*name) && extends(schema, &found));
+        let next: Vec<String> = next.map(|(name, _)| name.clone()).collect();
+        if next.is_empty() {
+            break;
+        }
+        found.extend(next);
+    }
+    schemas().map(|(name, _)| name.clone()).filter(|name| name != base && found.contains(name)).collect()
+}
+
 /// Resolves a reference to a component. Returns an unresolvable reference unchanged, because the
 /// lint reports such references.
 pub(crate) fn resolve(components: &Value, value: &Value) -> Value {
-    let mut value = value;
+    resolve_ref(components, value).clone()
+}
+
+/// Resolves a reference to a component, and returns the target with its JSON pointer. `at` is the
+/// pointer of `value`.
+pub(crate) fn resolve_at(components: &Value, value: &Value, at: String) -> (Value, String) {
+    let (target, at) = resolve_ref_at(components, value, at);
+    (target.clone(), at)
+}
+
+/// Does the same as [`resolve_at`] without a copy of the target.
+pub(crate) fn resolve_ref_at<'a>(components: &'a Value, value: &'a Value, at: String) -> (&'a Value, String) {
+    let (target, pointer) = target(components, value);
+    (target, pointer.map_or(at, |pointer| format!("/components{pointer}")))
+}
+
+/// Resolves a reference to a component without a copy of its target.
+pub(crate) fn resolve_ref<'a>(components: &'a Value, value: &'a Value) -> &'a Value {
+    target(components, value).0
+}
+
+/// Returns the target of a reference, and its JSON pointer relative to `components` if `value` is a
+/// reference.
+fn target<'a>(components: &'a Value, value: &'a Value) -> (&'a Value, Option<&'a str>) {
+    let (mut value, mut at) = (value, None);
     // A chain of more than 16 references is treated as a loop.
     for _ in 0..16 {
         let target = value.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/components"));
-        match target.and_then(|pointer| components.pointer(pointer)) {
-            Some(target) => value = target,
-            None => break,
+        let Some((pointer, target)) = target.and_then(|pointer| Some((pointer, components.pointer(pointer)?))) else {
+            break;
+        };
+        value = target;
+        at = Some(pointer);
+    }
+    (value, at)
+}
+
+/// The key for the original location of an object that an earlier stage moved.
+const ORIGIN_KEY: &str = "x-xtask-origin";
+
+/// Records the original location of an object.
+pub(crate) fn set_origin(value: &mut Value, pointer: &str) {
+    if let Some(object) = value.as_object_mut() {
+        object.insert(ORIGIN_KEY.into(), pointer.into());
+    }
+}
+
+/// Returns the recorded location of an object, or an empty string if none was recorded.
+pub(crate) fn origin(value: &Value) -> &str {
+    value.get(ORIGIN_KEY).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Converts a JSON pointer into a document whose objects were moved to a pointer into the original
+/// document.
+pub(crate) fn original(document: &Value, pointer: &str) -> String {
+    let mut here = Some(document);
+    let mut original = String::new();
+    for step in pointer.split('/').skip(1) {
+        here = here.and_then(|here| match here {
+            Value::Array(array) => array.get(step.parse::<usize>().ok()?),
+            object => object.get(unescape(step)),
+        });
+        match here.and_then(|here| here.get(ORIGIN_KEY)?.as_str()) {
+            Some(origin) => original = origin.to_owned(),
+            None => original = format!("{original}/{step}"),
         }
     }
-    value.clone()
+    original
 }
 
 /// Returns an operation's name for error messages.
@@ -228,12 +345,8 @@ pub(crate) const JSON: &str = "application/json";
 
 /// Returns the JSON media type among the keys of `content`, or `None` if there is no such key.
 pub(crate) fn json_key(content: &Map<String, Value>) -> Option<&str> {
-    let is_json = |media_type: &&str| {
-        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        media_type == JSON || media_type.ends_with("+json")
-    };
     let mut keys = content.keys().map(String::as_str);
-    if content.contains_key(JSON) { Some(JSON) } else { keys.find(is_json) }
+    if content.contains_key(JSON) { Some(JSON) } else { keys.find(|key| media::is_json(&media::essence(key))) }
 }
 
 /// Converts a serde error's position to a JSON pointer.
@@ -248,6 +361,25 @@ pub(crate) fn pointer_of(path: &serde_path_to_error::Path) -> String {
     steps.map(|step| format!("/{step}")).collect()
 }
 
-/// The key of the annotation that exempts a field from the secret-name check. The annotation's
+/// The key for the Rust name of a schema, an operation, a parameter or a property.
+pub(crate) const RUST_NAME_KEY: &str = "x-rust-name";
+
+/// The key of the annotation that exempts a field from the check for secret names. The annotation's
 /// value states why the field is not a secret.
 pub(crate) const NOT_SECRET_KEY: &str = "x-not-secret";
+
+/// Returns a schema with only the members that affect its meaning.
+pub(crate) fn without_prose(schema: &Value) -> Value {
+    match schema {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(key, value)| match key.as_str() {
+                "description" | "title" => !value.is_string(),
+                "example" | "externalDocs" => value.get("type").is_some() || value.get("$ref").is_some(),
+                _ => true,
+            });
+            Value::Object(kept.map(|(key, value)| (key.clone(), without_prose(value))).collect())
+        }
+        Value::Array(array) => Value::Array(array.iter().map(without_prose).collect()),
+        other => other.clone(),
+    }
+}

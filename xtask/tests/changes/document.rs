@@ -5,7 +5,7 @@ use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Reported};
+use Expected::{Refused, Reported, Stale};
 use Product::{Connect, Outbound, Pay};
 
 #[rustfmt::skip]
@@ -24,7 +24,9 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("paths:\n", "paths:\n  /api/v1/introspect:\n    get:\n      responses:\n        '204': {description: ok}\n")],
         overlay: &[],
-        expected: Refused(&["has no `operationId`", "GET /api/v1/introspect", "overlay action"]),
+        expected: Reported(Step::Minor, &[
+            "operation `get_api_v1_introspect` added [compatible]",
+        ]),
     },
     Case {
         name: "an operation is removed",
@@ -97,7 +99,9 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("  - url: https://{host}\n", "  - url: https://{host}/outbound\n")],
         overlay: &[],
-        expected: Refused(&["the server URL has a path", "/servers/0/url", "overlay actions"]),
+        expected: Reported(Step::Patch, &[
+            "the list of servers changed from https://{host} to https://{host}/outbound [documentation only]",
+        ]),
     },
     Case {
         name: "the version of the document changes",
@@ -141,7 +145,11 @@ pub(crate) const CASES: &[Case] = &[
         product: Pay,
         document: &[("                Password:\n                  type: string\n", "                Password:\n                  type: string\n                  format: password\n")],
         overlay: &[],
-        expected: Refused(&["changes nothing", "its description is: A secret (A3).", "remove the action"]),
+        expected: Stale(Step::Patch, &[
+            "request field `Password` changed from text to secret [documentation only]",
+        ], &[
+            "changes nothing; its description is: A secret (A3).\n  at: /actions/2\n  help: the document already contains the correction: remove the action",
+        ]),
     },
     Case {
         name: "the document adopts a correction and the overlay drops it",

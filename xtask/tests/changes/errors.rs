@@ -5,7 +5,7 @@ use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Reported};
+use Expected::{Reported, Stale};
 use Product::{Connect, Outbound, Pay};
 
 #[rustfmt::skip]
@@ -15,7 +15,10 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                  error_description:\n                    type: string\n                    description: A description of the error.\n", "                  error_description:\n                    type: string\n                    description: A description of the error.\n                  error_uri:\n                    type: string\n")],
         overlay: &[],
-        expected: Refused(&["two different schemas would both be named `ErrorResponse`", "operation: revoke", "`title`"]),
+        expected: Reported(Step::Major, &[
+            "error 4XX, 5XX field `error_uri` added: text, optional [compatible]",
+            "the error type changed from `ErrorResponse` to `RevokeError` [breaking for code that reads it]",
+        ]),
     },
     Case {
         name: "an error field is added in every status and in the overlay",
@@ -60,14 +63,23 @@ pub(crate) const CASES: &[Case] = &[
         product: Outbound,
         document: &[("                  error_description:\n                    type: string\n                    description: A description of the error.\n              example:\n                error: server_error", "                  error_description:\n                    type: string\n                    description: A description of the error.\n                  hint: {type: string}\n              example:\n                error: server_error")],
         overlay: &[],
-        expected: Refused(&["two different schemas would both be named `ErrorResponse`", "/responses/5XX/", "`title`"]),
+        expected: Reported(Step::Major, &[
+            "the error type changed from `ErrorResponse` to `TokenError`, by status [breaking for code that reads it]",
+            "error 5XX field `hint` added: text, optional [compatible]",
+        ]),
     },
     Case {
         name: "a range of error statuses becomes a single status",
         product: Outbound,
         document: &[("        4XX:\n", "        '400':\n")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "responses['4XX']", "the longest part that still matches is `$.paths['/api/v1/token'].post.responses`, which contains: 200, 400, 5XX"]),
+        expected: Stale(Step::Major, &[
+            "the error type changed from `ErrorResponse` to `TokenError` [breaking for code that reads it]",
+            "error 400 added: object [compatible]",
+            "error 4XX removed [compatible]",
+        ], &[
+            "the longest part that still matches is `$.paths['/api/v1/token'].post.responses`, which contains: 200, 400, 5XX",
+        ]),
     },
     Case {
         name: "a range of error statuses becomes a single status, in the overlay too",

@@ -21,7 +21,7 @@ use xtask::generate::public_api::Difference;
 use xtask::generate::{SecretNames, inspect};
 use xtask::maintain::diff::{ProductDiff, Step, diff};
 
-use Expected::{Refused, Reported};
+use Expected::{Refused, Reported, Stale};
 
 /// Frozen copies of the documents. The cases replace strings that the real documents may no longer
 /// contain.
@@ -41,7 +41,10 @@ struct Case {
 enum Expected {
     /// The diff contains these lines, each with its effect, and requires this version increment.
     Reported(Step, &'static [&'static str]),
-    /// Code generation fails, and the error message contains these parts.
+    /// The diff contains these lines and requires this version increment, although overlay actions
+    /// are stale. There is one error for each of the last list's parts, and the error contains it.
+    Stale(Step, &'static [&'static str], &'static [&'static str]),
+    /// Code generation fails, and the error messages contain these parts.
     Refused(&'static [&'static str]),
 }
 
@@ -77,6 +80,10 @@ fn lines(diff: &ProductDiff) -> Vec<String> {
     diff.changes.iter().map(|change| format!("{} [{}]", change.text(), change.effect.words())).collect()
 }
 
+fn texts(errors: &[xtask::Error]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn each_change_is_reported_with_its_effect() {
     assert!(cases().count() >= 30);
@@ -86,13 +93,26 @@ fn each_change_is_reported_with_its_effect() {
             (Reported(step, expected), None) => {
                 assert_eq!(lines(diff), *expected, "{}", case.name);
                 assert_eq!(diff.step, *step, "{}", case.name);
+                assert_eq!(texts(&diff.overlay_errors), Vec::<String>::new(), "{}", case.name);
+            }
+            (Stale(step, expected, parts), None) => {
+                assert_eq!(lines(diff), *expected, "{}", case.name);
+                assert_eq!(diff.step, *step, "{}", case.name);
+                let errors = texts(&diff.overlay_errors);
+                assert_eq!(errors.len(), parts.len(), "{}: {errors:#?}", case.name);
+                for (error, part) in errors.iter().zip(*parts) {
+                    assert!(error.contains(part), "{}: {part}: {error}", case.name);
+                    assert!(error.contains("help: "), "{}: {error}", case.name);
+                    assert!(error.contains("at: /"), "{}: {error}", case.name);
+                }
             }
             (Refused(parts), Some(error)) => {
+                let error = [vec![error], texts(&diff.overlay_errors)].concat().join("\n\n");
                 assert!(error.contains("help: "), "{}: {error}", case.name);
                 assert!(error.contains("at: /"), "{}: {error}", case.name);
                 parts.iter().for_each(|part| assert!(error.contains(part), "{}: {part}: {error}", case.name));
             }
-            (Reported(..), Some(error)) => panic!("{}: {error}", case.name),
+            (Reported(..) | Stale(..), Some(error)) => panic!("{}: {error}", case.name),
             (Refused(_), None) => panic!("{}: code was generated", case.name),
         }
     }

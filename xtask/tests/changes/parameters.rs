@@ -5,7 +5,7 @@ use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Reported};
+use Expected::{Refused, Reported, Stale};
 use Product::Connect;
 
 #[rustfmt::skip]
@@ -42,7 +42,9 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("        - name: Content-Type\n", "        - name: regions\n          in: query\n          schema: {type: array, items: {type: string}}\n        - name: Content-Type\n")],
         overlay: &[],
-        expected: Refused(&["unsupported query parameter `regions`", "/parameters/2", "overlay action"]),
+        expected: Reported(Step::Minor, &[
+            "query parameter `regions` added: list of text, optional [compatible]",
+        ]),
     },
     Case {
         name: "a cookie is added",
@@ -64,7 +66,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "a path parameter is renamed",
         product: Connect,
         document: &[("/v3/{customerId}/", "/v3/{tenantId}/"), ("- name: customerId\n", "- name: tenantId\n")],
-        overlay: &[("/v3/{customerId}/BankingServices/GenerateAuthorizeToken", "/v3/{tenantId}/BankingServices/GenerateAuthorizeToken"), ("parameters[?@.name == 'customerId']", "parameters[?@.name == 'tenantId']")],
+        overlay: &[("/v3/{customerId}/BankingServices/GenerateAuthorizeToken", "/v3/{tenantId}/BankingServices/GenerateAuthorizeToken"), ("parameters[?(@.name == 'customerId')]", "parameters[?(@.name == 'tenantId')]")],
         expected: Reported(Step::Minor, &[
             "path parameter `tenantId` was previously named `customerId` [compatible]",
         ]),
@@ -84,7 +86,14 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("- name: flinks-auth-key\n", "- name: flinks-key\n")],
         overlay: &[],
-        expected: Refused(&["matches nothing", "flinks-auth-key", "which contains: customerId, flinks-key"]),
+        expected: Stale(Step::Major, &[
+            "header `flinks-auth-key` removed [breaking for callers]",
+            "header `flinks-key` added: text, required [breaking for callers]",
+        ], &[
+            "parameters[?(@.name == 'flinks-auth-key')].schema` matches nothing",
+            "which contains: customerId, flinks-key",
+            "`flinks-key` looks like a secret",
+        ]),
     },
     Case {
         name: "the customer id of the sandbox is removed",

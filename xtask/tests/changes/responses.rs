@@ -5,7 +5,7 @@ use xtask::maintain::diff::Step;
 
 use super::{Case, Expected};
 
-use Expected::{Refused, Reported};
+use Expected::{Reported, Stale};
 use Product::{Connect, Outbound, Pay};
 
 #[rustfmt::skip]
@@ -106,7 +106,9 @@ pub(crate) const CASES: &[Case] = &[
         product: Connect,
         document: &[("        '200':\n          description: Success\n", "        '200':\n          description: Success\n          headers: {X-Left: {schema: {type: integer}}}\n")],
         overlay: &[],
-        expected: Refused(&["the client would not expose this response header", "X-Left", "overlay action"]),
+        expected: Reported(Step::Minor, &[
+            "the list of response headers changed from none to x-left [compatible]",
+        ]),
     },
     Case {
         name: "the type of a number changes",
@@ -133,6 +135,78 @@ pub(crate) const CASES: &[Case] = &[
         overlay: &[],
         expected: Reported(Step::Minor, &[
             "response 200 field `grants` added: list of object, optional [compatible]",
+        ]),
+    },
+    Case {
+        name: "a field with a name like a secret is removed",
+        product: Outbound,
+        document: &[("                  token_type:\n                    type: string\n                    description: The type of token. Value is `Bearer`.\n", "")],
+        overlay: &[],
+        expected: Reported(Step::Major, &[
+            "response 200 field `token_type` removed [breaking for code that reads it]",
+        ]),
+    },
+    Case {
+        name: "a field that the overlay replaces is removed",
+        product: Outbound,
+        document: &[("                  expires_in:\n                    type: integer\n                    default: 0\n                    description: The number of seconds until the access token expires.\n", "")],
+        overlay: &[],
+        expected: Stale(Step::Major, &[
+            "response 200 field `expires_in` removed [breaking for code that reads it]",
+        ], &[
+            "properties.expires_in` matches nothing",
+            "properties/expires_in`, which the document no longer contains",
+        ]),
+    },
+    Case {
+        name: "a field that the overlay replaces is renamed",
+        product: Pay,
+        document: &[("                  expires_in:\n", "                  lifetime:\n")],
+        overlay: &[],
+        expected: Stale(Step::Major, &[
+            "response 200 field `expires_in` removed [breaking for code that reads it]",
+            "response 200 field `lifetime` added: integer, optional [compatible]",
+        ], &[
+            "which contains: access_token, token_type, lifetime",
+            "the action belongs to /actions/5, which is stale too",
+        ]),
+    },
+    Case {
+        name: "a secret field is renamed",
+        product: Outbound,
+        document: &[("                  refresh_token:\n                    type: string\n", "                  renewal_token:\n                    type: string\n")],
+        overlay: &[],
+        expected: Stale(Step::Major, &[
+            "response 200 field `refresh_token` removed [breaking for code that reads it]",
+            "response 200 field `renewal_token` added: text, optional [compatible]",
+        ], &[
+            "properties.refresh_token` matches nothing",
+            "`renewal_token` looks like a secret",
+        ]),
+    },
+    Case {
+        name: "a field that the overlay requires is renamed",
+        product: Outbound,
+        document: &[("                  access_token:\n                    type: string\n", "                  bearer_token:\n                    type: string\n")],
+        overlay: &[],
+        expected: Stale(Step::Major, &[
+            "response 200 field `access_token` removed [breaking for code that reads it]",
+            "response 200 field `bearer_token` added: text, optional [compatible]",
+        ], &[
+            "adds `access_token` to `required`, but the schema has no such property",
+            "properties.access_token` matches nothing",
+            "`bearer_token` looks like a secret",
+        ]),
+    },
+    Case {
+        name: "a lenient field is removed",
+        product: Outbound,
+        document: &[("                  scope:\n                    type: string\n                    description: The scope of data associated with the token.\n", "")],
+        overlay: &[("      required: [access_token]\n", "      required: [access_token]\n      x-lenient: [scope]\n")],
+        expected: Stale(Step::Major, &[
+            "response 200 field `scope` removed [breaking for code that reads it]",
+        ], &[
+            "adds `scope` to `x-lenient`, but the schema has no such property",
         ]),
     },
 ];

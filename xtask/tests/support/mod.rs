@@ -6,7 +6,19 @@ use std::path::Path;
 use std::process::Command;
 
 /// Checks that each piece of code compiles without warnings as a module of a crate named `name`.
+#[allow(dead_code)] // not every test that includes this file uses it
 pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
+    run(name, modules, &["check"]);
+}
+
+/// Checks that each piece of code compiles without warnings as a module of a crate named `name`, and
+/// runs the tests in it.
+#[allow(dead_code)] // not every test that includes this file uses it
+pub(crate) fn test(name: &str, modules: &[(String, String)]) {
+    run(name, modules, &["test", "--lib"]);
+}
+
+fn run(name: &str, modules: &[(String, String)], arguments: &[&str]) {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -16,7 +28,7 @@ pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
     // build.
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n\
-         flinks-core = {{ path = {core:?}, default-features = false }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\
+         flinks-core = {{ path = {core:?}, default-features = false, features = [\"multipart\"] }}\nserde = {{ version = \"1\", features = [\"derive\"] }}\n\
          uuid = {{ version = \"1\", default-features = false, features = [\"serde\", \"std\"] }}\n"
     );
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
@@ -29,10 +41,10 @@ pub(crate) fn compile(name: &str, modules: &[(String, String)]) {
     }
     fs::write(folder.join("src/lib.rs"), lib).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["check", "--quiet", "--offline"]).current_dir(&folder);
+    cargo.args(arguments).args(["--quiet", "--offline"]).current_dir(&folder);
     // Use a separate target folder, because this build selects other features.
     cargo.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"));
     let output = cargo.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", text.chars().take(8_000).collect::<String>());
 }

@@ -23,6 +23,9 @@ pub const SECRETS: &[&str] = &[
     "get-item header x-key",
 ];
 
+/// The servers that the document lists. If a server has a path, the base URL of a client
+/// must include that path.
+pub const SERVERS: &[&str] = &[];
 /// Types used as operation parameters and responses.
 pub mod types {
     /// The schema `GetItemError400`.
@@ -823,13 +826,7 @@ pub mod operation {
     #[allow(unused_imports)]
     use super::{Client, types};
     #[allow(unused_imports)]
-    use ::flinks_core::generated::{
-        ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
-        empty_or_error_response, empty_response, encode_path, form_body, header_text,
-        json_or_error_response, json_response, response_error, status_error,
-        undocumented_status,
-    };
-
+    use ::flinks_core::generated::*;
     use ::flinks_core::{Error, ResponseValue};
     /// A request builder for the operation `get-item`, created by [`Client::get_item`].
     #[must_use = "the request is not sent until `send` is called and awaited"]
@@ -844,10 +841,7 @@ pub mod operation {
     }
 
     impl<'a> GetItem<'a> {
-        const OPERATION: Operation = Operation {
-            id: "get-item",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("get-item");
 
         /// Sets the optional argument `limit`. How many.
         pub fn limit(mut self, limit: i64) -> Self {
@@ -900,7 +894,12 @@ pub mod operation {
                 .transport
                 .http()
                 .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .header(
+                    ACCEPT,
+                    HeaderValue::from_static(
+                        "application/vnd.item+json, application/json, application/problem+json",
+                    ),
+                )
                 .query(&[("exact", &exact)])
                 .query(&[("limit", &limit)]);
             let request = match x_request_name {
@@ -981,10 +980,7 @@ pub mod operation {
     }
 
     impl<'a> MakeIt<'a> {
-        const OPERATION: Operation = Operation {
-            id: "Make-It",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("Make-It");
 
         /// Sends the request once and decodes the response.
         ///
@@ -1029,10 +1025,7 @@ pub mod operation {
     }
 
     impl<'a> Delete<'a> {
-        const OPERATION: Operation = Operation {
-            id: "delete",
-            timeout: None,
-        };
+        const OPERATION: Operation = Operation::new("delete");
 
         /// Sends the request once and decodes the response.
         ///

@@ -149,22 +149,73 @@ fn an_update_that_is_refused_continues_once_the_overlay_is_fixed() {
     let (code, summary) = repository.xtask(&["update", &page]);
     assert_eq!(code, 1);
     for part in [
-        "| `flinks-outbound` | cannot be generated |",
+        "| `flinks-outbound` | breaking, overlay must be corrected | 0.1.0 → 0.2.0 |",
+        "Correct the overlay before you generate code.",
         "responses['4XX']",
         "which contains: 200, 400, 5XX",
-        "error 400 added",
+        "| `POST /api/v1/token` | error 400 added: object | compatible |",
+        "+ struct types::TokenError: non_exhaustive",
         "without files",
     ] {
         assert!(summary.contains(part), "{part}: {summary}");
     }
     assert_eq!(repository.read(&Product::Outbound.generated()), before);
     assert!(!repository.changelog("flinks-outbound").contains("proposed"));
+    assert!(!summary.contains("is unknown"), "{summary}");
+    let (code, text) = repository.xtask(&["regenerate"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("responses['4XX'].content['application/json'].schema` matches nothing"), "{text}");
+
+    // A document with another hash is a separate error.
+    let sources = repository.read(Path::new("openapi/sources.toml"));
+    let (before, outbound) = sources.split_once("[flinks-outbound]").unwrap();
+    let other = format!("{before}[flinks-outbound]{}", outbound.replacen("sha256 = \"", "sha256 = \"0", 1));
+    repository.write(Path::new("openapi/sources.toml"), &other);
+    let (code, summary) = repository.xtask(&["update"]);
+    assert_eq!(code, 1, "{summary}");
+    for part in ["| `flinks-outbound` | cannot be generated |", "its SHA-256 hash differs", "responses['4XX']"] {
+        assert!(summary.contains(part), "{part}: {summary}");
+    }
+    repository.write(Path::new("openapi/sources.toml"), &sources);
 
     let overlay = repository.path().join(Product::Outbound.overlay());
     fs::write(&overlay, fs::read_to_string(&overlay).unwrap().replace("responses['4XX']", "responses['400']")).unwrap();
     let (code, summary) = repository.xtask(&["update"]);
     assert_eq!(code, 0, "{summary}");
     assert!(summary.contains("| `flinks-outbound` | compatible | 0.1.0 → 0.1.1 |"), "{summary}");
+}
+
+#[test]
+fn diff_reports_changes_and_stale_actions_on_both_sides() {
+    let repository = Repository::released();
+    let path = Product::Outbound.document();
+    let field = "                  expires_in:\n                    type: integer\n                    default: 0\n                    description: The number of seconds until the access token expires.\n";
+    let document = repository.read(&path);
+    assert!(document.contains(field));
+    repository.write(&path, &document.replace(field, ""));
+    let removed = "response 200 field `expires_in` removed";
+    let (code, text) = repository.xtask(&["diff"]);
+    assert_eq!(code, 0, "{text}");
+    for part in ["0.1.0 -> 0.2.0  breaking, overlay must be corrected", removed, "expires_in` matches nothing"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (_, markdown) = repository.xtask(&["diff", "--markdown"]);
+    for part in [
+        "| `flinks-outbound` | breaking, overlay must be corrected | 0.1.0 → 0.2.0 |",
+        "This report shows the changes without the stale actions.\n\n```text\nopenapi/overlays/flinks-outbound.yaml: the action",
+        "| `POST /api/v1/token` | response 200 field `expires_in` removed | breaking for code that reads it |",
+    ] {
+        assert!(markdown.contains(part), "{part}: {markdown}");
+    }
+
+    repository.commit("a stale overlay");
+    repository.write(&path, &document);
+    let (_, text) = repository.xtask(&["diff"]);
+    assert!(text.contains("response 200 field `expires_in` added"), "{text}");
+    assert!(text.contains("The overlay of the older version has stale actions."), "{text}");
+    assert!(!text.contains("overlay must be corrected"), "{text}");
+    let (_, text) = repository.xtask(&["diff", "HEAD~1"]);
+    assert!(!text.contains("stale"), "{text}");
 }
 
 #[test]

@@ -188,7 +188,7 @@ pub(crate) fn rows() -> Vec<Row> {
                 ok("[".repeat(200_000)),
             ],
             Expected::Error(
-                |error| !error.is_transient() && error.to_string().contains("larger than 64 KiB"),
+                |error| !error.is_transient() && error.to_string().contains("larger than its limit"),
                 TokenFate::Unknown,
             ),
             all,

@@ -6,9 +6,12 @@ use syn::visit_mut::VisitMut;
 use syn::{Ident, Type, parse_quote};
 
 use super::attributes::generic_argument;
+use super::credentials;
 use crate::generate::normalize::form;
 use crate::generate::progenitor::{BODY, Types, parameter_key};
-use crate::spec::schema::snake;
+use crate::spec::media::RequestBody;
+use crate::spec::parameter_style::ParameterStyle;
+use crate::spec::schema::{self, argument_names};
 use crate::{Error, Result};
 
 /// The arguments of an operation, in signature order. Path arguments come first, in path order.
@@ -24,6 +27,8 @@ pub(super) struct Argument {
     /// The type in the signature, without the `Option` around an optional argument.
     pub(super) ty: Type,
     pub(super) is_optional: bool,
+    /// How a parameter is written. The body has no style.
+    pub(super) style: ParameterStyle,
     pub(super) docs: Option<String>,
 }
 
@@ -33,24 +38,44 @@ pub(super) enum ArgumentPlace {
     /// The path, and the position of the argument in the path.
     Path(usize),
     Query,
+    /// The headers of the credentials that the caller chooses.
+    Credentials,
     Header,
     Body,
 }
 
 impl Arguments {
     /// Reads an operation's arguments from the normalized document.
-    pub(super) fn read(facts: &form::Operation, described: &Value, types: &Types) -> Result<Self> {
+    pub(super) fn read(facts: &form::Operation, document: &Value, types: &Types) -> Result<Self> {
+        let described = document.pointer(&facts.pointer).unwrap_or(&Value::Null);
         let mut arguments = Vec::new();
-        let parameters = described.get("parameters").and_then(Value::as_array);
-        for (index, parameter) in parameters.into_iter().flatten().enumerate() {
+        let parameters = described.get("parameters").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for ((index, parameter), name) in parameters.iter().enumerate().zip(argument_names(parameters)) {
             let at = format!("{}/parameters/{index}", facts.pointer);
-            arguments.push(Argument::parameter(facts, parameter, index, types).map_err(|error| error.at(at))?);
+            let argument = Argument::parameter(facts, document, parameter, &name, index, types);
+            arguments.push(argument.map_err(|error| error.at(at))?);
+        }
+        if let Some(choice) = &facts.credential_choice {
+            arguments.push(Argument {
+                name: format_ident!("credentials"),
+                wire: String::from("credentials"),
+                place: ArgumentPlace::Credentials,
+                ty: credentials::argument_type(choice),
+                is_optional: !choice.is_required,
+                style: ParameterStyle::Scalar,
+                docs: Some("One of the kinds of credentials that the server accepts.".into()),
+            });
         }
         if let Some(body) = described.get("requestBody") {
             let name = format_ident!("body");
             let place = ArgumentPlace::Body;
             let ty = types.argument(&facts.id, BODY)?;
-            arguments.push(Argument::new(name, "body", place, ty, Presence::Required, body, types));
+            let mut argument = Argument::new(name, "body", place, ty, Presence::Required, body, types);
+            let content = body.get("content").and_then(Value::as_object);
+            if let Some((_, RequestBody::Bytes)) = content.and_then(RequestBody::choose) {
+                argument.ty = parse_quote!(&'a [u8]);
+            }
+            arguments.push(argument);
         }
         arguments.sort_by(|one, other| (one.place, &one.wire).cmp(&(other.place, &other.wire)));
         Ok(Self(arguments))
@@ -81,7 +106,14 @@ enum Presence {
 }
 
 impl Argument {
-    fn parameter(facts: &form::Operation, parameter: &Value, index: usize, types: &Types) -> Result<Self> {
+    fn parameter(
+        facts: &form::Operation,
+        document: &Value,
+        parameter: &Value,
+        name: &str,
+        index: usize,
+        types: &Types,
+    ) -> Result<Self> {
         let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
         let wire = text("name");
         let place = match text("in") {
@@ -99,9 +131,19 @@ impl Argument {
             Some(Value::Bool(true)) => Presence::Required,
             _ => Presence::Optional,
         };
-        let name = format_ident!("{}", snake(wire));
+        let name = format_ident!("{name}");
         let ty = types.argument(&facts.id, &parameter_key(index))?;
-        Ok(Self::new(name, wire, place, ty, presence, parameter, types))
+        let item = generic_argument(&ty, "Vec");
+        let mut argument = Self::new(name, wire, place, ty, presence, parameter, types);
+        if let Some(mut item) = item {
+            LocalTypes(types).visit_type_mut(&mut item);
+            argument.ty = parse_quote!(&'a [#item]);
+        }
+        let schema = parameter.get("schema").unwrap_or(&Value::Null);
+        let named = schema::referenced(schema).and_then(|name| schema::named(document, name));
+        let style = ParameterStyle::of(parameter, named.unwrap_or(schema));
+        argument.style = style.ok_or_else(|| Error::new(format!("unsupported style of the parameter `{wire}`")))?;
+        Ok(argument)
     }
 
     fn new(
@@ -119,6 +161,7 @@ impl Argument {
             wire: wire.to_owned(),
             place,
             is_optional: inner.is_some() || matches!(presence, Presence::Optional),
+            style: ParameterStyle::Scalar,
             ty: argument_type(inner.unwrap_or(ty), types),
             docs: described.get("description").and_then(Value::as_str).map(str::to_owned),
         }

@@ -46,6 +46,19 @@ pub(crate) fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
     Ok(serde_argument(&field.attrs, "rename")?.unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned()))
 }
 
+/// Sets the name of a field on the wire, and keeps the other arguments in `#[serde(…)]`.
+pub(super) fn rename(field: &mut syn::Field, wire: &str) -> Result<()> {
+    let mut others = Vec::new();
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let parser = syn::punctuated::Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated;
+        let arguments = attribute.parse_args_with(parser).map_err(|_| unknown_shape("a serde attribute"))?;
+        others.extend(arguments.into_iter().filter(|argument| !argument.path().is_ident("rename")));
+    }
+    field.attrs.retain(|attribute| !attribute.path().is_ident("serde"));
+    field.attrs.push(parse_quote!(#[serde(rename = #wire, #(#others),*)]));
+    Ok(())
+}
+
 /// Returns the value of an argument in `#[serde(…)]`, or an empty string if the argument has no
 /// value.
 pub(crate) fn serde_argument(attributes: &[syn::Attribute], wanted: &str) -> Result<Option<String>> {

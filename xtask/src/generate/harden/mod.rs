@@ -13,9 +13,11 @@
 //! | --- | --- |
 //! | `operation` | the client method and the builder for one operation |
 //! | `arguments` | an operation's arguments: order, names and types |
+//! | `credentials` | the choice between several kinds of credentials |
 //! | `request` | the code that builds a request |
 //! | `outcome` | the code that decodes a response |
 //! | `types` | the hardened types |
+//! | `choices` | the enums for schemas that choose between others |
 //! | `reply_body` | constants for the fields of a response body |
 //! | `uses` | the types that are sent and the types that are received |
 //! | `secret_fields` | the fields that contain a secret |
@@ -23,6 +25,8 @@
 
 mod arguments;
 pub(crate) mod attributes;
+mod choices;
+mod credentials;
 mod operation;
 mod outcome;
 mod reply_body;
@@ -51,6 +55,8 @@ pub struct Constants {
     pub version: String,
     /// The SHA-256 hash of the document's bytes.
     pub sha256: String,
+    /// The URLs of the servers.
+    pub servers: Vec<String>,
 }
 
 /// Builds the generated file: the hardened types and the client with its operations.
@@ -65,7 +71,7 @@ pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> 
     let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
     let headers = normalized.secrets.iter().filter(|place| matches!(place, SecretPlace::Header { .. }));
     let secrets: Vec<String> = secrets.into_iter().chain(headers.map(ToString::to_string)).collect();
-    let file = assemble(constants, &secrets, types, &operations);
+    let file = assemble(constants, &secrets, types, &operations, credentials::module(normalized));
     let mut file: syn::File =
         syn::parse2(file).map_err(|error| Error::new(format!("failed to parse the hardened code: {error}")))?;
     syn::visit_mut::visit_file_mut(&mut DocLines, &mut file);
@@ -73,8 +79,15 @@ pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> 
     Ok(file)
 }
 
-fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, operations: &[Operation]) -> TokenStream {
-    let Constants { title, description, version, sha256 } = constants;
+fn assemble(
+    constants: &Constants,
+    secrets: &[String],
+    types: syn::ItemMod,
+    operations: &[Operation],
+    credentials: Option<TokenStream>,
+) -> TokenStream {
+    let Constants { title, description, version, sha256, servers } = constants;
+    let uses = if credentials.is_some() { quote!(Client, credentials, types) } else { quote!(Client, types) };
     let client_doc = format!("A client for {title}.\n\n{description}\n\nClones are cheap and share their connections.");
     let methods = operations.iter().map(Operation::method);
     let builders = operations.iter().map(Operation::builder);
@@ -87,6 +100,10 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
         /// The fields and headers that contain secrets. `Debug` output redacts these fields and all
         /// other strings. The headers are marked as sensitive.
         pub const SECRETS: &[&str] = &[#(#secrets),*];
+
+        /// The servers that the document lists. If a server has a path, the base URL of a client
+        /// must include that path.
+        pub const SERVERS: &[&str] = &[#(#servers),*];
 
         #types
 
@@ -114,6 +131,8 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
             #(#methods)*
         }
 
+        #credentials
+
         /// Request builders, one for each operation.
         ///
         /// Each operation method of [`Client`] creates a builder from the required arguments. A
@@ -121,12 +140,9 @@ fn assemble(constants: &Constants, secrets: &[String], types: syn::ItemMod, oper
         /// request.
         pub mod operation {
             #[allow(unused_imports)]
-            use super::{Client, types};
+            use super::{#uses};
             #[allow(unused_imports)]
-            use ::flinks_core::generated::{
-                ACCEPT, CONTENT_TYPE, HeaderArgument as _, HeaderName, HeaderValue, Operation,
-                empty_or_error_response, empty_response, encode_path, form_body, header_text, json_or_error_response, json_response, response_error, status_error, undocumented_status,
-            };
+            use ::flinks_core::generated::*;
             use ::flinks_core::{Error, ResponseValue};
 
             #(#builders)*

@@ -22,6 +22,9 @@ pub(super) struct Operation {
     arguments: Arguments,
     id: String,
     timeout_seconds: Option<u64>,
+    max_response_bytes: Option<u64>,
+    response_headers: Vec<String>,
+    redirects: Vec<u16>,
     deprecated: bool,
     request: Request,
     success: Outcome,
@@ -41,12 +44,15 @@ pub(super) fn operations(types: &Types, normalized: &Normalized) -> Result<Vec<O
 impl Operation {
     fn read(facts: &form::Operation, types: &Types, normalized: &Normalized) -> Result<Self> {
         let described = normalized.document.pointer(&facts.pointer).unwrap_or(&Value::Null);
-        let arguments = Arguments::read(facts, described, types)?;
+        let arguments = Arguments::read(facts, &normalized.document, types)?;
         Ok(Self {
             name: format_ident!("{}", snake(&facts.id)),
             docs: summary(facts, described, &arguments),
             id: facts.id.clone(),
             timeout_seconds: facts.timeout_seconds,
+            max_response_bytes: facts.max_response_bytes,
+            response_headers: facts.response_headers.clone(),
+            redirects: outcome::redirects(&facts.success),
             deprecated: facts.deprecated,
             request: Request::new(facts, &arguments, normalized)?,
             arguments,
@@ -86,7 +92,7 @@ impl Operation {
 
     /// Generates the operation's builder.
     pub(super) fn builder(&self) -> TokenStream {
-        let Self { id, request: Request { url, request, headers }, success, error, .. } = self;
+        let Self { id, request: Request { url, queries, request, headers }, success, error, .. } = self;
         let ty = self.type_name();
         let ty_doc = format!("A request builder for the operation `{id}`, created by [`Client::{}`].", self.name);
         let must_use = "the request is not sent until `send` is called and awaited";
@@ -106,11 +112,15 @@ impl Operation {
                 }
             }
         });
+        let timeout = self.timeout_seconds.map(proc_macro2::Literal::u64_unsuffixed);
+        let timeout = timeout.map(|seconds| quote!(.timeout_seconds(#seconds)));
+        let bytes = self.max_response_bytes.map(proc_macro2::Literal::u64_unsuffixed);
+        let max_response_bytes = bytes.map(|bytes| quote!(.max_response_bytes(#bytes)));
+        let names = self.response_headers.as_slice();
+        let response_headers = (!names.is_empty()).then(|| quote!(.response_headers(&[#(#names),*])));
+        let statuses = self.redirects.iter().copied().map(proc_macro2::Literal::u16_unsuffixed);
+        let redirects = (!self.redirects.is_empty()).then(|| quote!(.redirects(&[#(#statuses),*])));
         let names = self.arguments.iter().map(|argument| &argument.name);
-        let timeout = match self.timeout_seconds {
-            Some(seconds) => quote!(Some(::std::time::Duration::from_secs(#seconds))),
-            None => quote!(None),
-        };
         let (success_ty, success_arms) = (&success.ty, &success.arms);
         let (error_ty, error_arms) = (&error.ty, &error.arms);
         quote! {
@@ -122,7 +132,7 @@ impl Operation {
             }
 
             impl<'a> #ty<'a> {
-                const OPERATION: Operation = Operation { id: #id, timeout: #timeout };
+                const OPERATION: Operation = Operation::new(#id) #timeout #max_response_bytes #response_headers #redirects;
 
                 #(#setters)*
 
@@ -144,6 +154,7 @@ impl Operation {
                 async fn exchange(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     let Self { client, #(#names,)* } = self;
                     let url = #url;
+                    #(#queries)*
                     let request = #request;
                     #(#headers)*
                     let response = client.transport.execute(request, &Self::OPERATION).await?;
@@ -169,6 +180,20 @@ fn summary(facts: &form::Operation, described: &Value, arguments: &Arguments) ->
         docs += &format!("{description}\n\n");
     }
     docs += &format!("Sends a `{}` request to `{}`.", facts.method.to_ascii_uppercase(), facts.path);
+    if !facts.response_headers.is_empty() {
+        let headers: Vec<String> = facts.response_headers.iter().map(|name| format!("`{name}`")).collect();
+        docs += &format!(
+            "\n\nThe response can contain these headers, which [`ResponseHead::header`](::flinks_core::ResponseHead::header) returns: {}.",
+            headers.join(", ")
+        );
+    }
+    if !facts.servers.is_empty() {
+        let servers: Vec<String> = facts.servers.iter().map(|url| format!("`{}`", url.replace('`', ""))).collect();
+        docs += &format!(
+            "\n\nThe document lists separate servers for this operation: {}. The base URL of the client must be one of them.",
+            servers.join(", ")
+        );
+    }
     let required = arguments.required();
     if arguments.iter().any(|argument| argument.docs.is_some()) && !required.is_empty() {
         docs += "\n\n# Arguments\n\n";

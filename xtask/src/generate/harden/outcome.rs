@@ -7,7 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};
 use syn::Ident;
 
-use crate::generate::normalize::form::{Bodies, Body};
+use crate::generate::normalize::form::{Bodies, Body, OtherBody};
 use crate::spec::schema::{is_type_name, pascal};
 use crate::{Error, Result};
 
@@ -31,21 +31,41 @@ pub(super) fn success(bodies: &Bodies, errors: &Bodies, error_codes: &[String]) 
     let has_error_body = errors.union.is_none() && errors.bodies.iter().any(|body| body.schema.is_some());
     let json = if has_error_body { quote!(json_or_error_response) } else { quote!(json_response) };
     let empty = if has_error_body { quote!(empty_or_error_response) } else { quote!(empty_response) };
-    let read = |union: Option<&TokenStream>, body: Option<&Ident>| match (union, body) {
-        (None, None) => quote!(#empty(response).await),
-        (None, Some(_)) => quote!(#json(response, &[#(#error_codes),*]).await),
-        (Some(variant), None) => quote!(Ok(#empty(response).await?.map(|()| #variant))),
-        (Some(variant), Some(schema)) => {
-            quote!(Ok(#json::<types::#schema, _>(response, &[#(#error_codes),*]).await?.map(#variant)))
+    let read = |union: Option<&TokenStream>, body: &Body, schema: Option<&Ident>| {
+        let (result, variant) = match (schema, &body.other) {
+            (Some(schema), _) => (quote!(#json::<types::#schema, _>(response, &[#(#error_codes),*]).await), quote!()),
+            (None, Some(OtherBody::Redirect)) => (quote!(redirect_response(&response)), quote!()),
+            (None, Some(OtherBody::Stream(media_types))) => {
+                (quote!(stream_response(response, &[#(#media_types),*])), quote!())
+            }
+            (None, None) if body.status.starts_with('3') => (quote!(head_response(&response)), quote!(|()|)),
+            (None, None) => (quote!(#empty(response).await), quote!(|()|)),
+        };
+        match (union, schema) {
+            (Some(union), _) => quote!(Ok(#result?.map(#variant #union))),
+            (None, Some(_)) => quote!(#json(response, &[#(#error_codes),*]).await),
+            (None, None) => result,
         }
     };
+    if bodies.union.is_none()
+        && let Some(body) = bodies.bodies.iter().find(|body| body.other.is_some())
+    {
+        // All documented statuses have this kind of body.
+        return match &body.other {
+            Some(OtherBody::Redirect) => outcome(bodies, read),
+            _ => {
+                let body = Body { status: "2XX".into(), ..body.clone() };
+                outcome(&Bodies { bodies: vec![body], union: None }, read)
+            }
+        };
+    }
     if bodies.union.is_none() {
-        if let Some(schema) = bodies.bodies.iter().find_map(|body| body.schema.clone()) {
-            let body = Body { status: "2XX".into(), schema: Some(schema) };
+        if let Some(body) = bodies.bodies.iter().find(|body| body.schema.is_some()) {
+            let body = Body { status: "2XX".into(), ..body.clone() };
             return outcome(&Bodies { bodies: vec![body], union: None }, read);
         }
         let pattern = empty_pattern(bodies)?;
-        let read = read(None, None);
+        let read = read(None, &Body::empty("2XX"), None);
         return Ok(Outcome { ty: quote!(()), arms: vec![quote!(#pattern => #read,)] });
     }
     let mut outcome = outcome(bodies, read)?;
@@ -81,7 +101,7 @@ pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
             }
         });
     }
-    let mut outcome = outcome(bodies, |variant, schema| {
+    let mut outcome = outcome(bodies, |variant, _, schema| {
         let read = quote!(response_error::<types::#schema>(response).await);
         quote!(Err(#read.map_body(#variant)))
     })?;
@@ -90,7 +110,10 @@ pub(super) fn error(bodies: &Bodies) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) -> TokenStream) -> Result<Outcome> {
+fn outcome(
+    bodies: &Bodies,
+    read: impl Fn(Option<&TokenStream>, &Body, Option<&Ident>) -> TokenStream,
+) -> Result<Outcome> {
     let union = bodies.union.as_deref().map(|union| format_ident!("{}", pascal(union)));
     let mut arms = Vec::new();
     let mut ty = quote!(());
@@ -102,15 +125,31 @@ fn outcome(bodies: &Bodies, read: impl Fn(Option<&TokenStream>, Option<&Ident>) 
             quote!(types::#union::#variant)
         });
         let pattern = pattern(&body.status, &exact)?;
-        let read = read(variant.as_ref(), schema.as_ref());
+        let read = read(variant.as_ref(), body, schema.as_ref());
         arms.push(quote!(#pattern => #read,));
         ty = match (&union, &schema) {
             (Some(union), _) => quote!(types::#union),
             (None, Some(schema)) => quote!(types::#schema),
-            (None, None) => quote!(()),
+            (None, None) => other_type(body),
         };
     }
     Ok(Outcome { ty, arms })
+}
+
+/// Returns the type of a body that is not JSON.
+pub(super) fn other_type(body: &Body) -> TokenStream {
+    match &body.other {
+        Some(OtherBody::Stream(_)) => quote!(::flinks_core::ByteStream),
+        Some(OtherBody::Redirect) => quote!(::flinks_core::Redirect),
+        None => quote!(()),
+    }
+}
+
+/// Returns the documented redirects.
+pub(super) fn redirects(bodies: &Bodies) -> Vec<u16> {
+    let statuses = bodies.bodies.iter().map(|body| body.status.as_str());
+    let redirects = statuses.filter(|status| status.starts_with('3'));
+    redirects.flat_map(|status| status.parse().map_or_else(|_| (300..=308).collect(), |status| vec![status])).collect()
 }
 
 /// Returns the statuses that have their own `match` arm.
@@ -131,7 +170,10 @@ pub(super) fn variant_name(bodies: &Bodies, body: &Body) -> Ident {
         Some(short).filter(|short| !is_generic && is_type_name(short))
     };
     let own = short(body);
-    let is_taken = bodies.bodies.iter().any(|other| other.schema != body.schema && short(other) == own);
+    let is_taken = bodies
+        .bodies
+        .iter()
+        .any(|other| (&other.schema, &other.other) != (&body.schema, &body.other) && short(other) == own);
     match own {
         Some(short) if !is_taken => format_ident!("{short}"),
         _ => format_ident!("Status{}", body.status),

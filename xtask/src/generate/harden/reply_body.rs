@@ -36,8 +36,10 @@ fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
         return Ok(None);
     }
     let name = wire_name(field, name)?;
-    let is_optional =
-        generic_argument(&field.ty, "Option").is_some() || serde_argument(&field.attrs, "default")?.is_some();
+    // typify sets a function for a required property that can be null.
+    let is_required_or_null = serde_argument(&field.attrs, "deserialize_with")?.is_some();
+    let is_optional = generic_argument(&field.ty, "Option").is_some() && !is_required_or_null
+        || serde_argument(&field.attrs, "default")?.is_some();
     let kind = if is_optional { quote!(optional) } else { quote!(required) };
     Ok(Some(quote!(::flinks_core::generated::Field::#kind(#name))))
 }

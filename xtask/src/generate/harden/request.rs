@@ -7,13 +7,18 @@ use syn::Type;
 
 use super::arguments::{Argument, ArgumentPlace, Arguments};
 use crate::generate::normalize::form::{self, Normalized, SecretPlace};
-use crate::spec::schema::JSON;
+use crate::generate::normalize::multipart::is_file_reference;
+use crate::spec::media::{RequestBody, without_charset};
+use crate::spec::parameter_style::ParameterStyle;
+use crate::spec::schema::{self, JSON};
 use crate::{Error, Result};
 
 /// The code that builds a request.
 pub(super) struct Request {
     /// An expression that creates the URL.
     pub(super) url: TokenStream,
+    /// The statements that add lists and objects to the query.
+    pub(super) queries: Vec<TokenStream>,
     /// An expression that creates the request, without its header arguments.
     pub(super) request: TokenStream,
     /// The statements that set the header arguments.
@@ -24,10 +29,12 @@ impl Request {
     pub(super) fn new(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<Self> {
         Ok(Self {
             url: url(facts, arguments)?,
+            queries: arguments.in_place(ArgumentPlace::Query).filter_map(add_query).collect(),
             request: request(facts, arguments, normalized)?,
             headers: arguments
-                .in_place(ArgumentPlace::Header)
-                .map(|header| set_header(facts, header, normalized))
+                .in_place(ArgumentPlace::Credentials)
+                .map(set_credentials)
+                .chain(arguments.in_place(ArgumentPlace::Header).map(|header| set_header(facts, header, normalized)))
                 .collect(),
         })
     }
@@ -47,7 +54,10 @@ fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
             .ok_or_else(|| Error::new(format!("`{{{wire}}}` in the path is not declared as a path parameter")))?;
         let name = &argument.name;
         format += &format!("{before}{{}}");
-        values.push(quote!(encode_path(#wire, #name)?));
+        values.push(match style(argument.style) {
+            None => quote!(encode_path(#wire, #name)?),
+            Some(style) => quote!(encode_path_list(#wire, #name, #style)?),
+        });
         rest = after;
     }
     format += rest;
@@ -61,14 +71,14 @@ fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
 fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<TokenStream> {
     let method = format_ident!("{}", facts.method);
     let mut request = quote!(client.transport.http().#method(url));
-    // The request accepts JSON if any response has a body.
-    if [&facts.success, &facts.error].iter().any(|outcome| outcome.bodies.iter().any(|body| body.schema.is_some())) {
-        request = quote!(#request.header(ACCEPT, HeaderValue::from_static(#JSON)));
+    if let Some(accept) = accept(facts) {
+        request = quote!(#request.header(ACCEPT, HeaderValue::from_static(#accept)));
     }
     for body in arguments.in_place(ArgumentPlace::Body) {
         request = with_body(request, facts, body, normalized)?;
     }
-    for Argument { name, wire, .. } in arguments.in_place(ArgumentPlace::Query) {
+    let scalars = arguments.in_place(ArgumentPlace::Query).filter(|argument| argument.style == ParameterStyle::Scalar);
+    for Argument { name, wire, .. } in scalars {
         request = quote!(#request.query(&[(#wire, &#name)]));
     }
     if let Some(content_type) = &facts.content_type {
@@ -76,6 +86,45 @@ fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normaliz
         request = quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#content_type)));
     }
     Ok(request)
+}
+
+/// Returns the style of a list or an object in generated code, or `None` for a scalar.
+fn style(style: ParameterStyle) -> Option<TokenStream> {
+    match style {
+        ParameterStyle::Scalar => None,
+        ParameterStyle::Exploded => Some(quote!(Style::Exploded)),
+        ParameterStyle::Joined(separator) => Some(quote!(Style::Joined(#separator))),
+        ParameterStyle::JoinedPairs => Some(quote!(Style::JoinedPairs)),
+        ParameterStyle::DeepObject => Some(quote!(Style::DeepObject)),
+    }
+}
+
+/// Generates the statement that adds a list or an object to the query of the URL.
+fn add_query(argument: &Argument) -> Option<TokenStream> {
+    let Argument { name, wire, is_optional, .. } = argument;
+    let style = style(argument.style)?;
+    Some(if *is_optional {
+        quote!(let url = match #name { Some(#name) => add_query(url, #wire, #name, #style)?, None => url };)
+    } else {
+        quote!(let url = add_query(url, #wire, #name, #style)?;)
+    })
+}
+
+/// Returns the media types of the documented responses, or `None` if no response has a body.
+fn accept(facts: &form::Operation) -> Option<String> {
+    let bodies = || [&facts.success, &facts.error].into_iter().flat_map(|outcome| &outcome.bodies);
+    let mut media_types: Vec<String> = Vec::new();
+    for body in bodies() {
+        match &body.other {
+            Some(form::OtherBody::Stream(documented)) => {
+                media_types.extend(documented.iter().map(|media_type| without_charset(media_type)));
+            }
+            _ => media_types.extend(body.media_type.as_deref().map(without_charset)),
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    media_types.retain(|media_type| seen.insert(media_type.clone()));
+    (!media_types.is_empty()).then(|| media_types.join(", "))
 }
 
 fn with_body(
@@ -86,13 +135,56 @@ fn with_body(
 ) -> Result<TokenStream> {
     let at = format!("{}/requestBody/content", facts.pointer);
     let content = normalized.document.pointer(&at).and_then(Value::as_object);
-    let media_types: Vec<&str> = content.into_iter().flatten().map(|(media_type, _)| media_type.as_str()).collect();
+    let Some((media_type, kind)) = content.and_then(RequestBody::choose) else {
+        return Err(Error::new("the request body has no supported media type").at(at));
+    };
     let is_reference = matches!(body.ty, Type::Reference(_));
-    match (media_types.as_slice(), is_reference) {
-        ([JSON], true) => Ok(quote!(#request.json(body))),
-        ([JSON], false) => Ok(quote!(#request.json(&body))),
-        (["application/x-www-form-urlencoded"], _) => Ok(quote!(form_body(#request, body)?)),
-        _ => Err(Error::new(format!("unsupported request media type `{}`", media_types.join(", "))).at(at)),
+    let value = if is_reference { quote!(body) } else { quote!(&body) };
+    // `json` sets this header only if it is missing. `form_body` and `multipart` always set it.
+    let is_default = media_type == JSON || matches!(kind, RequestBody::Form | RequestBody::Multipart);
+    let request =
+        if is_default { request } else { quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#media_type))) };
+    Ok(match kind {
+        RequestBody::Json => quote!(#request.json(#value)),
+        RequestBody::Form => quote!(form_body(#request, #value)?),
+        RequestBody::Multipart => {
+            let schema = content.and_then(|content| content.get(media_type)?.get("schema")).unwrap_or(&Value::Null);
+            multipart(request, schema, normalized)
+        }
+        RequestBody::Text => quote!(#request.body(body.to_owned())),
+        RequestBody::Bytes => quote!(#request.body(body.to_vec())),
+    })
+}
+
+/// Generates the expression that adds a multipart body to a request, one part for each property.
+fn multipart(request: TokenStream, schema: &Value, normalized: &Normalized) -> TokenStream {
+    let name = schema::referenced(schema).unwrap_or_default();
+    let schema = schema::named(&normalized.document, name).unwrap_or(schema);
+    let required = schema.get("required").and_then(Value::as_array);
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let parts = properties.map(|(property, schema)| {
+        let wire = normalized.wire_names.get(&(schema::pascal(name), property.clone())).unwrap_or(property);
+        let field = format_ident!("{}", schema::field(property));
+        let is_required = required.is_some_and(|required| required.iter().any(|other| other == property));
+        let is_list = schema.get("items").is_some_and(is_file_reference);
+        match (is_file_reference(schema), is_list) {
+            (true, _) if is_required => quote!(.files(#wire, [&body.#field])?),
+            (true, _) => quote!(.files(#wire, &body.#field)?),
+            (false, true) if is_required => quote!(.files(#wire, &body.#field)?),
+            (false, true) => quote!(.files(#wire, body.#field.iter().flatten())?),
+            (false, false) => quote!(.field(#wire, &body.#field)?),
+        }
+    });
+    quote!(MultipartBody::new() #(#parts)* .send_with(#request))
+}
+
+/// Generates the statement that adds the headers of the chosen credentials to the request.
+fn set_credentials(credentials: &Argument) -> TokenStream {
+    let name = &credentials.name;
+    if credentials.is_optional {
+        quote!(let request = match #name { Some(#name) => #name.set(request)?, None => request };)
+    } else {
+        quote!(let request = #name.set(request)?;)
     }
 }
 
@@ -105,7 +197,11 @@ fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalize
     let place = SecretPlace::Header { operation: facts.id.clone(), name: wire.clone() };
     let is_secret = normalized.secrets.contains(&place);
     let variable = if *is_optional { format_ident!("value") } else { name.clone() };
-    let value = if is_secret { quote!(#variable.header_value(#wire)?) } else { quote!(header_text(#wire, #variable)?) };
+    let value = match style(header.style) {
+        Some(style) => quote!(header_list(#wire, #variable, #style)?),
+        None if is_secret => quote!(#variable.header_value(#wire)?),
+        None => quote!(header_text(#wire, #variable)?),
+    };
     let set = quote!(request.header(HeaderName::from_static(#lower), #value));
     if *is_optional {
         quote!(let request = match #name { Some(#variable) => #set, None => request, };)

@@ -1,12 +1,12 @@
 //! Lists the fields that contain a secret and checks that every secret mark has an effect.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syn::visit::Visit;
 use syn::{Fields, Item};
 
 use super::attributes::wire_name;
-use super::uses::{TypeNames, names};
+use super::uses::names;
 use crate::generate::normalize::form::{Normalized, SecretPlace};
 use crate::spec::schema::pascal;
 use crate::{Error, Result};
@@ -16,27 +16,27 @@ use crate::{Error, Result};
 pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet<String> {
     let mut holders: BTreeSet<String> = normalized.secret_types.iter().map(|name| pascal(name)).collect();
     holders.extend(["Secret".to_owned(), "Authorization".to_owned()]);
-    let contains_secret = |holders: &BTreeSet<String>, visit: &dyn Fn(&mut TypeNames)| {
-        names(|names| visit(names)).iter().any(|name| holders.contains(name))
-    };
-    // A type without named fields is a secret if its content is a secret. The type of the content
-    // may be defined later, so the search is repeated.
+    // A type without named fields is a secret if its content is a secret.
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for item in items {
+        let (ident, contents) = match item {
+            Item::Struct(item) if !matches!(item.fields, Fields::Named(_)) => {
+                (&item.ident, names(|names| names.visit_fields(&item.fields)))
+            }
+            Item::Enum(item) => (&item.ident, names(|names| names.visit_item_enum(item))),
+            _ => continue,
+        };
+        for name in contents {
+            users.entry(name).or_default().push(ident.to_string());
+        }
+    }
     let mut secrets = BTreeSet::new();
-    for _ in items {
-        for item in items {
-            match item {
-                Item::Struct(item)
-                    if !matches!(item.fields, Fields::Named(_))
-                        && contains_secret(&holders, &|names| names.visit_fields(&item.fields)) =>
-                {
-                    holders.insert(item.ident.to_string());
-                    secrets.insert(item.ident.to_string());
-                }
-                Item::Enum(item) if contains_secret(&holders, &|names| names.visit_item_enum(item)) => {
-                    holders.insert(item.ident.to_string());
-                    secrets.insert(item.ident.to_string());
-                }
-                _ => {}
+    let mut queue: Vec<String> = holders.iter().cloned().collect();
+    while let Some(name) = queue.pop() {
+        for user in users.get(&name).into_iter().flatten() {
+            holders.insert(user.clone());
+            if secrets.insert(user.clone()) {
+                queue.push(user.clone());
             }
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn secret_fields(items: &[Item], normalized: &Normalized) -> BTreeSet
         for field in &item.fields {
             let wire = field.ident.as_ref().and_then(|name| wire_name(field, name).ok());
             if let Some(wire) = wire
-                && contains_secret(&holders, &|names| names.visit_type(&field.ty))
+                && names(|names| names.visit_type(&field.ty)).iter().any(|name| holders.contains(name))
             {
                 secrets.insert(format!("{}.{wire}", item.ident));
             }

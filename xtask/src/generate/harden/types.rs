@@ -8,14 +8,15 @@ use quote::{ToTokens as _, format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{Fields, Ident, Item, Type, parse_quote};
 
-use super::attributes::{doc, docs, generic_argument, serde_argument, unknown_shape, wire_name};
+use super::attributes::{doc, docs, generic_argument, rename, serde_argument, unknown_shape, wire_name};
+use super::choices;
 use super::operation::Operation;
-use super::outcome::variant_name;
+use super::outcome::{other_type, variant_name};
 use super::reply_body::reply_body;
 use super::secret_fields::{check_secrets, secret_fields};
 use super::uses::Uses;
 use crate::Result;
-use crate::generate::normalize::form::{Bodies, Normalized};
+use crate::generate::normalize::form::{Bodies, Body, Normalized, OtherBody};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
@@ -25,17 +26,29 @@ pub(super) fn harden(
     normalized: &Normalized,
     operations: &[Operation],
 ) -> Result<(syn::ItemMod, BTreeSet<String>)> {
-    let (_, items) = module.content.take().ok_or_else(|| unknown_shape("the `types` module is empty"))?;
+    let (_, mut items) = module.content.take().ok_or_else(|| unknown_shape("the `types` module is empty"))?;
+    restore_wire_names(&mut items, normalized)?;
     check_secrets(&secret_fields(&items, normalized), normalized)?;
+    items.extend(choices::enums(normalized));
     let uses = Uses::find(&items, operations, normalized);
     // Removes types that no operation sends or receives, such as schemas that are only merged into
     // others.
     let items = items.into_iter().filter(|item| !uses.is_unused(item));
+    let choices = choices::by_type_name(normalized);
     let mut hardened: Vec<Item> = Vec::new();
     for item in items {
         match item {
             Item::Struct(item) => hardened.extend(structure(item, &uses, normalized)?),
-            Item::Enum(item) => hardened.extend(enumeration(item, &uses)?),
+            Item::Enum(item) => match choices.get(&item.ident.to_string()) {
+                Some(choice) => {
+                    let ident = item.ident.clone();
+                    let (is_sent, is_received) = (uses.keeps(&ident, "Serialize"), uses.keeps(&ident, "Deserialize"));
+                    hardened.push(Item::Enum(item));
+                    hardened.extend(choices::implementations(normalized, &ident, choice, is_sent, is_received));
+                    hardened.extend(choices::reply_body(&ident, &uses));
+                }
+                None => hardened.extend(enumeration(item, &uses)?),
+            },
             Item::Impl(item) if uses.is_response_default(&item) => {}
             Item::Mod(mut item) if item.ident == "defaults" => {
                 // typify puts its helpers here. Some of them may be unused.
@@ -63,6 +76,23 @@ pub(super) fn harden(
     // this module.
     LocalPaths.visit_item_mod_mut(&mut module);
     Ok((module, secrets))
+}
+
+/// Sets the name on the wire of each property that was renamed.
+fn restore_wire_names(items: &mut [Item], normalized: &Normalized) -> Result<()> {
+    if normalized.wire_names.is_empty() {
+        return Ok(());
+    }
+    for item in items {
+        let Item::Struct(item) = item else { continue };
+        for field in &mut item.fields {
+            let Some(name) = field.ident.clone() else { continue };
+            let key = (item.ident.to_string(), wire_name(field, &name)?);
+            let Some(wire) = normalized.wire_names.get(&key) else { continue };
+            rename(field, wire)?;
+        }
+    }
+    Ok(())
 }
 
 fn structure(mut item: syn::ItemStruct, uses: &Uses, normalized: &Normalized) -> Result<Vec<Item>> {
@@ -254,14 +284,18 @@ fn property_doc(wire: &str) -> String {
 /// Returns the description of the schema that a property references. In OpenAPI 3.0, a reference
 /// cannot have its own description.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
-    let schema = schema::find(&normalized.document, &ident.to_string())?;
+    let schema = normalized.schema_of(&ident.to_string())?;
     let name = schema::referenced(schema.get("properties")?.get(property)?)?;
     Some(schema::named(&normalized.document, name)?.get("description")?.as_str()?.to_owned())
 }
 
-fn position(ident: &Ident, property: &str, normalized: &Normalized) -> Option<usize> {
-    let schema = schema::find(&normalized.document, &ident.to_string())?;
-    schema.get("properties")?.as_object()?.keys().position(|name| name == property)
+/// Returns the position of a property in the document. typify sorts the fields.
+fn position(ident: &Ident, wire: &str, normalized: &Normalized) -> Option<usize> {
+    let ident = ident.to_string();
+    let properties = normalized.schema_of(&ident)?.get("properties")?.as_object()?;
+    properties.keys().position(|name| {
+        normalized.wire_names.get(&(ident.clone(), name.clone())).map_or(name.as_str(), String::as_str) == wire
+    })
 }
 
 fn secret_type(name: &str, normalized: &Normalized) -> Item {
@@ -290,15 +324,25 @@ fn union(bodies: &Bodies) -> Item {
             return None;
         }
         let doc = format!("A response with status {}.", body.status);
-        let content = body.schema.as_deref().map(|schema| {
-            let schema = format_ident!("{}", pascal(schema));
-            quote!((#schema))
-        });
+        let content = match (body.schema.as_deref(), &body.other) {
+            (Some(schema), _) => {
+                let schema = format_ident!("{}", pascal(schema));
+                quote!((#schema))
+            }
+            (None, Some(_)) => {
+                let other = other_type(body);
+                quote!((#other))
+            }
+            (None, None) => quote!(),
+        };
         Some(quote!(#[doc = #doc] #name #content))
     });
+    // A stream can be read only once.
+    let is_stream = |body: &Body| matches!(body.other, Some(OtherBody::Stream(_)));
+    let derives = if bodies.bodies.iter().any(is_stream) { quote!(Debug) } else { quote!(Clone, Debug) };
     parse_quote! {
         /// A response whose status determines the variant.
-        #[derive(Clone, Debug)]
+        #[derive(#derives)]
         #[non_exhaustive]
         #[allow(clippy::large_enum_variant)] // is matched as soon as it is decoded
         pub enum #ident {

@@ -11,36 +11,34 @@ mod outline;
 mod schemas;
 
 use openapiv3::OpenAPI;
+use serde_json::Value;
 
 use crate::generate::normalize::form::Normalized;
 use crate::spec::schema::{self, operation_name, pointer_of};
 use crate::{Error, Result};
 use operation::Linter;
-use outline::CORRECT;
-
 pub use outline::check_outline;
-pub(crate) use outline::check_shape;
+pub(crate) use outline::{CORRECT, check_shape};
 
 /// Checks a document in normal form and parses it into the types that progenitor expects.
 ///
 /// # Errors
 ///
-/// Returns an error for the first problem found. The error contains the operation, the JSON pointer
-/// and a hint.
+/// Returns an error that lists all problems. Each contains the operation, the JSON pointer and a
+/// hint.
 pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
-    check_all(normalized).map_err(|error| error.or_help(CORRECT))
-}
-
-fn check_all(normalized: &Normalized) -> Result<OpenAPI> {
     let document = &normalized.document;
+    let mut errors = Vec::new();
     for place in &schema::operations(document) {
-        let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
-        let linter = Linter { normalized, place, operation: &operation };
-        linter.check().map_err(|error| error.in_operation(operation_name(&operation, place)))?;
+        let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+        let linter = Linter { normalized, place, operation };
+        errors.extend(linter.check().into_iter().map(|error| error.in_operation(operation_name(operation, place))));
     }
-    schemas::check_named_schemas(normalized)?;
+    errors.extend(schemas::check_named_schemas(normalized));
+    let original = |pointer: &str| Some(schema::original(document, pointer));
+    Error::all(errors).map_err(|error| error.or_help(CORRECT).map_pointers(&original))?;
     serde_path_to_error::deserialize(document).map_err(|error| {
         let pointer = pointer_of(error.path());
-        Error::new(format!("invalid OpenAPI 3.0 document: {}", error.inner())).at(pointer)
+        Error::new(format!("invalid OpenAPI 3.0 document: {}", error.inner())).at(pointer).or_help(CORRECT)
     })
 }

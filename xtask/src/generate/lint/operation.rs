@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::schemas::check_schema;
 use crate::generate::normalize::form::Normalized;
+use crate::spec::media::RequestBody;
+use crate::spec::parameter_style::ParameterStyle;
 use crate::spec::schema::{self, Place, escape, referenced};
 use crate::{Error, Result};
 
@@ -17,93 +19,86 @@ pub(super) struct Linter<'a> {
 }
 
 impl Linter<'_> {
-    pub(super) fn check(&self) -> Result<()> {
-        self.check_parameters()?;
-        self.check_request_body()?;
-        self.check_responses()
+    /// Returns all problems of the operation.
+    pub(super) fn check(&self) -> Vec<Error> {
+        let mut errors = self.check_parameters();
+        errors.extend(self.check_request_body().err());
+        errors.extend(self.check_responses());
+        errors
     }
 
     fn error(&self, at: &str, message: impl Into<String>) -> Error {
         Error::new(message).at(format!("{}{at}", self.place.pointer()))
     }
 
-    fn check_parameters(&self) -> Result<()> {
-        let variables =
-            template_variables(&self.place.path).ok_or_else(|| self.error("", "the path has an unmatched brace"))?;
-        let mut in_path = BTreeSet::new();
-        // `body` is the argument for the request body. The generated code uses the other names.
-        let mut names: BTreeSet<String> =
-            ["body", "client", "exchange", "headers", "request", "response", "send", "url"].map(str::to_owned).into();
+    fn check_parameters(&self) -> Vec<Error> {
+        let Some(variables) = template_variables(&self.place.path) else {
+            return vec![self.error("", "the path has an unmatched brace")];
+        };
         let empty = Vec::new();
         let parameters = match self.operation.get("parameters") {
             None => &empty,
-            Some(parameters) => {
-                parameters.as_array().ok_or_else(|| self.error("/parameters", "`parameters` is not a list"))?
-            }
+            Some(Value::Array(parameters)) => parameters,
+            Some(_) => return vec![self.error("/parameters", "`parameters` is not a list")],
         };
+        let mut errors = Vec::new();
+        let mut in_path = BTreeSet::new();
         for (index, parameter) in parameters.iter().enumerate() {
-            let at = format!("/parameters/{index}");
-            if let Some(target) = parameter.get("$ref") {
-                return Err(self.error(&at, format!("the reference {target} cannot be resolved in this document")));
-            }
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
-            let (name, place) = (text("name"), text("in"));
-            if name.is_empty() {
-                return Err(self.error(&at, "the parameter has no name"));
+            if text("in") == "path" {
+                in_path.insert(text("name"));
             }
-            if !names.insert(schema::snake(name)) {
-                return Err(self
-                    .error(
-                        &at,
-                        format!("the Rust name of the parameter `{name}` is already used by another argument or by the generated code"),
-                    )
-                    .help("remove or rename the parameter with an overlay action"));
-            }
-            let Some(schema) = parameter.get("schema").filter(|schema| schema.is_object()) else {
-                return Err(self
-                    .error(&at, format!("the parameter `{name}` has no schema"))
-                    .help("add a `schema` with an overlay action; `content` is not supported"));
-            };
-            check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))?;
-            self.check_parameter(&at, name, place, parameter, schema)?;
-            if place == "path" {
-                in_path.insert(name);
-            }
+            errors.extend(self.check_parameter(&format!("/parameters/{index}"), parameter).err());
         }
-        if let Some(missing) = variables.iter().find(|variable| !in_path.contains(*variable)) {
-            return Err(self
-                .error("/parameters", format!("`{{{missing}}}` in the path is not declared as a path parameter"))
-                .help("declare the parameter with an overlay action"));
+        for missing in variables.iter().filter(|variable| !in_path.contains(*variable)) {
+            let message = format!("`{{{missing}}}` in the path is not declared as a path parameter");
+            let error = self.error("/parameters", message).help("declare the parameter with an overlay action");
+            let parameter = json!({"name": missing, "in": "path", "required": true, "schema": {"type": "string"}});
+            errors.push(error.cured_by_update(self.place.pointer(), json!({"parameters": [parameter]})));
         }
-        match in_path.iter().find(|name| !variables.contains(*name)) {
-            Some(extra) => Err(self.error("/parameters", format!("the path parameter `{extra}` is not in the path"))),
-            None => Ok(()),
+        for extra in in_path.iter().filter(|name| !variables.contains(*name)) {
+            errors.push(self.error("/parameters", format!("the path parameter `{extra}` is not in the path")));
         }
+        errors
     }
 
-    fn check_parameter(&self, at: &str, name: &str, place: &str, parameter: &Value, schema: &Value) -> Result<()> {
+    fn check_parameter(&self, at: &str, parameter: &Value) -> Result<()> {
+        if let Some(target) = parameter.get("$ref") {
+            return Err(self.error(at, format!("the reference {target} cannot be resolved in this document")));
+        }
+        let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (name, place) = (text("name"), text("in"));
+        if name.is_empty() {
+            return Err(self.error(at, "the parameter has no name"));
+        }
+        let Some(schema) = parameter.get("schema").filter(|schema| schema.is_object()) else {
+            return Err(self
+                .error(at, format!("the parameter `{name}` has no schema"))
+                .help("add a `schema` with an overlay action; `content` is not supported"));
+        };
+        Error::all(check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer())))?;
+        self.check_style(at, name, place, parameter, schema)
+    }
+
+    fn check_style(&self, at: &str, name: &str, place: &str, parameter: &Value, schema: &Value) -> Result<()> {
         let style = parameter.get("style").and_then(Value::as_str);
-        let secret = self.is_secret(schema);
+        let secret = self.contains_secret(schema);
         let resolved = self.resolved(schema);
         let kind = resolved.get("type").and_then(Value::as_str).unwrap_or("object");
-        let is_scalar = !matches!(kind, "object" | "array");
         match place {
             "path" | "query" if secret => {
                 Err(self
                     .error(at, format!("the parameter `{name}` would put a secret into a URL"))
                     .help("servers and proxies log URLs: remove the parameter with an overlay action, or describe the header that replaces the parameter"))
             }
+            "header" if secret && !self.is_secret(schema) => Err(self
+                .error(at, format!("the header `{name}` contains a secret in a list or an object"))
+                .help("describe the whole header as a string of format `password` with an overlay action; the caller then formats the value")),
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the parameter `{name}` is nullable, but a request cannot contain null"))
                 .help("remove `nullable` from the referenced schema with an overlay action")),
-            "path" if parameter.get("required") != Some(&Value::Bool(true)) => Err(self
-                .error(at, format!("the path parameter `{name}` is not required"))
-                .help("a path parameter is always required: set `required: true` with an overlay action")),
-            "path" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
-            "query" if style.is_none_or(|style| style == "form") && is_scalar => Ok(()),
             "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a valid header name"))),
-            "header" if style.is_none_or(|style| style == "simple") && is_scalar => Ok(()),
-            "path" | "query" | "header" => Err(self
+            "path" | "query" | "header" if ParameterStyle::of(parameter, resolved).is_none() => Err(self
                 .error(
                     at,
                     format!(
@@ -111,18 +106,45 @@ impl Linter<'_> {
                         style.unwrap_or("default")
                     ),
                 )
-                .help("describe the parameter as a string with an overlay action; the caller then formats the value")),
+                .help("describe it as a string with an overlay action; the caller then formats the value")),
+            "path" | "query" | "header" if !self.is_flat(resolved) => Err(self
+                .error(at, format!("the parameter `{name}` contains a list or an object inside another"))
+                .help("describe it as a string with an overlay action; the caller then formats the value")),
+            "path" | "query" | "header" => Ok(()),
             "cookie" => Err(self
                 .error(at, format!("the parameter `{name}` is a cookie, but generated clients do not send cookies"))
-                .help("remove the parameter with an overlay action")),
+                .help("remove the parameter with an overlay action")
+                .cured_by_removal(format!("{}{at}", self.place.pointer()))),
             other => {
                 Err(self.error(at, format!("the parameter `{name}` has an unknown location: `{other}`")))
             }
         }
     }
 
+    /// Returns whether the entries and properties of a schema are scalars.
+    fn is_flat(&self, schema: &Value) -> bool {
+        schema::children(schema).into_iter().all(|(step, child)| {
+            let child = self.resolved(child);
+            let is_scalar = !matches!(child.get("type").and_then(Value::as_str), Some("object" | "array"))
+                && child.get("properties").is_none();
+            // An alternative can be a list or an object itself.
+            if step.starts_with("/oneOf") || step.starts_with("/anyOf") { self.is_flat(child) } else { is_scalar }
+        })
+    }
+
     fn is_secret(&self, schema: &Value) -> bool {
         schema::is_secret(schema) || referenced(schema).is_some_and(|name| self.normalized.secret_types.contains(name))
+    }
+
+    /// Returns whether a schema, its entries or its properties are marked as secrets. Parameters
+    /// are not nested further.
+    fn contains_secret(&self, schema: &Value) -> bool {
+        let children = schema::children(self.resolved(schema));
+        self.is_secret(schema)
+            || children.into_iter().any(|(_, child)| {
+                let inner = schema::children(self.resolved(child));
+                self.is_secret(child) || inner.into_iter().any(|(_, inner)| self.is_secret(inner))
+            })
     }
 
     fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
@@ -137,24 +159,34 @@ impl Linter<'_> {
         }
         let content = body.get("content").and_then(Value::as_object);
         let content = content.ok_or_else(|| self.error(at, "the request body has no content"))?;
-        let mut media_types = content.iter();
-        let (Some((media_type, media)), None) = (media_types.next(), media_types.next()) else {
+        let Some((media_type, kind)) = RequestBody::choose(content) else {
+            let media_types: Vec<&str> = content.keys().map(String::as_str).collect();
             return Err(self
                 .error(
                     &format!("{at}/content"),
-                    format!("the request has {} media types, but the client can send only one", content.len()),
+                    format!("unsupported media type of a request: `{}`", media_types.join("`, `")),
                 )
-                .help("remove the other media types with an overlay action"));
+                .help("name a media type that is neither a range nor multipart with an overlay action"));
         };
         let at = format!("{at}/content/{}", escape(media_type));
-        if !matches!(media_type.as_str(), "application/json" | "application/x-www-form-urlencoded") {
+        let media = content.get(media_type).unwrap_or(&Value::Null);
+        if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
             return Err(self
-                .error(&at, format!("unsupported request media type `{media_type}`"))
-                .help("the client supports application/json and application/x-www-form-urlencoded"));
+                .error(&format!("{at}/encoding"), "`encoding` is not supported")
+                .help("remove it with an overlay action if the fields use the default encoding"));
         }
         self.check_media(&at, media)?;
-        if media_type != "application/json" {
-            self.check_form(&at, media)?;
+        match kind {
+            RequestBody::Form => self.check_form(&at, media)?,
+            RequestBody::Multipart => {
+                let schema = media.get("schema").map(|schema| self.resolved(schema));
+                if schema.and_then(|schema| schema.get("properties")).is_none() {
+                    return Err(self
+                        .error(&at, "the multipart body has no properties")
+                        .help("describe its parts as properties of an object with an overlay action"));
+                }
+            }
+            RequestBody::Json | RequestBody::Text | RequestBody::Bytes => {}
         }
         Ok(())
     }
@@ -184,76 +216,64 @@ impl Linter<'_> {
     }
 
     fn check_media(&self, at: &str, media: &Value) -> Result<()> {
-        if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
-            return Err(self
-                .error(&format!("{at}/encoding"), "`encoding` is not supported")
-                .help("remove `encoding` with an overlay action if the fields use the default encoding"));
-        }
         let Some(schema) = media.get("schema").filter(|schema| schema.is_object()) else {
             return Err(self
                 .error(at, "the body has no schema")
                 .help("add a schema with an overlay action, or remove `content` if the body is not needed"));
         };
-        check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer()))
+        Error::all(check_schema(&self.normalized.document, schema, &format!("{}{at}/schema", self.place.pointer())))
     }
 
-    fn check_responses(&self) -> Result<()> {
-        let responses = self.operation.get("responses").and_then(Value::as_object);
-        let responses = responses.ok_or_else(|| self.error("/responses", "the operation has no responses"))?;
-        for (status, response) in responses.iter().filter(|(status, _)| !status.starts_with("x-")) {
-            let at = format!("/responses/{}", escape(status));
-            if let Some(target) = response.get("$ref") {
-                return Err(self.error(&at, format!("the reference {target} cannot be resolved in this document")));
+    fn check_responses(&self) -> Vec<Error> {
+        let Some(responses) = self.operation.get("responses").and_then(Value::as_object) else {
+            return vec![self.error("/responses", "the operation has no responses")];
+        };
+        let documented = responses.iter().filter(|(status, _)| !status.starts_with("x-"));
+        let mut errors: Vec<Error> =
+            documented.filter_map(|(status, response)| self.check_response(status, response).err()).collect();
+        if !responses.keys().any(|status| status.starts_with(['2', '3'])) {
+            let error = self.error("/responses", "no successful response is documented");
+            let at = format!("{}/responses", self.place.pointer());
+            let error = error.help("add a 2XX response with an overlay action");
+            errors.push(error.cured_by_update(at, json!({"2XX": {"description": "The operation succeeded."}})));
+        }
+        errors
+    }
+
+    fn check_response(&self, status: &str, response: &Value) -> Result<()> {
+        let at = format!("/responses/{}", escape(status));
+        if let Some(target) = response.get("$ref") {
+            return Err(self.error(&at, format!("the reference {target} cannot be resolved in this document")));
+        }
+        match Status::parse(status) {
+            Some(Status::Success | Status::Redirect | Status::Error) => {}
+            Some(Status::Default) => {
+                return Err(self
+                    .error(&at, "`default` is the only response, so it would mean both success and error")
+                    .help("add the success statuses with an overlay action")
+                    .cured_by_update(
+                        format!("{}/responses", self.place.pointer()),
+                        json!({"2XX": {"description": "The operation succeeded."}}),
+                    ));
             }
-            match Status::parse(status) {
-                Some(Status::Success | Status::Error) => {}
-                Some(Status::Redirect) => {
-                    return Err(self
-                        .error(&at, "redirects are not supported: the client treats every redirect as an error")
-                        .help(
-                            "remove the response with an overlay action; if the URL is meant for a browser, remove the operation",
-                        ));
-                }
-                Some(Status::Default) => {
-                    return Err(self
-                        .error(&at, "`default` is the only response, so it would mean both success and error")
-                        .help("add the success statuses with an overlay action"));
-                }
-                None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
-            }
-            // These are the headers that `ResponseHead` provides and the headers that every server
-            // sends.
-            let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
-            for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name)
-            {
-                if !known.contains(&header.to_ascii_lowercase().as_str()) {
-                    return Err(self
-                        .error(
-                            &format!("{at}/headers/{}", escape(header)),
-                            "the client would not expose this response header",
-                        )
-                        .help("remove the header with an overlay action, or add it to `flinks_core::ResponseHead`"));
-                }
-            }
-            let content = response.get("content").and_then(Value::as_object);
-            let Some(content) = content.filter(|content| !content.is_empty()) else { continue };
-            match content.get("application/json") {
-                Some(media) => self.check_media(&format!("{at}/content/application~1json"), media)?,
-                None => {
-                    let media_types: Vec<&str> = content.keys().map(String::as_str).collect();
-                    return Err(self
-                        .error(
-                            &format!("{at}/content"),
-                            format!("the response is not JSON ({})", media_types.join(", ")),
-                        )
-                        .help("remove `content` with an overlay action if the body is not needed"));
-                }
+            None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
+        }
+        for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name) {
+            if !is_header_name(header) {
+                let at = format!("{at}/headers/{}", escape(header));
+                return Err(self.error(&at, format!("`{header}` is not a valid header name")));
             }
         }
-        if !responses.keys().any(|status| status.starts_with('2')) {
-            return Err(self
-                .error("/responses", "no successful response is documented")
-                .help("add a 2XX response with an overlay action"));
+        let content = response.get("content").and_then(Value::as_object);
+        let Some(content) = content.filter(|content| !content.is_empty()) else { return Ok(()) };
+        match content.get("application/json") {
+            Some(media) => self.check_media(&format!("{at}/content/application~1json"), media)?,
+            None => {
+                let media_types: Vec<&str> = content.keys().map(String::as_str).collect();
+                return Err(self
+                    .error(&format!("{at}/content"), format!("the response is not JSON ({})", media_types.join(", ")))
+                    .help("remove `content` with an overlay action if the body is not needed"));
+            }
         }
         Ok(())
     }

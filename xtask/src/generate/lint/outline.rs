@@ -7,7 +7,7 @@ use heck::ToSnakeCase as _;
 use serde_json::Value;
 
 use crate::generate::normalize::security;
-use crate::spec::schema::{self, Place, escape, operation_name};
+use crate::spec::schema::{self, Place, RUST_NAME_KEY, escape, operation_name};
 use crate::{Error, Result};
 
 /// Checks that a document is an OpenAPI 3.0 document whose operations have distinct names.
@@ -20,24 +20,19 @@ pub fn check_outline(document: &Value) -> Result<()> {
 }
 
 /// The default hint for errors that have no specific hint.
-pub(super) const CORRECT: &str =
+pub(crate) const CORRECT: &str =
     "no client can be generated from this part of the document: correct or remove it with an overlay action";
 
 fn check_all(document: &Value) -> Result<()> {
-    check_shape(document)?;
-    check_marks(document, "")?;
-    check_addresses(document)?;
-    let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
-    if let Some((name, _)) = schemas.into_iter().find(|(name, _)| !schema::is_type_name(name)) {
-        return Err(Error::new(format!("`{name}` is not a valid name for a Rust type"))
-            .at(format!("/components/schemas/{}", escape(name)))
-            .help("rename the schema with overlay actions, in its definition and in every reference to it"));
-    }
     let places = schema::operations(document);
     if places.is_empty() {
         return Err(Error::new("the document has no operations").at("/paths"));
     }
-    check_ids(document, &places)
+    let mut errors = Vec::new();
+    check_marks(document, "", &mut errors);
+    errors.extend(check_addresses(document, &places));
+    errors.extend(check_ids(document, &places));
+    Error::all(errors)
 }
 
 /// Checks that the document has the shape on which every stage relies.
@@ -53,10 +48,12 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     })?;
     for (path, item) in paths {
         let pointer = format!("/paths/{}", schema::escape(path));
-        if !path.starts_with('/') || path.contains("//") {
-            return Err(Error::new("invalid path: it must start with a slash and must not have an empty segment")
-                .at(&pointer)
-                .help("correct the path with an overlay action; otherwise, the client would send a different path"));
+        if !path.starts_with('/') || path.contains("//") || path.contains(['?', '#']) {
+            return Err(Error::new(
+                "invalid path: it must start with a slash and must not have an empty segment, a query or a fragment",
+            )
+            .at(&pointer)
+            .help("correct the path with an overlay action; otherwise, the client would send a different path"));
         }
         let item = item.as_object().ok_or_else(|| Error::new("the path item is not an object").at(&pointer))?;
         if item.contains_key("$ref") {
@@ -69,88 +66,70 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
                 return Err(Error::new("the operation is not an object").at(format!("{pointer}/{key}")));
             }
             if ["options", "trace"].contains(&key.as_str()) {
+                let at = format!("{pointer}/{key}");
                 return Err(Error::new(format!("generated clients do not support the {} method", key.to_uppercase()))
-                    .at(format!("{pointer}/{key}"))
-                    .help("remove the operation with an overlay action"));
+                    .at(&at)
+                    .help("remove the operation with an overlay action")
+                    .cured_by_removal(at));
             }
         }
     }
     Ok(())
 }
 
-/// Rejects a secret mark (`format: password`) that has no effect. Without this check, the marked
+/// Reports each secret mark (`format: password`) that has no effect. Without this check, the marked
 /// field would silently become a plain value in the generated code.
-fn check_marks(value: &Value, at: &str) -> Result<()> {
+fn check_marks(value: &Value, at: &str, errors: &mut Vec<Error>) {
     match value {
         Value::Object(object) => {
             let is_marked = object.get("format").and_then(Value::as_str) == Some("password");
             if is_marked && (object.contains_key("$ref") || !schema::is_secret(value)) {
-                return Err(Error::new(
-                    "`format: password` has no effect next to a reference or a type other than string",
-                )
-                .at(at)
-                .help("mark a schema of type `string`; for a reference, mark the referenced schema"));
+                let message = "`format: password` has no effect next to a reference or a type other than string";
+                errors.push(
+                    Error::new(message)
+                        .at(at)
+                        .help("mark a schema of type `string`; for a reference, mark the referenced schema"),
+                );
             }
             let data_keys = ["default", "enum", "example", "examples"];
             for (key, child) in
                 object.iter().filter(|(key, child)| !data_keys.contains(&key.as_str()) || child.is_object())
             {
-                check_marks(child, &format!("{at}/{}", escape(key)))?;
+                check_marks(child, &format!("{at}/{}", escape(key)), errors);
             }
         }
         Value::Array(array) => {
             for (index, child) in array.iter().enumerate() {
-                check_marks(child, &format!("{at}/{index}"))?;
+                check_marks(child, &format!("{at}/{index}"), errors);
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
-/// Rejects servers and security requirements that a generated client does not support.
-fn check_addresses(document: &Value) -> Result<()> {
-    for (index, server) in document.get("servers").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let url = server.get("url").and_then(Value::as_str).unwrap_or_default();
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        if rest.split_once('/').is_some_and(|(_, path)| !path.is_empty()) {
-            return Err(Error::new("the server URL has a path, which the client would ignore")
-                .at(format!("/servers/{index}/url"))
-                .help("add this path to the start of each path with overlay actions, and remove the server"));
-        }
-    }
-    for place in schema::operations(document) {
-        for pointer in [place.path_pointer(), place.pointer()] {
-            if document.pointer(&format!("{pointer}/servers")).is_some() {
-                return Err(Error::new("the operation or its path has its own server, which the client would ignore")
-                    .at(format!("{pointer}/servers"))
-                    .help("remove the server with an overlay action; the caller sets the base URL"));
-            }
-        }
-    }
-    for place in schema::operations(document) {
+/// Reports the security requirements that a generated client does not support.
+fn check_addresses(document: &Value, places: &[Place]) -> Vec<Error> {
+    let check = |place: &Place| {
         let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
-        security::check(document, &place).map_err(|error| error.in_operation(operation_name(operation, &place)))?;
-    }
-    Ok(())
+        let error = security::check(document, place).err()?;
+        Some(error.in_operation(operation_name(operation, place)))
+    };
+    places.iter().filter_map(check).collect()
 }
 
 /// Checks that each operation has an id and that no two ids are converted to the same method name.
-fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
+fn check_ids(document: &Value, places: &[Place]) -> Vec<Error> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut errors = Vec::new();
     for place in places {
-        let operation = document.pointer(&place.pointer()).cloned().unwrap_or_default();
-        let error = |message: String| {
-            Error::new(message)
-                .in_operation(operation_name(&operation, place))
-                .at(format!("{}/operationId", place.pointer()))
+        let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+        let mut report = |message: String, help: &str| {
+            let error = Error::new(message).in_operation(operation_name(operation, place));
+            let error = error.at(format!("{}/operationId", place.pointer())).help(help);
+            let name = schema::derived_operation_id(place);
+            errors.push(error.cured_by_update(place.pointer(), serde_json::json!({RUST_NAME_KEY: name})));
         };
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
-        let name = id.to_snake_case();
-        if name.is_empty() {
-            return Err(error("the operation has no `operationId`, so its Rust name cannot be derived".into())
-                .help("add an `operationId` with an overlay action on the operation"));
-        }
         // The generated code uses these names.
         let taken = [
             "Client",
@@ -165,17 +144,19 @@ fn check_ids(document: &Value, places: &[Place]) -> Result<()> {
             "WithTransport",
         ];
         if !schema::is_type_name(id) || taken.contains(&schema::pascal(id).as_str()) {
-            return Err(error(format!(
-                "the operationId `{id}` is reserved or cannot be converted to a Rust identifier"
-            ))
-            .help("set another `operationId` with an overlay action on the operation"));
-        }
-        if let Some(other) = seen.insert(name.clone(), place.pointer()) {
-            return Err(error(format!(
-                "the operationId `{id}` becomes the method name `{name}`, which is already used by the operation at {other}"
-            ))
-            .help("change one of the two ids with an overlay action"));
+            report(
+                format!("the operationId `{id}` is reserved or cannot be converted to a Rust identifier"),
+                "set `x-rust-name` or another `operationId` with an overlay action on the operation",
+            );
+        } else if let Some(other) = seen.insert(id.to_snake_case(), place.pointer()) {
+            report(
+                format!(
+                    "the operationId `{id}` becomes the method name `{}`, which is already used by the operation at {other}",
+                    id.to_snake_case()
+                ),
+                "set `x-rust-name` on one of the two operations with an overlay action",
+            );
         }
     }
-    Ok(())
+    errors
 }

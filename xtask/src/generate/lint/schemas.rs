@@ -1,48 +1,42 @@
 //! Checks the schemas. Rejects schemas that progenitor or typify cannot convert to a type, and
 //! schema names that map to the same Rust name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::generate::normalize::form::Normalized;
+use crate::generate::normalize::is_nullable_reference;
 use crate::spec::schema::{self, escape, referenced};
 use crate::{Error, Result};
 
-pub(super) fn check_named_schemas(normalized: &Normalized) -> Result<()> {
+pub(super) fn check_named_schemas(normalized: &Normalized) -> Vec<Error> {
     let document = &normalized.document;
-    let response_schemas = response_schemas(normalized);
-    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    let response_schemas = schema::reachable(document, normalized.reply_schemas().map(str::to_owned).collect());
+    let mut errors = Vec::new();
     for (name, schema) in schema::object(document, "/components/schemas").into_iter().flatten() {
         let origin = normalized.origins.get(name);
         let at =
             origin.map_or_else(|| format!("/components/schemas/{}", escape(name)), |origin| origin.pointer.clone());
-        let located = |error: Error| match origin.and_then(|origin| origin.operation.as_ref()) {
+        let mut found = if composes_itself(document, name) {
+            vec![Error::new(format!("the schema `{name}` contains itself")).at(&at)]
+        } else {
+            check_schema(document, schema, &at)
+        };
+        found.extend(check_core_type(name, schema, &at).err());
+        if response_schemas.contains(name) && has_alternatives(schema) {
+            let message = "the response has alternatives (`oneOf` or `anyOf`) that the client cannot distinguish";
+            found.push(Error::new(message).at(&at).help(
+                "with an overlay action, replace the alternatives with one object that has all their properties, none of them required",
+            ));
+        }
+        let operation = origin.and_then(|origin| origin.operation.as_ref());
+        errors.extend(found.into_iter().map(|error| match operation {
             Some(operation) => error.in_operation(operation),
             None => error,
-        };
-        if let Some(other) = names.insert(schema::pascal(name), name) {
-            return Err(located(
-                Error::new(format!("the schemas `{other}` and `{name}` have the same Rust name")).at(at),
-            ));
-        }
-        check_core_type(name, schema, &at).and_then(|()| check_schema(document, schema, &at)).map_err(located)?;
-        if composes_itself(document, name) {
-            return Err(located(Error::new(format!("the schema `{name}` contains itself")).at(&at)));
-        }
-        if response_schemas.contains(name) && has_alternatives(schema) {
-            return Err(located(
-                Error::new(
-                    "the response has alternatives (`oneOf` or `anyOf`) that the client cannot distinguish",
-                )
-                .at(&at)
-                .help(
-                    "use an overlay action to replace the alternatives with one object that has all of their properties as optional properties",
-                ),
-            ));
-        }
+        }));
     }
-    Ok(())
+    errors
 }
 
 /// Checks that a schema named after a `flinks-core` type describes that type.
@@ -50,6 +44,7 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     let fits = match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
         "Authorization" => schema::is_secret(schema),
+        "FilePart" => schema.get("type").is_some_and(|kind| kind == "string"),
         _ => true,
     };
     if fits {
@@ -94,27 +89,16 @@ fn has_alternatives(schema: &Value) -> bool {
         || schema::children(schema).iter().any(|(_, child)| has_alternatives(child))
 }
 
-/// Returns the names of all schemas that appear in responses.
-fn response_schemas(normalized: &Normalized) -> BTreeSet<String> {
-    let mut queue: Vec<String> = normalized.reply_schemas().map(str::to_owned).collect();
-    let mut reached = BTreeSet::new();
-    while let Some(name) = queue.pop() {
-        if let Some(schema) = schema::named(&normalized.document, &name)
-            && reached.insert(name)
-        {
-            schema::references(schema, &mut queue);
-        }
-    }
-    reached
+/// Returns all problems of a schema and of the schemas inside it.
+pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Vec<Error> {
+    let own = check_one(document, schema, at).err();
+    let children = schema::children(schema).into_iter();
+    let children = children.flat_map(|(step, child)| check_schema(document, child, &format!("{at}{step}")));
+    own.into_iter().chain(children).collect()
 }
 
-pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Result<()> {
-    check_part(document, schema, at, false)
-}
-
-/// Checks a schema. `is_merged` is true for a part of an `allOf`, because such parts are merged
-/// into one schema.
-fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Result<()> {
+/// Checks a schema without the schemas inside it.
+fn check_one(document: &Value, schema: &Value, at: &str) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("the schema is not an object".into())) };
     if let Some(target) = object.get("$ref") {
@@ -136,29 +120,27 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         }
         Some(kind) => {
             return Err(error(format!("unknown type {kind}: expected an OpenAPI 3.0 type"))
-                .help("correct the type with an overlay action; for a nullable type, use `nullable: true`"));
+                .help("correct the type with an overlay action; for a nullable type, use `nullable: true`")
+                .cured_by_update(at, json!({"type": likely_type(kind)})));
         }
     }
-    if object.contains_key("not") {
-        return Err(
-            error("`not` cannot be expressed as a Rust type".into()).help("remove `not` with an overlay action")
-        );
+    // Normalization has merged the parts of every other `allOf`.
+    let parts = object.get("allOf").and_then(Value::as_array);
+    if parts.is_some_and(|parts| !is_nullable_reference(schema) && !parts.iter().any(has_alternatives)) {
+        return Err(error("the parts of `allOf` cannot be combined into one type".into()).help(
+            "check that the parts agree on the types of their properties, and correct them with an overlay action",
+        ));
     }
-    for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
-        if object.contains_key(exclusive) && !object.contains_key(bound) {
-            return Err(error(format!("`{exclusive}` requires `{bound}`"))
-                .help("remove the exclusive bound with an overlay action"));
-        }
-    }
-    if let Some(values) = object.get("enum").and_then(Value::as_array) {
-        let mut variants = BTreeSet::new();
-        let distinct = values.iter().filter(|value| !value.is_null()).all(|value| {
-            value.as_str().is_some_and(|text| !schema::pascal(text).is_empty() && variants.insert(schema::pascal(text)))
+    if let Some(default) = object.get("default")
+        && !fits(default, object)
+    {
+        let error = Error::new(format!("the default {default} does not match the schema"))
+            .at(format!("{at}/default"))
+            .help("correct or remove `default` with an overlay action");
+        return Err(match likely_default(default, object) {
+            Some(likely) => error.cured_by_update(at, json!({"default": likely})),
+            None => error,
         });
-        if !distinct {
-            return Err(error("the enum values must be strings that map to distinct Rust names".into())
-                .help("remove `enum` with an overlay action; the caller then passes a string"));
-        }
     }
     if object.get("nullable") == Some(&Value::Bool(true))
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
@@ -166,40 +148,53 @@ fn check_part(document: &Value, schema: &Value, at: &str, is_merged: bool) -> Re
         return Err(error("`nullable` is not supported together with `oneOf` or `anyOf`".into())
             .help("remove `nullable` and make the property optional with overlay actions"));
     }
-    let properties = object.get("properties").and_then(Value::as_object);
-    let is_open = object.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
-    if is_open && properties.is_some_and(|properties| properties.keys().any(|name| schema::field(name) == "extra")) {
-        return Err(error("the property `extra` conflicts with the field for additional properties".into())
-            .help("remove `additionalProperties` with an overlay action; the client then ignores other properties"));
-    }
-    let mut fields: BTreeMap<String, &str> = BTreeMap::new();
-    for name in properties.into_iter().flat_map(|properties| properties.keys()) {
-        let field = schema::field(name);
-        if field == "new" {
-            return Err(error(format!("the property `{name}` conflicts with the constructor `new`"))
-                .help("remove the property with an overlay action, or extend the generator"));
-        }
-        if let Some(other) = fields.insert(field.clone(), name) {
-            return Err(error(format!("the properties `{other}` and `{name}` would both become the field `{field}`"))
-                .help("remove one of the two properties with an overlay action"));
-        }
-    }
-    let mut required = BTreeSet::new();
-    for name in object.get("required").and_then(Value::as_array).into_iter().flatten() {
-        if !required.insert(name.to_string()) {
-            return Err(error(format!("{name} is listed twice in `required`"))
-                .help("correct `required` with an overlay action"));
-        }
-        let is_property =
-            name.as_str().is_some_and(|name| properties.is_some_and(|properties| properties.contains_key(name)));
-        // If parts are merged, another part may have the property.
-        if !is_property && properties.is_some() && !is_merged && !object.contains_key("allOf") {
-            return Err(error(format!("{name} is in `required`, but is not a property"))
-                .help("correct `required` with an overlay action"));
-        }
-    }
-    for (step, child) in schema::children(schema) {
-        check_part(document, child, &format!("{at}{step}"), step.starts_with("/allOf/"))?;
-    }
     Ok(())
+}
+
+/// Returns whether a default matches the type and the values of its schema.
+fn fits(default: &Value, schema: &Map<String, Value>) -> bool {
+    if default.is_null() {
+        return schema.get("nullable") == Some(&Value::Bool(true));
+    }
+    let values = schema.get("enum").and_then(Value::as_array);
+    let has_type = match schema.get("type").and_then(Value::as_str) {
+        Some("string") => default.is_string(),
+        Some("integer") => default.is_i64() || default.is_u64(),
+        Some("number") => default.is_number(),
+        Some("boolean") => default.is_boolean(),
+        Some("array") => default.is_array(),
+        Some("object") => default.is_object(),
+        _ => true,
+    };
+    has_type && values.is_none_or(|values| values.contains(default))
+}
+
+/// Returns the type that an unknown type probably means.
+fn likely_type(kind: &Value) -> &'static str {
+    match kind.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "int" | "int32" | "int64" | "long" => "integer",
+        "float" | "double" | "decimal" => "number",
+        "bool" => "boolean",
+        "map" | "dict" => "object",
+        _ => "string",
+    }
+}
+
+/// Returns the default that a default of the wrong type probably means, such as `false` for
+/// `"false"`.
+fn likely_default(default: &Value, schema: &Map<String, Value>) -> Option<Value> {
+    let values = schema.get("enum").and_then(Value::as_array);
+    let likely = match default {
+        Value::String(text) => {
+            let same = values.and_then(|values| {
+                values
+                    .iter()
+                    .find(|value| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(text)))
+                    .cloned()
+            });
+            same.or_else(|| serde_json::from_str(text).ok())
+        }
+        other => Some(Value::String(other.to_string())),
+    };
+    likely.filter(|likely| fits(likely, schema)).or_else(|| values?.first().cloned())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::names::Names;
-use crate::spec::schema::{self, pascal};
+use crate::spec::schema::{self, Place, pascal};
 use crate::{Error, Result};
 
 /// The key for a list of optional properties. If a listed property cannot be decoded, it is treated
@@ -40,11 +40,12 @@ pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, Str
 }
 
 /// Returns the names under `x-error-codes`.
-pub(super) fn error_codes(names: &Names<'_>, operation: &Value) -> Result<Vec<String>> {
+pub(super) fn error_codes(names: &Names<'_>, operation: &Value, place: &Place) -> Result<Vec<String>> {
     let Some(codes) = operation.get("x-error-codes") else { return Ok(Vec::new()) };
     let read = || codes.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect();
     let list: Option<Vec<String>> = read();
     list.filter(|list| list.iter().all(|name| !name.is_empty())).ok_or_else(|| {
-        names.error("/x-error-codes", "invalid `x-error-codes`: expected a list of field names".to_owned())
+        let at = format!("{}/x-error-codes", place.pointer());
+        names.error(at, "invalid `x-error-codes`: expected a list of field names".to_owned())
     })
 }

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::field_names::WireNames;
+use crate::spec::schema;
+
 /// A document in normal form, with the information that this form cannot express.
 #[derive(Debug)]
 pub struct Normalized {
@@ -19,6 +22,12 @@ pub struct Normalized {
     /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
     /// named schema and a property.
     pub lenient: BTreeSet<(String, String)>,
+    /// The schemas that choose between others, by name. The document has a placeholder for each.
+    pub choices: BTreeMap<String, Choice>,
+    /// The names of renamed properties on the wire.
+    pub wire_names: WireNames,
+    /// The names of all schemas, by the names of their types.
+    pub schema_names: BTreeMap<String, String>,
     /// The original locations of schemas that had no name in the document.
     pub origins: BTreeMap<String, Origin>,
 }
@@ -27,6 +36,11 @@ impl Normalized {
     /// Returns the success and error bodies of all operations.
     pub fn outcomes(&self) -> impl Iterator<Item = &Bodies> {
         self.operations.iter().flat_map(|operation| [&operation.success, &operation.error])
+    }
+
+    /// Returns the schema that became the type with this name.
+    pub(crate) fn schema_of(&self, type_name: &str) -> Option<&Value> {
+        schema::named(&self.document, self.schema_names.get(type_name)?)
     }
 
     /// Returns the names of all response body schemas.
@@ -62,17 +76,72 @@ pub struct Operation {
     pub content_type: Option<String>,
     /// The timeout in seconds, if it differs from the default.
     pub timeout_seconds: Option<u64>,
+    /// The maximum size of a JSON response in bytes, if it differs from the default.
+    pub max_response_bytes: Option<u64>,
+    /// The documented response headers, in lower case, without those that are always kept.
+    pub response_headers: Vec<String>,
     /// The response fields that can contain an error code. A response with an error code is an
     /// error, regardless of its status.
     pub error_codes: Vec<String>,
     /// The description of the required credentials.
     pub credentials: String,
+    /// The alternatives, if the caller chooses between several kinds of credentials.
+    pub credential_choice: Option<CredentialChoice>,
+    /// The servers that the document lists for this operation only.
+    pub servers: Vec<String>,
     /// Whether the operation is deprecated.
     pub deprecated: bool,
     /// The bodies of successful responses.
     pub success: Bodies,
     /// The bodies of error responses.
     pub error: Bodies,
+}
+
+impl OtherBody {
+    /// Returns the result in words.
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Stream(_) => "stream of bytes",
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
+/// A choice between several kinds of credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialChoice {
+    /// The alternatives, sorted by name.
+    pub variants: Vec<CredentialVariant>,
+    /// Whether the operation requires credentials.
+    pub is_required: bool,
+}
+
+impl CredentialChoice {
+    /// Returns the name of the type, such as `ApiKeyOrBearer`.
+    pub fn type_name(&self) -> String {
+        self.variants.iter().map(|variant| variant.name.as_str()).collect::<Vec<_>>().join("Or")
+    }
+}
+
+/// An alternative of a [`CredentialChoice`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialVariant {
+    /// The Rust name of the security scheme or schemes.
+    pub name: String,
+    /// The headers that are sent.
+    pub headers: Vec<CredentialHeader>,
+}
+
+/// A header that contains a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialHeader {
+    /// The name of the header.
+    pub name: String,
+    /// Whether the credential is a `flinks_core::Authorization`. Any other credential is a
+    /// `flinks_core::Secret`.
+    pub is_authorization: bool,
+    /// The description of the security scheme.
+    pub description: String,
 }
 
 /// The documented bodies of one outcome.
@@ -89,8 +158,62 @@ pub struct Bodies {
 pub struct Body {
     /// A status such as `200`, or a range such as `4XX`.
     pub status: String,
-    /// The name of the schema, or `None` if the status is documented without a body.
+    /// The name of the schema, or `None` if the status is documented without a JSON body.
     pub schema: Option<String>,
+    /// The documented media type of a JSON body.
+    pub media_type: Option<String>,
+    /// The body, if it is not JSON.
+    pub other: Option<OtherBody>,
+}
+
+impl Body {
+    /// Creates a body without content.
+    pub(crate) fn empty(status: &str) -> Self {
+        Self { status: status.to_owned(), schema: None, media_type: None, other: None }
+    }
+
+    /// Creates a JSON body.
+    pub(crate) fn json(status: &str, schema: &str, media_type: &str) -> Self {
+        Self { schema: Some(schema.to_owned()), media_type: Some(media_type.to_owned()), ..Self::empty(status) }
+    }
+}
+
+/// A documented result that is not JSON.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OtherBody {
+    /// A stream of bytes with one of these media types.
+    Stream(Vec<String>),
+    /// A redirect that is not followed.
+    Redirect,
+}
+
+/// A schema that chooses between others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The alternatives, in the order in which they are tried.
+    pub variants: Vec<ChoiceVariant>,
+    /// The property that names the alternative.
+    pub discriminator: Option<Discriminator>,
+    /// The schema for values without a known alternative, if all alternatives extend it.
+    pub base: Option<String>,
+}
+
+/// An alternative of a [`Choice`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChoiceVariant {
+    /// The name of the variant.
+    pub name: String,
+    /// The name of the schema.
+    pub schema: String,
+}
+
+/// A property that names the alternative of a [`Choice`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discriminator {
+    /// The name of the property.
+    pub property: String,
+    /// The values of the property, each with the name of its schema.
+    pub tags: Vec<(String, String)>,
 }
 
 /// The location of a secret.

@@ -5,152 +5,200 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::form::Origin;
-use crate::spec::schema::{self, is_secret, pascal, reference, referenced};
-use crate::{Error, Result};
+use crate::Error;
+use crate::spec::schema::{self, RUST_NAME_KEY, is_secret, is_type_name, pascal, reference, referenced, without_prose};
 
 /// Assigns names to schemas.
 pub(super) struct Names<'a> {
     pub(super) document: &'a mut Value,
-    /// The location to which the JSON pointers (`at`) are relative.
-    pub(super) origin: &'a Origin,
-    pub(super) origins: &'a mut BTreeMap<String, Origin>,
+    /// The operation that the schemas belong to, as it appears in messages.
+    pub(super) operation: Option<String>,
+    pub(super) index: &'a mut NameIndex,
+}
+
+/// The names of all schemas, and the original locations of those that had no name.
+#[derive(Debug, Default)]
+pub(super) struct NameIndex {
+    /// The names of all schemas, by the Rust name that each becomes.
+    pub(super) taken: BTreeMap<String, String>,
+    pub(super) origins: BTreeMap<String, Origin>,
+}
+
+impl NameIndex {
+    pub(super) fn of(document: &Value) -> Self {
+        let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
+        Self { taken: schemas.map(|(name, _)| (pascal(name), name.clone())).collect(), origins: BTreeMap::new() }
+    }
 }
 
 impl Names<'_> {
     /// Moves an inline schema to the components and replaces it with a reference. Returns the
-    /// schema's name: its `title`, or `wanted` if it has no title.
-    pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: &str) -> Result<String> {
+    /// schema's name: its Rust name (`x-rust-name`), its `title`, or `wanted` if it has neither. If
+    /// a different schema already has that name, the next one is used, and a number is added to the
+    /// last. `at` is the schema's original location.
+    pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: String) -> String {
         if let Some(name) = referenced(schema) {
-            return Ok(name.to_owned());
+            return name.to_owned();
         }
         if schema.get("$ref").is_some() {
-            return Ok(wanted.to_owned()); // The lint rejects any other reference.
+            return wanted.to_owned(); // The lint rejects any other reference.
         }
-        let title = schema.get("title").and_then(Value::as_str).map(pascal).filter(|title| !title.is_empty());
-        let name = title.clone().unwrap_or_else(|| wanted.to_owned());
-        if !schema::is_type_name(&name) {
-            return Err(self.error(at, format!("`{name}` is not a valid name for a Rust type")));
-        }
-        let mut named = std::mem::replace(schema, reference(&name));
+        let text = |key: &str| schema.get(key).and_then(Value::as_str).map(pascal).filter(|name| is_type_name(name));
+        let chosen: Vec<String> = [text(RUST_NAME_KEY), text("title")].into_iter().flatten().collect();
+        let mut named = schema.clone();
+        let is_nullable = take_nullable(&mut named);
         if let Some(named) = named.as_object_mut() {
-            named.shift_remove("title");
+            named.retain(|key, _| !["title", RUST_NAME_KEY].contains(&key.as_str()));
         }
-        let plain = without_prose(&named);
-        let other = schema::find(self.document, &name)
-            .map(|schema| self.origins.get(&name).map_or_else(|| without_prose(schema), |origin| origin.raw.clone()));
-        match other {
-            // Equal schemas with the same title become one type.
-            Some(other) if title.is_some() && other == plain => {}
-            Some(_) => return Err(self.taken(&name, at)),
-            None => {
-                schema::insert(self.document, &name, named);
-                let Origin { operation, pointer, .. } = self.origin;
-                let origin = Origin { operation: operation.clone(), pointer: format!("{pointer}{at}"), raw: plain };
-                self.origins.insert(name.clone(), origin);
-            }
+        let raw = without_prose(&named);
+        let name = chosen.into_iter().find(|name| self.is_free(name) || self.is_equal(name, &raw));
+        let name = name.unwrap_or_else(|| self.free_name(wanted));
+        if self.is_free(&name) {
+            schema::insert(self.document, &name, named);
+            self.index.taken.insert(name.clone(), name.clone());
+            let origin = Origin { operation: self.operation.clone(), pointer: at, raw };
+            self.index.origins.insert(name.clone(), origin);
         }
-        Ok(name)
+        *schema = if is_nullable { nullable_reference(&name) } else { reference(&name) };
+        name
     }
 
-    /// Reserves the name of a union with a placeholder schema, because the document does not define
-    /// the union.
-    pub(super) fn reserve(&mut self, name: &str, at: &str) -> Result<()> {
-        match schema::find(self.document, name) {
-            Some(_) => Err(self.taken(name, at)),
-            None => {
-                schema::insert(self.document, name, json!({"type": "object", "x-union": true}));
-                Ok(())
-            }
+    /// Reserves a name for a union with a placeholder schema, because the document does not define
+    /// the union. Returns the name, which is `wanted` if no schema has that name.
+    pub(super) fn reserve(&mut self, wanted: &str) -> String {
+        let name = self.free_name(wanted);
+        schema::insert(self.document, &name, json!({"type": "object", "x-union": true}));
+        self.index.taken.insert(name.clone(), name.clone());
+        name
+    }
+
+    fn is_free(&self, name: &str) -> bool {
+        !self.index.taken.contains_key(name)
+    }
+
+    /// Returns `wanted`, or the first free name that consists of `wanted` and a number.
+    fn free_name(&self, wanted: &str) -> String {
+        let numbered = (2_u32..).map(|number| format!("{wanted}{number}"));
+        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
+        names.find(|name| self.is_free(name)).unwrap_or_else(|| wanted.to_owned())
+    }
+
+    /// Returns whether the schema with this name is equal to `raw`. Equal schemas with the same
+    /// title become one type.
+    fn is_equal(&self, name: &str, raw: &Value) -> bool {
+        let Some(other) = self.index.taken.get(name) else { return false };
+        match self.index.origins.get(other) {
+            Some(origin) => origin.raw == *raw,
+            None => schema::named(self.document, other).is_some_and(|other| without_prose(other) == *raw),
         }
     }
 
-    fn taken(&self, name: &str, at: &str) -> Error {
-        self.error(at, format!("two different schemas would both be named `{name}`"))
-    }
-
-    pub(super) fn error(&self, at: &str, message: String) -> Error {
-        let error = Error::new(message)
-            .at(format!("{}{at}", self.origin.pointer))
-            .help("give this schema a distinct `title` with an overlay action");
-        match &self.origin.operation {
+    /// Returns an error at a location in the original document.
+    pub(super) fn error(&self, at: impl Into<String>, message: String) -> Error {
+        let error = Error::new(message).at(at);
+        match &self.operation {
             Some(operation) => error.in_operation(operation),
             None => error,
         }
     }
 
     pub(super) fn is_secret(&self, schema: &Value) -> bool {
-        match referenced(schema).and_then(|name| schema::find(self.document, name)) {
+        match referenced(schema).and_then(|name| schema::named(self.document, name)) {
             Some(named) => is_secret(named),
             None => is_secret(schema),
         }
     }
 }
 
+/// Removes `nullable` and the value null of an enum. Returns whether the schema allowed null.
+pub(super) fn take_nullable(schema: &mut Value) -> bool {
+    let Some(schema) = schema.as_object_mut() else { return false };
+    let is_nullable = schema.shift_remove("nullable") == Some(Value::Bool(true));
+    if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        values.retain(|value| !value.is_null());
+    }
+    is_nullable
+}
+
+/// Creates a schema that allows null and the values of a named schema.
+pub(super) fn nullable_reference(name: &str) -> Value {
+    json!({"allOf": [reference(name)], "nullable": true})
+}
+
 /// Gives every object and enum inside a named schema a distinct name, derived from its position.
-/// typify would choose the same names but merge any two schemas that share a name (T1).
-pub(super) fn name_nested_schemas(document: &mut Value, origins: &mut BTreeMap<String, Origin>) -> Result<()> {
+/// typify would choose the same names, but it would merge two schemas that have the same name (T1).
+pub(super) fn name_nested_schemas(document: &mut Value, index: &mut NameIndex) {
     let mut queue: Vec<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();
     while let Some(name) = queue.pop() {
         let pointer = format!("/components/schemas/{}", schema::escape(&name));
-        let Some(mut schema) = document.pointer(&pointer).cloned() else { continue };
-        let here = Origin { operation: None, pointer: pointer.clone(), raw: Value::Null };
-        let origin = origins.get(&name).cloned().unwrap_or(here);
-        let mut names = Names { document, origin: &origin, origins };
-        let named = name_children(&mut names, &mut schema, &pascal(&name), "")?;
+        let Some(mut schema) = document.pointer_mut(&pointer).map(Value::take) else { continue };
+        let origin = index.origins.get(&name);
+        let operation = origin.and_then(|origin| origin.operation.clone());
+        let at = origin.map_or_else(|| pointer.clone(), |origin| origin.pointer.clone());
+        let mut names = Names { document, operation, index };
+        let named = name_children(&mut names, &mut schema, &pascal(&name), &at);
         if let Some(slot) = document.pointer_mut(&pointer) {
             *slot = schema;
         }
         queue.extend(named);
     }
-    Ok(())
 }
 
-fn name_children(names: &mut Names<'_>, schema: &mut Value, prefix: &str, at: &str) -> Result<Vec<String>> {
+fn name_children(names: &mut Names<'_>, schema: &mut Value, prefix: &str, at: &str) -> Vec<String> {
     let mut named = Vec::new();
-    let mut visit = |names: &mut Names<'_>, child: &mut Value, wanted: String, at: String| -> Result<()> {
+    let mut visit = |names: &mut Names<'_>, child: &mut Value, wanted: String, at: String| {
         if needs_a_name(child) {
-            named.push(names.name(child, &wanted, &at)?);
+            named.push(names.name(child, &wanted, at));
         } else if referenced(child).is_none() {
-            named.extend(name_children(names, child, &wanted, &at)?);
+            named.extend(name_children(names, child, &wanted, &at));
         }
-        Ok(())
     };
     for (property, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         let at = format!("{at}/properties/{}", schema::escape(property));
-        visit(names, child, format!("{prefix}{}", pascal(property)), at)?;
+        // Here, the Rust name is the name of the field and not of its type.
+        let rust_name = child.as_object_mut().and_then(|child| child.shift_remove(RUST_NAME_KEY));
+        visit(names, child, format!("{prefix}{}", pascal(property)), at);
+        if let (Some(child), Some(rust_name)) = (child.as_object_mut(), rust_name) {
+            child.insert(RUST_NAME_KEY.into(), rust_name);
+        }
     }
     for (key, suffix) in [("items", "Item"), ("additionalProperties", "Value")] {
         if let Some(child) = schema.get_mut(key).filter(|child| child.is_object()) {
-            visit(names, child, format!("{prefix}{suffix}"), format!("{at}/{key}"))?;
+            visit(names, child, format!("{prefix}{suffix}"), format!("{at}/{key}"));
         }
     }
     for key in ["oneOf", "anyOf"] {
         let parts = schema.get_mut(key).and_then(Value::as_array_mut);
         for (index, child) in parts.into_iter().flatten().enumerate() {
-            visit(names, child, format!("{prefix}Option{}", index.saturating_add(1)), format!("{at}/{key}/{index}"))?;
+            visit(names, child, format!("{prefix}Option{}", index.saturating_add(1)), format!("{at}/{key}/{index}"));
         }
     }
-    Ok(named)
+    named
+}
+
+/// Removes the titles of all named schemas and of the schemas inside them. typify would name types
+/// after them, regardless of the names of other schemas.
+pub(super) fn remove_titles(document: &mut Value) {
+    fn remove(schema: &mut Value) {
+        schema.as_object_mut().map(|schema| schema.shift_remove("title"));
+        schema::for_each_child(schema, &mut remove);
+    }
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    schemas.into_iter().flatten().for_each(|(_, schema)| remove(schema));
 }
 
 pub(super) fn needs_a_name(schema: &Value) -> bool {
     let has = |key: &str| schema.get(key).is_some();
-    !has("$ref") && (has("properties") || has("enum") || has("oneOf") || has("anyOf") || has("allOf"))
+    let composed = || has("oneOf") || has("anyOf") || has("allOf");
+    !has("$ref") && !is_nullable_reference(schema) && (has("properties") || has("enum") || composed())
 }
 
-/// Returns a schema with only the members that affect its meaning.
-pub(super) fn without_prose(schema: &Value) -> Value {
-    match schema {
-        Value::Object(object) => {
-            let kept = object.iter().filter(|(key, value)| match key.as_str() {
-                "description" | "title" => !value.is_string(),
-                "example" | "externalDocs" => value.get("type").is_some() || value.get("$ref").is_some(),
-                _ => true,
-            });
-            Value::Object(kept.map(|(key, value)| (key.clone(), without_prose(value))).collect())
-        }
-        Value::Array(array) => Value::Array(array.iter().map(without_prose).collect()),
-        other => other.clone(),
-    }
+/// Returns whether a schema was created by [`nullable_reference`].
+pub(crate) fn is_nullable_reference(schema: &Value) -> bool {
+    let parts = schema.get("allOf").and_then(Value::as_array);
+    parts.is_some_and(|parts| {
+        let keys = schema.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+        parts.len() == 1 && parts.iter().all(|part| referenced(part).is_some()) && keys.eq(["allOf", "nullable"])
+    })
 }

@@ -5,27 +5,90 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::names::{nullable_reference, take_nullable};
 use crate::spec::schema::{self, Place, is_secret, referenced};
 
-/// If a schema consists of an `allOf` with a single part and otherwise only of prose, replaces the
-/// schema with that part. In OpenAPI 3.0, such an `allOf` is the usual way to add a description to
-/// a reference.
+/// If an `allOf` has a single part and the schema's other members do not restrict its values,
+/// replaces the schema with that part. In OpenAPI 3.0, such an `allOf` serves to add a description
+/// or `nullable` to a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
-    for_each_part(value, unwrap_single_parts);
+    for_each_part(value, &mut unwrap_single_parts);
     let Some(object) = value.as_object() else { return };
-    let is_prose = |key: &String| ["allOf", "description", "title", "example", "externalDocs"].contains(&key.as_str());
-    let part = object.get("allOf").and_then(Value::as_array).filter(|_| object.keys().all(is_prose));
-    if let Some([part]) = part.map(Vec::as_slice).filter(|parts| parts.iter().all(Value::is_object)) {
-        let mut part = part.clone();
-        let texts = ["description", "title"].into_iter().filter_map(|key| Some((key, object.get(key)?.clone())));
+    let is_harmless = |(key, value): (&String, &Value)| match key.as_str() {
+        "type" => value == "object",
+        "allOf" | "default" | "deprecated" | "description" | "example" | "externalDocs" | "nullable" | "readOnly"
+        | "title" | "writeOnly" => true,
+        _ => false,
+    };
+    let part = object.get("allOf").and_then(Value::as_array).filter(|_| object.iter().all(is_harmless));
+    let Some([part]) = part.map(Vec::as_slice).filter(|parts| parts.iter().all(Value::is_object)) else { return };
+    let mut part = part.clone();
+    let is_nullable = object.get("nullable") == Some(&Value::Bool(true));
+    if let Some(name) = referenced(&part) {
         // A reference cannot have a description.
-        if let Some(part) = part.as_object_mut().filter(|part| !part.contains_key("$ref")) {
-            texts.for_each(|(key, text)| {
-                part.entry(key).or_insert(text);
-            });
-        }
-        *value = part;
+        *value = if is_nullable { nullable_reference(name) } else { part };
+        return;
     }
+    if let Some(part) = part.as_object_mut().filter(|part| !part.contains_key("$ref")) {
+        for key in ["description", "title"] {
+            if let Some(text) = object.get(key) {
+                part.entry(key).or_insert_with(|| text.clone());
+            }
+        }
+        if is_nullable {
+            part.insert("nullable".into(), Value::Bool(true));
+        }
+    }
+    *value = part;
+}
+
+/// Drops a `oneOf` or `anyOf` whose alternatives differ only in the required properties. Rust cannot
+/// express such a condition, and the server checks it.
+pub(super) fn drop_required_alternatives(value: &mut Value) {
+    let is_condition = |part: &Value| {
+        let keys = part.as_object().map(|part| part.keys().map(String::as_str).collect::<Vec<_>>());
+        keys.is_some_and(|keys| keys.iter().all(|key| ["required", "not", "title", "description"].contains(key)))
+    };
+    for key in ["oneOf", "anyOf"] {
+        let parts = value.get(key).and_then(Value::as_array);
+        if parts.is_some_and(|parts| !parts.is_empty() && parts.iter().all(is_condition))
+            && let Some(object) = value.as_object_mut()
+        {
+            object.shift_remove(key);
+        }
+    }
+    for_each_part(value, &mut drop_required_alternatives);
+}
+
+/// Moves `nullable` from named schemas to the references to them. typify would generate an
+/// additional type for a nullable named schema, and that type could have the name of another schema.
+pub(super) fn lift_nullable(document: &mut Value) {
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    let mut nullable = BTreeSet::new();
+    for (name, schema) in schemas.into_iter().flatten() {
+        if take_nullable(schema) {
+            nullable.insert(name.clone());
+        }
+    }
+    if !nullable.is_empty() {
+        make_references_nullable(document, &nullable);
+    }
+}
+
+/// Makes each property, list entry and map value nullable that refers to one of the schemas.
+fn make_references_nullable(value: &mut Value, schemas: &BTreeSet<String>) {
+    let lift = |schema: &mut Value| {
+        if let Some(name) = referenced(schema).filter(|name| schemas.contains(*name)) {
+            *schema = nullable_reference(name);
+        }
+    };
+    for (_, property) in value.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        lift(property);
+    }
+    for key in ["items", "additionalProperties"] {
+        value.get_mut(key).into_iter().for_each(lift);
+    }
+    for_each_part(value, &mut |part| make_references_nullable(part, schemas));
 }
 
 /// Makes optional lists and maps nullable, like all other optional properties. Otherwise, typify
@@ -53,7 +116,7 @@ pub(super) fn optional_may_be_null(value: &mut Value) {
             schema.insert("nullable".into(), Value::Bool(true));
         }
     }
-    for_each_part(value, optional_may_be_null);
+    for_each_part(value, &mut optional_may_be_null);
 }
 
 /// Removes response constraints that a later version of the server might not satisfy (T13): enums,
@@ -130,12 +193,40 @@ pub(super) fn drop_bounds(schema: &mut Value) {
     schema::for_each_child(schema, &mut drop_bounds);
 }
 
-/// Calls `act` for every direct child of a value. Includes the `example` child, because a property
-/// can be named `example`. Changing a real example is harmless, because no later stage reads it.
-pub(super) fn for_each_part(value: &mut Value, act: fn(&mut Value)) {
+/// Calls `act` for every direct child of a value. Includes the child with the key `example`,
+/// because a property can have this name. Changing a real example is harmless, because no later
+/// stage reads it.
+pub(super) fn for_each_part(value: &mut Value, act: &mut dyn FnMut(&mut Value)) {
     match value {
         Value::Object(object) => object.values_mut().for_each(act),
         Value::Array(array) => array.iter_mut().for_each(act),
         _ => {}
     }
+}
+
+/// Calls `act` for every schema of a document, from the outside to the inside. Does not call it for
+/// examples and defaults.
+pub(super) fn for_each_schema(document: &mut Value, act: &mut dyn FnMut(&mut Value)) {
+    match document {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match key.as_str() {
+                    "schema" => schema_and_children(value, act),
+                    "schemas" => {
+                        let schemas = value.as_object_mut().into_iter().flatten();
+                        schemas.for_each(|(_, schema)| schema_and_children(schema, act));
+                    }
+                    "example" | "examples" => {}
+                    _ => for_each_schema(value, act),
+                }
+            }
+        }
+        Value::Array(array) => array.iter_mut().for_each(|value| for_each_schema(value, act)),
+        _ => {}
+    }
+}
+
+fn schema_and_children(schema: &mut Value, act: &mut dyn FnMut(&mut Value)) {
+    act(schema);
+    schema::for_each_child(schema, &mut |child| schema_and_children(child, act));
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::form::{Bodies, Body};
-use super::names::{Names, without_prose};
-use crate::Result;
-use crate::spec::schema::{JSON, json_key, pascal, reference};
+use super::form::{Bodies, Body, OtherBody};
+use super::names::Names;
+use crate::spec::schema::{self, JSON, json_key, pascal, reference, without_prose};
 
 /// Names the bodies of one outcome and gives them one type: their common schema, or a union whose
 /// variant depends on the status (T1, T12).
@@ -17,25 +16,33 @@ pub(super) fn normalize_responses(
     id: &str,
     suffix: &str,
     class: char,
-) -> Result<Bodies> {
+) -> Bodies {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
-        return Ok(Bodies::default());
+        return Bodies::default();
     };
     let is_error = class == '4';
-    let of_class = |status: &str| status.starts_with(class) || is_error && status.starts_with('5');
+    // A documented redirect is a result.
+    let also = if is_error { '5' } else { '3' };
+    let of_class = |status: &str| status.starts_with(class) || status.starts_with(also);
     let name = format!("{}{suffix}", pascal(id));
     let mut bodies = Vec::new();
     let mut known: Vec<(Value, String)> = Vec::new();
     let ours = responses.iter().filter(|(status, _)| of_class(status)).map(|(_, response)| response);
     let distinct = count_distinct(ours, !is_error);
     for (status, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
-        json_media_type(response);
+        let origin = schema::origin(response).to_owned();
+        let media_type = json_media_type(response);
         if is_error {
             // An error body that is not JSON is never decoded.
             drop_other_content(response);
         }
+        if let Some(other) = other_body(status, response) {
+            response.as_object_mut().map(|response| response.shift_remove("content"));
+            bodies.push(Body { other: Some(other), ..Body::empty(status) });
+            continue;
+        }
         let Some(schema) = response.pointer_mut("/content/application~1json/schema") else {
-            bodies.push(Body { status: status.clone(), schema: None });
+            bodies.push(Body::empty(status));
             continue;
         };
         let plain = without_prose(schema);
@@ -47,13 +54,13 @@ pub(super) fn normalize_responses(
             }
             None => {
                 let wanted = if distinct > 1 { format!("{name}{status}") } else { name.clone() };
-                let at = format!("/responses/{status}/content/application~1json/schema");
-                let name = names.name(schema, &wanted, &at)?;
+                let name =
+                    names.name(schema, &wanted, format!("{origin}/content/{}/schema", schema::escape(&media_type)));
                 known.push((plain, name.clone()));
                 name
             }
         };
-        bodies.push(Body { status: status.clone(), schema: Some(schema_name) });
+        bodies.push(Body::json(status, &schema_name, &media_type));
     }
     if is_error && bodies.iter().any(|body| body.schema.is_some()) {
         // A status that is documented without a body is decoded as the operation's error, if
@@ -61,26 +68,46 @@ pub(super) fn normalize_responses(
         bodies.retain(|body| body.schema.is_some());
         responses.retain(|status, response| !of_class(status) || response.get("content").is_some());
     }
-    let schemas: BTreeSet<_> = bodies.iter().map(|body| &body.schema).collect();
-    if schemas.len() < 2 {
-        return Ok(Bodies { bodies, union: None });
+    let distinct: BTreeSet<_> = bodies.iter().map(|body| (&body.schema, &body.other)).collect();
+    if distinct.len() < 2 {
+        return Bodies { bodies, union: None };
     }
     // The statuses share one placeholder schema, which `harden` replaces with a union.
-    names.reserve(
-        &name,
-        &format!("/responses (the union of the {} bodies)", if is_error { "error" } else { "success" }),
-    )?;
+    let name = names.reserve(&name);
     for (_, response) in responses.iter_mut().filter(|(status, _)| of_class(status)) {
         *response = json!({"description": "", "content": {"application/json": {"schema": reference(&name)}}});
     }
-    Ok(Bodies { bodies, union: Some(name) })
+    Bodies { bodies, union: Some(name) }
+}
+
+/// Returns the body of a response that is not JSON.
+fn other_body(status: &str, response: &Value) -> Option<OtherBody> {
+    if status.starts_with('3') {
+        // The response to a conditional request has no target.
+        return (status != "304").then_some(OtherBody::Redirect);
+    }
+    let content = response.get("content").and_then(Value::as_object).filter(|content| !content.is_empty())?;
+    if content.contains_key(JSON) {
+        return None;
+    }
+    Some(OtherBody::Stream(content.keys().cloned().collect()))
+}
+
+/// Returns the documented response headers in lower case. Omits the headers that are always kept
+/// and those that every server sends.
+pub(super) fn response_headers(operation: &Value) -> Vec<String> {
+    let known = ["content-length", "content-type", "date", "ob-correlation-id", "ob-trace-id", "retry-after"];
+    let responses = operation.get("responses").and_then(Value::as_object).into_iter().flatten();
+    let headers = responses.filter_map(|(_, response)| response.get("headers")?.as_object()).flatten();
+    let names: BTreeSet<String> = headers.map(|(name, _)| name.to_ascii_lowercase()).collect();
+    names.into_iter().filter(|name| !known.contains(&name.as_str())).collect()
 }
 
 /// If a successful response is documented, replaces `default` with `4XX` and `5XX`. Otherwise,
 /// `default` could describe either a success or an error, and the lint rejects the operation.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    if !responses.keys().any(|status| status.starts_with('2')) {
+    if !responses.keys().any(|status| status.starts_with(['2', '3'])) {
         return;
     }
     if let Some(default) = responses.shift_remove("default") {
@@ -90,17 +117,21 @@ pub(super) fn split_default_response(operation: &mut Value) {
     }
 }
 
-/// Treats media types such as `application/problem+json` as JSON.
-fn json_media_type(holder: &mut Value) {
-    let Some(content) = holder.get_mut("content").and_then(Value::as_object_mut) else { return };
-    if let Some(key) = json_key(content).filter(|key| *key != JSON).map(str::to_owned)
+/// Treats media types such as `application/problem+json` as JSON. Returns the media type that the
+/// document uses.
+fn json_media_type(holder: &mut Value) -> String {
+    let content = holder.get_mut("content").and_then(Value::as_object_mut);
+    let key = content.as_ref().and_then(|content| json_key(content)).unwrap_or(JSON).to_owned();
+    if key != JSON
+        && let Some(content) = content
         && let Some(value) = content.shift_remove(&key)
     {
         content.insert(JSON.into(), value);
     }
+    key
 }
 
-/// Counts the distinct bodies. If `with_none` is set, all statuses without a body are counted
+/// Counts the distinct bodies. If `with_none` is set, all statuses without a JSON body are counted
 /// together as one body.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();

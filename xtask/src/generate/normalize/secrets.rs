@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::form::SecretPlace;
+use super::form::{Operation, SecretPlace};
 use super::relax::for_each_part;
 use crate::spec::schema::{self, NOT_SECRET_KEY, is_secret, pascal, referenced};
 
@@ -12,7 +12,7 @@ use crate::spec::schema::{self, NOT_SECRET_KEY, is_secret, pascal, referenced};
 /// exemption are equal.
 pub(super) fn drop_exemptions(value: &mut Value) {
     value.as_object_mut().map(|object| object.shift_remove(NOT_SECRET_KEY));
-    for_each_part(value, drop_exemptions);
+    for_each_part(value, &mut drop_exemptions);
 }
 
 /// Makes each marked schema exactly `{type: string, format: password}` (T4). typify recognizes only
@@ -39,7 +39,7 @@ pub(super) fn rewrite_secrets(value: &mut Value) {
     if let Some(required) = value.get_mut("required").and_then(Value::as_array_mut) {
         required.retain(|name| !nullable.iter().any(|nullable| name == nullable));
     }
-    for_each_part(value, rewrite_secrets);
+    for_each_part(value, &mut rewrite_secrets);
 }
 
 pub(super) fn secret_types(document: &Value) -> BTreeSet<String> {
@@ -48,7 +48,7 @@ pub(super) fn secret_types(document: &Value) -> BTreeSet<String> {
 }
 
 /// Returns the locations of all secrets: the properties of named schemas and the header parameters.
-pub(super) fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<SecretPlace> {
+pub(super) fn secrets(document: &Value, secret_types: &BTreeSet<String>, operations: &[Operation]) -> Vec<SecretPlace> {
     let is_marked =
         |schema: &Value| is_secret(schema) || referenced(schema).is_some_and(|name| secret_types.contains(name));
     fn any(schema: &Value, is_marked: &dyn Fn(&Value) -> bool) -> bool {
@@ -75,6 +75,13 @@ pub(super) fn secrets(document: &Value, secret_types: &BTreeSet<String>) -> Vec<
             }
         }
     }
+    for operation in operations {
+        let variants = operation.credential_choice.iter().flat_map(|choice| &choice.variants);
+        for header in variants.flat_map(|variant| &variant.headers) {
+            secrets.push(SecretPlace::Header { operation: operation.id.clone(), name: header.name.clone() });
+        }
+    }
     secrets.sort();
+    secrets.dedup();
     secrets
 }

@@ -1,12 +1,14 @@
 //! Converts security requirements to arguments.
 //!
 //! OpenAPI describes authentication separately from parameters, and progenitor ignores
-//! authentication. This pass adds a secret header parameter for each security scheme that an
-//! operation requires.
+//! authentication. If an operation requires fixed credentials, this pass adds a secret header
+//! parameter for each of them. If there are several alternatives, the caller chooses one with an
+//! enum.
 
 use serde_json::{Value, json};
 
-use crate::spec::schema::{self, Place, escape, is_secret, reference, resolve};
+use super::form::{CredentialChoice, CredentialHeader, CredentialVariant};
+use crate::spec::schema::{self, Place, escape, is_secret, pascal, reference, resolve};
 use crate::{Error, Result};
 
 /// A header that a security requirement calls for.
@@ -19,51 +21,107 @@ struct Credential {
     description: String,
 }
 
+/// A security requirement: the caller sends the credentials of one of the alternatives.
+struct Requirement {
+    alternatives: Vec<Alternative>,
+    is_required: bool,
+}
+
+/// The credentials that are sent together.
+struct Alternative {
+    /// The names of the security schemes.
+    schemes: Vec<String>,
+    credentials: Vec<Credential>,
+}
+
+impl Alternative {
+    /// Returns how the credentials are sent, such as `a key in `X-API-Key``.
+    fn words(&self) -> String {
+        let words = self.credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
+        words.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The result of writing out a security requirement.
+#[derive(Default)]
+pub(crate) struct Security {
+    /// The description of the required credentials.
+    pub(crate) words: String,
+    /// The choice between several alternatives.
+    pub(crate) choice: Option<CredentialChoice>,
+}
+
 /// Checks an operation's security requirement.
 ///
 /// # Errors
 ///
 /// Returns an error if the requirement cannot be converted to arguments.
 pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
-    credentials(document, place).map(drop)
+    requirement(document, place).map(drop)
 }
 
-/// Adds a header parameter to the operation for each header that the security requirement calls
-/// for, except for headers that the operation already describes. Returns a description of the
-/// credentials.
+/// Writes out an operation's security requirement. If there is one alternative, adds a header
+/// parameter to the operation for each header that the alternative calls for, except for headers
+/// that the operation already describes.
 ///
 /// # Errors
 ///
 /// Returns an error if the requirement cannot be converted to arguments.
-pub(crate) fn write_out(document: &mut Value, place: &Place) -> Result<String> {
-    let (credentials, is_required) = credentials(document, place)?;
-    let words = credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
-    let words = words.collect::<Vec<_>>().join(", ");
-    if credentials.iter().any(|credential| schema::referenced(&credential.schema).is_some())
+pub(crate) fn write_out(document: &mut Value, components: &Value, place: &Place) -> Result<Security> {
+    let Requirement { alternatives, is_required } = requirement(document, place)?;
+    let words: Vec<String> = alternatives.iter().map(Alternative::words).collect();
+    let words = words.join(", or ");
+    let all = || alternatives.iter().flat_map(|alternative| &alternative.credentials);
+    if all().any(|credential| schema::referenced(&credential.schema).is_some())
         && schema::named(document, AUTHORIZATION).is_none()
     {
         let text = "The credentials in the `Authorization` header, such as a bearer token.";
         schema::insert(document, AUTHORIZATION, json!({"type": "string", "format": "password", "description": text}));
     }
-    let components = document.get("components").cloned().unwrap_or_default();
     let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else {
-        return Ok(words);
+        return Ok(Security { words, choice: None });
     };
     operation.shift_remove("security");
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
-    for Credential { name, schema, description, .. } in credentials {
-        let Some(parameters) = parameters.as_array_mut() else { continue };
-        let is_header = |parameter: &Value| {
-            let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
-            text("in") == "header" && text("name").eq_ignore_ascii_case(&name)
-        };
+    let Some(parameters) = parameters.as_array_mut() else { return Ok(Security { words, choice: None }) };
+    let is_header = |parameter: &Value, name: &str| {
+        let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
+        text("in") == "header" && text("name").eq_ignore_ascii_case(name)
+    };
+    let is_choice = alternatives.len() > 1;
+    for Credential { name, .. } in all() {
         // An `Authorization` header parameter is ignored unless it is marked as a secret.
-        parameters.retain(|parameter| !is_header(parameter) || is_marked(&components, parameter));
-        if !parameters.iter().any(is_header) {
+        parameters.retain(|parameter| !is_header(parameter, name) || !is_choice && is_marked(components, parameter));
+    }
+    if is_choice {
+        return Ok(Security { words, choice: Some(choice(&alternatives, is_required)) });
+    }
+    for Credential { name, schema, description, .. } in all() {
+        if !parameters.iter().any(|parameter| is_header(parameter, name)) {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
         }
     }
-    Ok(words)
+    Ok(Security { words, choice: None })
+}
+
+/// Returns the choice between alternatives. The same alternatives make the same choice in every
+/// operation, regardless of their order.
+fn choice(alternatives: &[Alternative], is_required: bool) -> CredentialChoice {
+    let mut variants: Vec<CredentialVariant> = Vec::new();
+    for alternative in alternatives {
+        let name: Vec<String> = alternative.schemes.iter().map(|scheme| pascal(scheme)).collect();
+        let name = name.join("And");
+        let is_usable = schema::is_type_name(&name) && variants.iter().all(|other| other.name != name);
+        let name = if is_usable { name } else { format!("Scheme{}", variants.len().saturating_add(1)) };
+        let headers = alternative.credentials.iter().map(|credential| CredentialHeader {
+            name: credential.name.clone(),
+            is_authorization: schema::referenced(&credential.schema).is_some(),
+            description: credential.description.clone(),
+        });
+        variants.push(CredentialVariant { name, headers: headers.collect() });
+    }
+    variants.sort_by(|one, other| one.name.cmp(&other.name));
+    CredentialChoice { variants, is_required }
 }
 
 /// The name of the schema that `flinks_core::Authorization` replaces.
@@ -73,38 +131,48 @@ fn is_marked(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// Returns the headers that an operation's security requirement calls for, and whether they are
-/// required.
-fn credentials(document: &Value, place: &Place) -> Result<(Vec<Credential>, bool)> {
+/// Returns an operation's security requirement. Omits alternatives that a client cannot send,
+/// unless it can send none of them, and alternatives that are sent like an earlier one.
+fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
     let alternatives = document.pointer(&at).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let (empty, described): (Vec<_>, Vec<_>) =
-        alternatives.iter().partition(|alternative| alternative.as_object().is_none_or(serde_json::Map::is_empty));
-    let alternative = match described.as_slice() {
-        [] => return Ok((Vec::new(), false)),
-        [alternative] => alternative.as_object().into_iter().flatten(),
-        several => {
-            return Err(Error::new(format!(
-                "there are {} authentication methods, but the client can support only one",
-                several.len()
-            ))
-            .at(at)
-            .help("use an overlay action to keep only one authentication method"));
+    let mut requirement = Requirement { alternatives: Vec::new(), is_required: !alternatives.is_empty() };
+    let mut refused = None;
+    for alternative in alternatives {
+        let schemes: Vec<String> =
+            alternative.as_object().into_iter().flatten().map(|(scheme, _)| scheme.clone()).collect();
+        if schemes.is_empty() {
+            requirement.is_required = false;
+            continue;
         }
-    };
-    let credentials = alternative.map(|(name, _)| credential(document, name).map_err(|error| error.at(&at)));
-    let credentials: Vec<Credential> = credentials.collect::<Result<_>>()?;
+        match alternative_of(document, schemes) {
+            Ok(alternative) => {
+                let is_known = requirement.alternatives.iter().any(|other| other.words() == alternative.words());
+                if !is_known {
+                    requirement.alternatives.push(alternative);
+                }
+            }
+            Err(error) => drop(refused.get_or_insert(error.at(&at))),
+        }
+    }
+    match refused {
+        Some(error) if requirement.alternatives.is_empty() => Err(error),
+        _ => Ok(requirement),
+    }
+}
+
+fn alternative_of(document: &Value, schemes: Vec<String>) -> Result<Alternative> {
+    let credentials: Vec<Credential> = schemes.iter().map(|name| credential(document, name)).collect::<Result<_>>()?;
     let is_twice = |(index, credential): (usize, &Credential)| {
         credentials.iter().take(index).any(|other| other.name.eq_ignore_ascii_case(&credential.name))
     };
     if credentials.iter().enumerate().any(is_twice) {
-        Err(Error::new("two credentials would use the same header")
-            .at(at)
-            .help("use an overlay action to keep only one of the credentials"))
-    } else {
-        Ok((credentials, empty.is_empty()))
+        return Err(
+            Error::new("two credentials would use the same header").help("keep one of them with an overlay action")
+        );
     }
+    Ok(Alternative { schemes, credentials })
 }
 
 fn credential(document: &Value, name: &str) -> Result<Credential> {
@@ -202,9 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn alternatives_that_are_sent_in_the_same_way_are_one_alternative() {
+        let basic = json!({"type": "http", "scheme": "basic"});
+        let document = document(json!([{"s": []}, {"t": []}]), json!({"s": basic, "t": basic}));
+        assert_eq!(normalize(document.clone()).unwrap().operations[0].credential_choice, None);
+        assert_eq!(headers(document), [("Authorization".to_owned(), true)]);
+    }
+
+    #[test]
     fn an_unsupported_security_requirement_is_reported_with_its_place() {
         for (security, scheme, part) in [
-            (json!([{"s": []}, {"t": []}]), json!({"type": "http", "scheme": "basic"}), "2 authentication methods"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "query", "name": "key"}), "into a URL"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "cookie", "name": "key"}), "apiKey cookie"),
             (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),

@@ -36,7 +36,9 @@ pub(super) fn text(tokens: &impl ToTokens) -> String {
         (",>", ">"),
         (",)", ")"),
     ] {
-        text = text.replace(long, short);
+        if text.contains(long) {
+            text = text.replace(long, short);
+        }
     }
     text
 }

@@ -9,6 +9,8 @@ pub struct Difference {
     pub old: Option<String>,
     /// The new text. `None` if the item was removed.
     pub new: Option<String>,
+    /// The reason for the change, if the item itself did not change in the document.
+    pub reason: Option<String>,
 }
 
 impl Difference {
@@ -20,16 +22,21 @@ impl Difference {
 
     /// Returns the difference as one line.
     pub fn text(&self) -> String {
-        match (&self.old, &self.new) {
+        let change = match (&self.old, &self.new) {
             (Some(old), Some(new)) => format!("`{old}` changed to `{new}`"),
             (Some(old), None) => format!("`{old}` was removed"),
             (None, new) => format!("`{}` was added", new.as_ref().unwrap_or(&self.key)),
+        };
+        match &self.reason {
+            Some(reason) => format!("{change} ({reason})"),
+            None => change,
         }
     }
 
     /// Returns the difference as removed and added lines.
     pub fn lines(&self) -> Vec<String> {
-        let old = self.old.iter().map(|old| format!("- {old}"));
-        old.chain(self.new.iter().map(|new| format!("+ {new}"))).collect()
+        let reason = self.reason.as_ref().map(|reason| format!(" // {}", reason.replace('`', ""))).unwrap_or_default();
+        let old = self.old.iter().map(|old| format!("- {old}{reason}"));
+        old.chain(self.new.iter().map(|new| format!("+ {new}{reason}"))).collect()
     }
 }

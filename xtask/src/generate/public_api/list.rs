@@ -1,6 +1,6 @@
 //! Defines the list of public items and compares it with a newer list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use super::difference::Difference;
@@ -37,9 +37,16 @@ impl PublicApi {
                 _ => false,
             };
             let text = |entry: Option<&Entry>| entry.map(|entry| entry.text.clone());
-            (!is_same).then(|| Difference { key: key.clone(), old: text(old), new: text(new) })
+            (!is_same).then(|| Difference { key: key.clone(), old: text(old), new: text(new), reason: None })
         };
-        keys.into_iter().filter_map(difference).collect()
+        // A type can derive a trait in one version and implement it in the other.
+        let (old, new) = (self.implementations(), newer.implementations());
+        let is_kept = |key: &String| implementation(key).is_some_and(|own| old.contains(&own) && new.contains(&own));
+        keys.into_iter().filter(|key| !is_kept(key)).filter_map(difference).collect()
+    }
+
+    fn implementations(&self) -> HashSet<(&str, &str)> {
+        self.0.keys().filter_map(|key| implementation(key)).collect()
     }
 
     /// Adds a line that consists of `key` and, unless it is empty, `rest`.
@@ -53,6 +60,14 @@ impl fmt::Display for PublicApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.values().try_for_each(|entry| writeln!(f, "{}", entry.text))
     }
+}
+
+/// Returns the trait and the type of an implementation. A derived trait of the standard library has
+/// no path, so its path is ignored.
+fn implementation(key: &str) -> Option<(&str, &str)> {
+    let (name, ty) = key.strip_prefix("impl ")?.split_once(" for ")?;
+    let is_std = name.starts_with("std::") && !name.contains('<');
+    Some((if is_std { name.rsplit("::").next()? } else { name }, ty))
 }
 
 /// Returns whether `new` contains the same arguments as `old`, but in a different order.

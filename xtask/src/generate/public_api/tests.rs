@@ -39,6 +39,8 @@ fn a_difference_is_breaking_if_an_item_is_changed_or_removed() {
         ("PRIVATE: u8", "PRIVATE: u16"),
         ("hidden(&self)", "hidden(self)"),
         ("new(a: u8, b: u8)", "new(c: u8, b: u8)"),
+        // A derived trait that is now implemented by hand.
+        ("#[derive(Clone, ::serde::Serialize)]", "impl ::std::clone::Clone for X {} #[derive(::serde::Serialize)]"),
         ("#[derive(Clone, ::serde::Serialize)]", "/// Prose.\n#[derive(::serde::Serialize, Clone)]"),
     ] {
         assert_eq!(differences(from, to), Vec::new(), "{to}");

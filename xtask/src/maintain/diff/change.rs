@@ -16,6 +16,9 @@ pub struct Change {
     pub(super) subject: String,
     /// The rest of the sentence that describes the change.
     pub(super) detail: String,
+    /// Whether the same body contains the changed schema at further places. The change is reported
+    /// for a few of these places only.
+    pub(super) has_more: bool,
     /// The effect on the generated code and its users.
     pub effect: Effect,
     /// The changelog section that lists the change.
@@ -23,7 +26,7 @@ pub struct Change {
 }
 
 /// The effect of a change on the generated code and its users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// The effect is unknown, because code generation failed for the document.
     Unknown,
@@ -56,7 +59,7 @@ impl Effect {
 }
 
 /// The Keep a Changelog sections for changes to a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Section {
     Added,
@@ -68,7 +71,8 @@ pub enum Section {
 impl Change {
     /// Describes the change in one line.
     pub fn text(&self) -> String {
-        format!("{} {}", self.subject, self.detail)
+        let more = if self.has_more { ", like further fields of the same type" } else { "" };
+        format!("{} {}{more}", self.subject, self.detail)
     }
 
     /// Returns whether this change already covers a change to the published document.
@@ -81,7 +85,16 @@ impl Change {
             }
             (one, other) => (one == other, false),
         };
+        let is_place = is_place || self.has_more && self.is_elsewhere(published);
         let is_whole = self.place.is_some() && self.aspect == "place";
         self.operation == published.operation && is_place && (is_default || is_whole || self.aspect == published.aspect)
+    }
+
+    /// Returns whether another change concerns the same field, possibly at another place of the same
+    /// body.
+    fn is_elsewhere(&self, other: &Self) -> bool {
+        let last = |change: &Self| change.place.as_ref().and_then(|place| place.path()?.last().cloned());
+        let is_received = |change: &Self| change.place.as_ref().is_some_and(Place::is_received);
+        is_received(self) == is_received(other) && last(self).is_some() && last(self) == last(other)
     }
 }

@@ -1,33 +1,36 @@
 //! Compares two models and describes each change and its effect on users of the generated code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::change::{Change, Effect, Section};
 use super::model::{Model, Operation};
 use super::place::{Fact, Place, Step};
+use super::tree::{Differences, Found, Versions};
 use super::words::{bare_path, differing, from_to, list, subject};
 use crate::generate::public_api::Difference;
-use crate::spec::schema::{pascal, snake};
+use crate::spec::schema::{field, pascal, snake};
 
 /// Compares the normal forms from which code is generated. The effect of some changes depends on
 /// how the generator treats a keyword. For such a change, the differences in public items
 /// (`interface`) determine the effect.
 pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
-    let mut comparison = Comparison { interface, is_published: false, changes: Vec::new() };
+    let broken = interface.iter().filter(|item| item.is_breaking()).map(|item| item.key.as_str()).collect();
+    let mut comparison = Comparison { broken, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
-    combine_statuses(comparison.changes)
+    comparison.changes
 }
 
 /// Compares the documents as Flinks publishes them. Changes that only this comparison finds have no
 /// effect on the code.
 pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
-    let mut comparison = Comparison { interface: &[], is_published: true, changes: Vec::new() };
+    let mut comparison = Comparison { broken: HashSet::new(), is_published: true, changes: Vec::new() };
     comparison.models(old, new);
-    combine_statuses(comparison.changes)
+    comparison.changes
 }
 
 struct Comparison<'a> {
-    interface: &'a [Difference],
+    /// The keys of the public items that were changed or removed.
+    broken: HashSet<&'a str>,
     is_published: bool,
     changes: Vec<Change>,
 }
@@ -36,13 +39,15 @@ struct Comparison<'a> {
 struct At<'a> {
     /// The operation before and after the change.
     sides: Option<(&'a Operation, &'a Operation)>,
-    place: Option<&'a Place>,
+    place: Option<Place>,
     subject: String,
+    /// The place and its parents, if it is in a body.
+    found: Option<&'a Found<'a>>,
 }
 
 impl Comparison<'_> {
     fn models(&mut self, old: &Model, new: &Model) {
-        let whole = |subject: String| At { sides: None, place: None, subject };
+        let whole = |subject: String| At { sides: None, place: None, subject, found: None };
         for (key, before, after) in differing(&old.general, &new.general) {
             let detail = format!("changed {}", from_to(before, after));
             self.push(&whole(format!("the {key}")), key, detail, Effect::Documented, Section::Changed);
@@ -56,28 +61,34 @@ impl Comparison<'_> {
             }
         }
         let pairs = pairs(old, new);
+        let bodies = pairs.iter().filter_map(|(before, after)| Some(bodies(before, (*after)?))).flatten();
+        let differences = Differences::find(&old.nodes, &new.nodes, bodies.map(|(_, body)| body));
         for (before, after) in &pairs {
             match after {
-                Some(after) => self.operation(before, after),
+                Some(after) => {
+                    let start = self.changes.len();
+                    self.operation(before, after, &differences);
+                    let changes = self.changes.split_off(start);
+                    self.changes.extend(combine_statuses(changes));
+                }
                 None => {
                     let subject = format!("operation `{}`", before.id);
-                    let at = At { sides: Some((before, before)), place: None, subject };
+                    let at = At { sides: Some((before, before)), place: None, subject, found: None };
                     self.push(&at, "operation", "removed".into(), Effect::BreaksCallers, Section::Removed);
                 }
             }
         }
-        let is_new = |operation: &&Operation| {
-            !pairs.iter().any(|(_, after)| after.is_some_and(|after| after.title == operation.title))
-        };
+        let known: HashSet<&str> = pairs.iter().filter_map(|(_, after)| Some((*after)?.title.as_str())).collect();
+        let is_new = |operation: &&Operation| !known.contains(operation.title.as_str());
         for operation in new.operations.iter().filter(is_new) {
             let subject = format!("operation `{}`", operation.id);
-            let at = At { sides: Some((operation, operation)), place: None, subject };
+            let at = At { sides: Some((operation, operation)), place: None, subject, found: None };
             self.push(&at, "operation", "added".into(), Effect::Compatible, Section::Added);
         }
     }
 
-    fn operation(&mut self, old: &Operation, new: &Operation) {
-        let at = |subject: String| At { sides: Some((old, new)), place: None, subject };
+    fn operation(&mut self, old: &Operation, new: &Operation, differences: &Differences<'_>) {
+        let at = |subject: String| At { sides: Some((old, new)), place: None, subject, found: None };
         let whole = at(format!("operation `{}`", new.id));
         if snake(&old.id) != snake(&new.id) {
             self.push(
@@ -113,29 +124,45 @@ impl Comparison<'_> {
                 }
             }
         }
-        let places: BTreeSet<&Place> = old.places.keys().chain(new.places.keys()).collect();
+        let places: BTreeSet<&Place> = old.parameters.keys().chain(new.parameters.keys()).collect();
         for place in places {
-            // If a parent was added or removed, or if its kind changed, that change covers all
-            // places inside the parent.
-            let is_covered = place.parents().iter().any(|parent| {
-                old.places.get(parent).map(|fact| &fact.kind) != new.places.get(parent).map(|fact| &fact.kind)
-            });
-            let (before, after) = (old.places.get(place), new.places.get(place));
+            let (before, after) = (old.parameters.get(place), new.parameters.get(place));
             let name = after.or(before).and_then(|fact| fact.facets.get("name")).map(String::as_str);
-            let at = At { sides: Some((old, new)), place: Some(place), subject: subject(place, name) };
-            match (before, after) {
-                (None, Some(fact)) if !is_covered => self.added(&at, place, fact),
-                (Some(_), None) if !is_covered => {
-                    let is_status = matches!(place, Place::Response { path, .. } if path.is_empty());
-                    // Without a status, the operation still returns the same type, unless that type
-                    // is an enum with a variant for each status.
-                    let is_compatible = is_status && !is_by_status(&at, place);
-                    let effect = if is_compatible { Effect::Compatible } else { breaking(place) };
-                    self.push(&at, "place", "removed".into(), effect, Section::Removed);
+            let subject = subject(place, name);
+            let at = At { sides: Some((old, new)), place: Some(place.clone()), subject, found: None };
+            self.place(&at, place, before, after);
+        }
+        for (place, body) in bodies(old, new) {
+            let whole = Found { places: vec![(None, body)], is_covered: false, has_more: false };
+            for found in [whole].into_iter().chain(differences.within(body)) {
+                let place = place.within(found.steps().cloned().collect());
+                let Versions { old: before, new: after } = found.versions();
+                let (before, after) = (before.map(|entry| &entry.fact), after.map(|entry| &entry.fact));
+                // If a parent was added or removed, or if its kind changed, that change covers all
+                // places inside the parent.
+                if found.is_covered && before.is_some() != after.is_some() {
+                    continue;
                 }
-                (Some(before), Some(after)) => self.fact(&at, place, before, after),
-                _ => {}
+                let subject = subject(&place, None);
+                let at = At { sides: Some((old, new)), place: Some(place.clone()), subject, found: Some(&found) };
+                self.place(&at, &place, before, after);
             }
+        }
+    }
+
+    fn place(&mut self, at: &At<'_>, place: &Place, before: Option<&Fact>, after: Option<&Fact>) {
+        match (before, after) {
+            (None, Some(fact)) => self.added(at, place, fact),
+            (Some(_), None) => {
+                let is_status = matches!(place, Place::Response { path, .. } if path.is_empty());
+                // Without a status, the operation still returns the same type, unless that type is
+                // an enum with a variant for each status.
+                let is_compatible = is_status && !is_by_status(at, place);
+                let effect = if is_compatible { Effect::Compatible } else { breaking(place) };
+                self.push(at, "place", "removed".into(), effect, Section::Removed);
+            }
+            (Some(before), Some(after)) => self.fact(at, place, before, after),
+            (None, None) => {}
         }
     }
 
@@ -249,53 +276,76 @@ impl Comparison<'_> {
     /// breaking if a public item for exactly this place was changed or removed. Otherwise, the
     /// change is compatible.
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {
-        let Some((old, new)) = at.sides else { return Effect::Compatible };
+        let Some((old, _)) = at.sides else { return Effect::Compatible };
         let id = snake(&old.id);
         let keys: Vec<String> = match place {
             Place::Parameter { name, .. } => {
                 vec![format!("fn Client::{id}"), format!("fn operation::{}<'a>::{}", pascal(&id), snake(name))]
             }
             Place::PathParameter(_) => vec![format!("fn Client::{id}")],
-            // A place can be a field, a builder method, or an argument of the constructor.
-            Place::Request(_) | Place::Response { .. } => {
-                let holders = [old, new].into_iter().filter_map(|side| side.holder(place));
-                let fields = holders.flat_map(|(holder, name)| {
-                    [format!("field types::{holder}.{name}"), format!("fn types::{holder}::{name}")]
-                });
-                let own = old.places.get(place).or_else(|| old.places.get(place.parents().first()?));
-                let own = own.and_then(|fact| fact.type_name.as_ref());
-                fields.chain(own.map(|own| format!("fn types::{own}::new"))).collect()
-            }
+            Place::Request(_) | Place::Response { .. } => at.found.map(body_keys).unwrap_or_default(),
         };
-        let breaks = |item: &&Difference| item.is_breaking() && keys.contains(&item.key);
-        if self.interface.iter().any(|item| breaks(&item)) { breaking(place) } else { Effect::Compatible }
+        if keys.iter().any(|key| self.broken.contains(key.as_str())) { breaking(place) } else { Effect::Compatible }
     }
 
     fn push(&mut self, at: &At<'_>, aspect: &str, detail: String, effect: Effect, section: Section) {
         let effect = if self.is_published { Effect::Documented } else { effect };
         self.changes.push(Change {
             operation: at.sides.map(|(_, new)| new.title.clone()),
-            place: at.place.cloned(),
+            place: at.place.clone(),
             aspect: aspect.to_owned(),
             subject: at.subject.clone(),
             detail,
+            has_more: at.found.is_some_and(|found| found.has_more),
             effect,
             section,
         });
     }
 }
 
+/// Returns the keys of the public items that represent a place in a body: a field, a builder method,
+/// or an argument of the constructor. The contents of a list or map belong to the field that
+/// contains the list or map.
+fn body_keys(found: &Found<'_>) -> Vec<String> {
+    let mut keys = Vec::new();
+    let last = found.places.iter().rposition(|(step, _)| matches!(step, Some(Step::Field(_))));
+    let holder = last.and_then(|last| Some((found.places.get(last)?.0?, found.places.get(last.checked_sub(1)?)?.1)));
+    if let Some((Step::Field(name), holder)) = holder {
+        for ty in [holder.old, holder.new].into_iter().filter_map(|entry| entry?.fact.type_name.as_ref()) {
+            let name = field(name);
+            keys.extend([format!("field types::{ty}.{name}"), format!("fn types::{ty}::{name}")]);
+        }
+    }
+    let own = found.places.iter().rev().take(2).find_map(|(_, versions)| versions.old);
+    let own = own.and_then(|entry| entry.fact.type_name.as_ref());
+    keys.extend(own.map(|own| format!("fn types::{own}::new")));
+    keys
+}
+
+/// Returns the bodies of two versions of an operation, by their places.
+fn bodies<'a>(old: &'a Operation, new: &'a Operation) -> Vec<(&'a Place, Versions<'a>)> {
+    let places: BTreeSet<&Place> = old.bodies.keys().chain(new.bodies.keys()).collect();
+    let versions = |place| Versions { old: old.bodies.get(place), new: new.bodies.get(place) };
+    places.into_iter().map(|place| (place, versions(place))).collect()
+}
+
 /// Pairs each old operation with its new version, or with `None` if the operation was removed.
 /// Operations are matched by method and path first, because an overlay can change an `operationId`.
 fn pairs<'a>(old: &'a Model, new: &'a Model) -> Vec<(&'a Operation, Option<&'a Operation>)> {
-    let by_title = |operation: &Operation| new.operations.iter().find(|other| other.title == operation.title);
-    let is_free = |other: &&Operation| !old.operations.iter().any(|operation| operation.title == other.title);
+    let mut by_title: HashMap<&str, &Operation> = HashMap::new();
+    for operation in &new.operations {
+        by_title.entry(&operation.title).or_insert(operation);
+    }
+    let old_titles: HashSet<&str> = old.operations.iter().map(|operation| operation.title.as_str()).collect();
+    let mut by_id: HashMap<&str, &Operation> = HashMap::new();
+    for operation in new.operations.iter().filter(|operation| !operation.id.is_empty()) {
+        if !old_titles.contains(operation.title.as_str()) {
+            by_id.entry(&operation.id).or_insert(operation);
+        }
+    }
     let pair = |operation: &'a Operation| {
-        let by_id = || {
-            let mut others = new.operations.iter().filter(is_free);
-            others.find(|other| !other.id.is_empty() && other.id == operation.id)
-        };
-        (operation, by_title(operation).or_else(by_id))
+        let new = by_title.get(operation.title.as_str()).or_else(|| by_id.get(operation.id.as_str()));
+        (operation, new.copied())
     };
     old.operations.iter().map(pair).collect()
 }
@@ -314,36 +364,30 @@ fn is_by_status(at: &At<'_>, place: &Place) -> bool {
 /// Returns whether a path parameter of the new operation has this name.
 fn is_path_parameter(at: &At<'_>, name: &str) -> bool {
     let Some((_, new)) = at.sides else { return false };
-    new.places.iter().any(|(place, fact)| {
+    new.parameters.iter().any(|(place, fact)| {
         matches!(place, Place::PathParameter(_)) && fact.facets.get("name").is_some_and(|other| other == name)
     })
 }
 
-/// Combines identical changes to several statuses into one change.
+/// Combines identical changes to several statuses of one operation into one change.
 fn combine_statuses(changes: Vec<Change>) -> Vec<Change> {
     let mut combined: Vec<Change> = Vec::new();
+    let mut twins: HashMap<(bool, Vec<Step>, String, String), usize> = HashMap::new();
     for change in changes {
-        let is_twin = |other: &Change| match (&other.place, &change.place) {
-            (Some(Place::Response { statuses, path }), Some(Place::Response { statuses: new, path: own })) => {
-                path == own && is_success(statuses) == is_success(new)
-            }
-            _ => false,
+        let Some(Place::Response { statuses: new, path }) = change.place.clone() else {
+            combined.push(change);
+            continue;
         };
-        let is_same = |other: &Change| {
-            is_twin(other)
-                && other.operation == change.operation
-                && other.aspect == change.aspect
-                && other.detail == change.detail
-        };
-        let twin = combined.iter_mut().find(|other| is_same(other));
-        match (twin, change.place.clone()) {
-            (Some(twin), Some(Place::Response { statuses: new, .. })) => {
+        let key = (is_success(&new), path, change.aspect.clone(), change.detail.clone());
+        let index = *twins.entry(key).or_insert(combined.len());
+        match combined.get_mut(index) {
+            Some(twin) => {
                 if let Some(Place::Response { statuses, .. }) = &mut twin.place {
                     statuses.extend(new);
                 }
                 twin.subject = twin.place.as_ref().map(|place| subject(place, None)).unwrap_or_default();
             }
-            _ => combined.push(change),
+            None => combined.push(change),
         }
     }
     combined

@@ -1,24 +1,33 @@
 //! Collects the facts about one operation of a document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
 use super::place::{Fact, Place, Step};
-use crate::spec::schema::{is_secret, pascal, referenced, resolve};
+use super::tree::{EMPTY, Entry, Node};
+use crate::generate::normalize::form::OtherBody;
+use crate::spec::schema::{is_secret, pascal, referenced, resolve_ref};
 
+/// Reads the facts about the parameters and bodies of a document. Each schema is read once, even if
+/// many bodies contain it.
 pub(super) struct Facts<'a> {
-    pub(super) document: &'a Value,
+    document: &'a Value,
     /// Whether the document is in the form that Flinks publishes, as opposed to the normal form.
-    pub(super) is_published: bool,
-    pub(super) places: BTreeMap<Place, Fact>,
-    /// The named schemas on the path to the current schema. Recursive references to these schemas
-    /// are not followed.
-    pub(super) stack: Vec<String>,
+    is_published: bool,
+    pub(super) nodes: Vec<Node>,
+    /// The nodes of the schemas that have been read. The keys are the addresses of the schemas in
+    /// `document`.
+    known: HashMap<Vec<usize>, usize>,
 }
 
-impl Facts<'_> {
-    pub(super) fn parameters(&mut self, parameters: &Value, path: &str) {
+impl<'a> Facts<'a> {
+    pub(super) fn new(document: &'a Value, is_published: bool) -> Self {
+        Self { document, is_published, nodes: vec![Node::default()], known: HashMap::new() }
+    }
+
+    /// Adds the facts about the parameters in a list to `places`.
+    pub(super) fn parameters(&self, parameters: &Value, path: &str, places: &mut BTreeMap<Place, Fact>) {
         for parameter in parameters.as_array().into_iter().flatten() {
             let parameter = self.resolved(parameter);
             let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -38,79 +47,117 @@ impl Facts<'_> {
             if let Place::PathParameter(_) = place {
                 fact.facets.insert("name", name.to_owned());
             }
-            self.places.insert(place, fact);
+            places.insert(place, fact);
         }
     }
 
-    pub(super) fn request(&mut self, operation: &Value) {
-        let Some(body) = operation.get("requestBody").map(|body| self.resolved(body)) else { return };
+    /// Returns the body of a request.
+    pub(super) fn request(&mut self, operation: &Value) -> Option<(Place, Entry)> {
+        let body = self.resolved(operation.get("requestBody")?);
         let schema =
             body.get("content").and_then(Value::as_object).and_then(|content| content.values().next()?.get("schema"));
         let is_required = body.get("required") == Some(&Value::Bool(true));
-        self.walk(schema.unwrap_or(&Value::Null), is_required, Vec::new(), &Place::Request);
+        Some((Place::Request(Vec::new()), self.entry(schema.unwrap_or(&Value::Null), is_required)))
     }
 
-    pub(super) fn response(&mut self, status: &str, schema: Option<&Value>) {
-        let place = |path| Place::Response { statuses: vec![status.to_owned()], path };
-        match schema {
-            Some(schema) => self.walk(schema, true, Vec::new(), &place),
+    /// Returns the body of the response with this status.
+    pub(super) fn response(
+        &mut self,
+        status: &str,
+        schema: Option<&Value>,
+        other: Option<&OtherBody>,
+    ) -> (Place, Entry) {
+        let place = Place::Response { statuses: vec![status.to_owned()], path: Vec::new() };
+        let entry = match schema {
+            Some(schema) => self.entry(schema, true),
             None => {
-                let fact = Fact { kind: "no body".into(), ..self.fact(&Value::Null, true) };
-                self.places.insert(place(Vec::new()), fact);
+                let kind = other.map_or("no body", OtherBody::words).into();
+                Entry { fact: Fact { kind, ..self.fact(&Value::Null, true) }, contents: EMPTY }
             }
+        };
+        (place, entry)
+    }
+
+    fn entry(&mut self, schema: &Value, required: bool) -> Entry {
+        Entry { fact: self.fact(schema, required), contents: self.contents(&[schema]) }
+    }
+
+    /// Returns the node with the contents of several schemas that describe the same place.
+    fn contents(&mut self, schemas: &[&Value]) -> usize {
+        let components = self.document.get("components").unwrap_or(&Value::Null);
+        let resolved = schemas.iter().map(|schema| resolve_ref(components, schema));
+        let schemas: Vec<&Value> = resolved.filter(|schema| has_contents(schema)).collect();
+        if schemas.is_empty() {
+            return EMPTY;
         }
+        let key: Vec<usize> = schemas.iter().map(|schema| std::ptr::from_ref(*schema).addr()).collect();
+        if let Some(node) = self.known.get(&key) {
+            return *node;
+        }
+        // A schema can contain itself, so the node is added before its children are read.
+        let node = self.nodes.len();
+        self.nodes.push(Node::default());
+        self.known.insert(key, node);
+        let mut children = BTreeMap::new();
+        for schema in schemas {
+            self.children(schema, &self.required_properties(schema, 0), 0, &mut children);
+        }
+        let children = children.into_iter().map(|(step, (fact, parts))| {
+            let contents = self.contents(&parts);
+            (step, Entry { fact, contents })
+        });
+        let children = children.collect();
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.children = children;
+        }
+        node
     }
 
-    /// Records the facts about a schema and about all places within it.
-    fn walk(&mut self, schema: &Value, required: bool, path: Vec<Step>, place: &dyn Fn(Vec<Step>) -> Place) {
-        let fact = self.fact(schema, required);
-        self.places.entry(place(path.clone())).or_insert(fact);
-        let all_required = self.required_properties(schema, 0);
-        self.within(schema, &all_required, &path, place);
-    }
-
-    /// Records the facts about all places within a schema, including those that `allOf` merges into
-    /// it.
-    fn within(&mut self, schema: &Value, required: &[String], path: &[Step], place: &dyn Fn(Vec<Step>) -> Place) {
-        let name = referenced(schema).map(str::to_owned);
-        if name.as_ref().is_some_and(|name| self.stack.contains(name)) {
+    /// Adds the places directly inside a schema, including those that `allOf` merges into it. If two
+    /// parts describe the same place, the facts of the first part are used.
+    fn children<'b>(
+        &self,
+        schema: &'b Value,
+        required: &[String],
+        depth: usize,
+        children: &mut BTreeMap<Step, (Fact, Vec<&'b Value>)>,
+    ) where
+        'a: 'b,
+    {
+        let schema = self.resolved(schema);
+        if is_secret(schema) || depth > MAX_DEPTH {
             return;
         }
-        let is_named = name.is_some();
-        self.stack.extend(name);
-        let schema = self.resolved(schema);
-        let below = |step: Step| path.iter().cloned().chain([step]).collect::<Vec<_>>();
-        if !is_secret(&schema) {
-            for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                self.walk(child, required.contains(name), below(Step::Field(name.clone())), place);
-            }
-            for (key, step) in [("items", Step::Items), ("additionalProperties", Step::Values)] {
-                if let Some(child) = schema.get(key).filter(|child| child.is_object()) {
-                    self.walk(child, true, below(step), place);
-                }
-            }
-            for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-                self.within(part, required, path, place);
-            }
-            for key in ["oneOf", "anyOf"] {
-                for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                    // Alternatives are named by type, because their order has no meaning.
-                    let name = referenced(part).map_or_else(|| self.kind(part, 0), pascal);
-                    let is_taken = self.places.contains_key(&place(below(Step::Option(name.clone()))));
-                    let name = if is_taken { format!("{name} {}", index.saturating_add(1)) } else { name };
-                    self.walk(part, true, below(Step::Option(name)), place);
-                }
+        let mut add = |step: Step, child: &'b Value, required: bool| {
+            children.entry(step).or_insert_with(|| (self.fact(child, required), Vec::new())).1.push(child);
+        };
+        for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            add(Step::Field(name.clone()), child, required.contains(name));
+        }
+        for (key, step) in [("items", Step::Items), ("additionalProperties", Step::Values)] {
+            if let Some(child) = schema.get(key).filter(|child| child.is_object()) {
+                add(step, child, true);
             }
         }
-        if is_named {
-            self.stack.pop();
+        for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            self.children(part, required, depth.saturating_add(1), children);
+        }
+        for key in ["oneOf", "anyOf"] {
+            for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
+                // Alternatives are named by type, because their order has no meaning.
+                let name = referenced(part).map_or_else(|| self.kind(part, 0), pascal);
+                let is_taken = children.contains_key(&Step::Option(name.clone()));
+                let name = if is_taken { format!("{name} {}", index.saturating_add(1)) } else { name };
+                let fact = self.fact(part, true);
+                children.entry(Step::Option(name)).or_insert_with(|| (fact, Vec::new())).1.push(part);
+            }
         }
     }
 
     /// Returns the required properties of a schema and of all parts that `allOf` merges into it.
     fn required_properties(&self, schema: &Value, depth: usize) -> Vec<String> {
         let schema = self.resolved(schema);
-        let mut names: Vec<String> = required(&schema).into_iter().map(str::to_owned).collect();
+        let mut names: Vec<String> = required(schema).into_iter().map(str::to_owned).collect();
         if depth < MAX_DEPTH {
             for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
                 names.extend(self.required_properties(part, depth.saturating_add(1)));
@@ -159,7 +206,7 @@ impl Facts<'_> {
     fn kind(&self, schema: &Value, depth: usize) -> String {
         let named = referenced(schema);
         let schema = self.resolved(schema);
-        if is_secret(&schema) {
+        if is_secret(schema) {
             // A secret in a named schema has a separate type.
             return named.map_or_else(|| "secret".into(), |name| format!("secret `{}`", pascal(name)));
         }
@@ -185,9 +232,19 @@ impl Facts<'_> {
         }
     }
 
-    pub(super) fn resolved(&self, value: &Value) -> Value {
-        resolve(self.document.get("components").unwrap_or(&Value::Null), value)
+    fn resolved<'b>(&self, value: &'b Value) -> &'b Value
+    where
+        'a: 'b,
+    {
+        resolve_ref(self.document.get("components").unwrap_or(&Value::Null), value)
     }
+}
+
+/// Returns whether there can be places inside a schema.
+fn has_contents(schema: &Value) -> bool {
+    ["properties", "items", "additionalProperties", "allOf", "oneOf", "anyOf"]
+        .iter()
+        .any(|key| schema.get(key).is_some())
 }
 
 /// The maximum depth to which nested `allOf` lists are followed.

@@ -16,11 +16,14 @@ mod facts;
 mod model;
 mod place;
 mod prose;
+mod reasons;
 mod report;
 mod side;
 mod step;
+mod tree;
 mod words;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use semver::Version;
@@ -57,6 +60,12 @@ pub struct ProductDiff {
     pub interface: Vec<Difference>,
     /// The version increment that the changes require.
     pub step: Step,
+    /// The problems of the newer version's overlay, such as stale actions. Code cannot be generated
+    /// until they are corrected. The changes are known nevertheless, because the comparison skips
+    /// stale actions.
+    pub overlay_errors: Vec<Error>,
+    /// Whether the older version's overlay has stale actions. The comparison skips them.
+    pub is_older_overlay_stale: bool,
     /// The error from a failed code generation, if any. If code generation fails, the effect of the
     /// changes is unknown.
     pub refused: Option<Error>,
@@ -85,8 +94,10 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         (Some(old), None) => compare::published(&Model::published(&old.published), &Model::default()),
         (None, None) => Vec::new(),
     };
-    let generated = |side: Option<Inspected>| side.map(|side| side.generated).transpose();
-    let (old, new, refused) = match (generated(old), generated(new)) {
+    let is_older_overlay_stale = old.as_ref().is_some_and(|old| old.has_stale_actions);
+    let (old, _) = split(old);
+    let (new, overlay_errors) = split(new);
+    let (old, new, refused) = match (old.transpose(), new.transpose()) {
         (Ok(old), Ok(new)) => (old, new, None),
         (Err(error), _) => (
             None,
@@ -102,15 +113,47 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
             change.effect = Effect::Unknown;
         }
     }
-    published.retain(|change| !changes.iter().any(|reported| reported.covers(change)));
-    changes.extend(published);
+    changes.extend(uncovered(published, &changes));
     let texts =
         |side: &Option<Generated>| side.as_ref().map(|side| prose(&side.normalized.document)).unwrap_or_default();
     let reworded = reworded(&texts(&old), &texts(&new));
     let text = |side: &Option<Generated>| side.as_ref().map(|side| side.text.clone());
     let step =
         if refused.is_some() { Step::None } else { required_step(&changes, &interface, text(&old) == text(&new)) };
-    Ok(ProductDiff { product, sha256, version, is_released: true, changes, reworded, interface, step, refused })
+    Ok(ProductDiff {
+        product,
+        sha256,
+        version,
+        is_released: true,
+        changes,
+        reworded,
+        interface,
+        step,
+        overlay_errors,
+        is_older_overlay_stale,
+        refused,
+    })
+}
+
+/// Returns the generated code of one side of a comparison, and the problems of its overlay.
+fn split(side: Option<Inspected>) -> (Option<Result<Generated>>, Vec<Error>) {
+    match side {
+        Some(side) => (Some(side.generated), side.overlay_errors),
+        None => (None, Vec::new()),
+    }
+}
+
+/// Returns the changes to the published document that `reported` does not cover.
+fn uncovered(mut published: Vec<Change>, reported: &[Change]) -> Vec<Change> {
+    let mut by_operation: HashMap<Option<&str>, Vec<&Change>> = HashMap::new();
+    for change in reported {
+        by_operation.entry(change.operation.as_deref()).or_default().push(change);
+    }
+    published.retain(|change| {
+        let reported = by_operation.get(&change.operation.as_deref()).map(Vec::as_slice).unwrap_or_default();
+        !reported.iter().any(|reported| reported.covers(change))
+    });
+    published
 }
 
 /// Returns the version increment required by the changes to a document and to the generated public
@@ -131,7 +174,10 @@ fn required_step(changes: &[Change], interface: &[Difference], is_same_text: boo
 fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
     let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();
-    let interface = PublicApi::differences(&public_api(old), &public_api(new));
+    let mut interface = PublicApi::differences(&public_api(old), &public_api(new));
+    if let (Some(old), Some(new)) = (old, new) {
+        reasons::add_reasons(&mut interface, &old.normalized, &new.normalized);
+    }
     let changes = compare::effective(&model(old), &model(new), &interface);
     (changes, interface)
 }

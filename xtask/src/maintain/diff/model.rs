@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::facts::{Facts, plain};
-use super::place::{Fact, Place, Step};
+use super::place::{Fact, Place};
+use super::tree::{Entry, Node};
 use crate::generate::normalize::form::{Bodies, Normalized};
-use crate::spec::schema::{self, field, json_key, pascal};
+use crate::spec::schema::{self, json_key, pascal, resolve_ref};
 
 /// The facts about a document.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub(super) struct Model {
     /// The security schemes, keyed by name.
     pub(super) schemes: BTreeMap<String, String>,
     pub(super) operations: Vec<Operation>,
+    /// The contents of all bodies.
+    pub(super) nodes: Vec<Node>,
 }
 
 /// The facts about an operation.
@@ -28,29 +31,32 @@ pub(super) struct Operation {
     pub(super) title: String,
     /// Facts about the whole operation, keyed by name.
     pub(super) general: BTreeMap<&'static str, String>,
-    pub(super) places: BTreeMap<Place, Fact>,
+    pub(super) parameters: BTreeMap<Place, Fact>,
+    pub(super) bodies: BTreeMap<Place, Entry>,
 }
 
 impl Model {
     /// Creates the model of a document as Flinks publishes it.
     pub(super) fn published(document: &Value) -> Self {
         let mut model = Self::new(document);
+        let mut facts = Facts::new(document, true);
         for place in schema::operations(document) {
-            let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
-            let mut facts = Facts { document, is_published: true, places: BTreeMap::new(), stack: Vec::new() };
+            let description = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+            let mut operation = Operation::new(description, &place);
             let shared = document.pointer(&format!("{}/parameters", place.path_pointer()));
-            for parameters in [shared, operation.get("parameters")].into_iter().flatten() {
-                facts.parameters(parameters, &place.path);
+            for parameters in [shared, description.get("parameters")].into_iter().flatten() {
+                facts.parameters(parameters, &place.path, &mut operation.parameters);
             }
-            facts.request(operation);
-            for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
-                let response = facts.resolved(response);
-                let content = response.get("content").and_then(Value::as_object);
+            operation.bodies.extend(facts.request(description));
+            for (status, response) in description.get("responses").and_then(Value::as_object).into_iter().flatten() {
+                let components = document.get("components").unwrap_or(&Value::Null);
+                let content = resolve_ref(components, response).get("content").and_then(Value::as_object);
                 let schema = content.and_then(|content| content.get(json_key(content)?)?.get("schema"));
-                facts.response(status, schema);
+                operation.bodies.extend([facts.response(status, schema, None)]);
             }
-            model.operations.push(Operation::new(operation, &place, facts.places));
+            model.operations.push(operation);
         }
+        model.nodes = facts.nodes;
         model
     }
 
@@ -58,18 +64,22 @@ impl Model {
     pub(super) fn effective(normalized: &Normalized) -> Self {
         let document = &normalized.document;
         let mut model = Self::new(document);
-        for (facts, place) in normalized.operations.iter().filter_map(|facts| {
-            let place = schema::operations(document).into_iter().find(|place| place.pointer() == facts.pointer)?;
-            Some((facts, place))
-        }) {
-            let operation = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
-            let mut all = Facts { document, is_published: false, places: BTreeMap::new(), stack: Vec::new() };
-            all.parameters(operation.get("parameters").unwrap_or(&Value::Null), &place.path);
-            all.request(operation);
+        let places: BTreeMap<String, schema::Place> =
+            schema::operations(document).into_iter().map(|place| (place.pointer(), place)).collect();
+        let mut reader = Facts::new(document, false);
+        for (facts, place) in
+            normalized.operations.iter().filter_map(|facts| Some((facts, places.get(&facts.pointer)?)))
+        {
+            let description = document.pointer(&place.pointer()).unwrap_or(&Value::Null);
+            let mut operation = Operation::new(description, place);
+            let parameters = description.get("parameters").unwrap_or(&Value::Null);
+            reader.parameters(parameters, &place.path, &mut operation.parameters);
+            operation.bodies.extend(reader.request(description));
             for body in [&facts.success, &facts.error].into_iter().flat_map(|bodies| &bodies.bodies) {
-                all.response(&body.status, body.schema.as_deref().map(schema::reference).as_ref());
+                let schema = body.schema.as_deref().map(schema::reference);
+                let (place, entry) = reader.response(&body.status, schema.as_ref(), body.other.as_ref());
+                operation.bodies.entry(place).or_insert(entry);
             }
-            let mut operation = Operation::new(operation, &place, all.places);
             operation.general.insert("success type", type_of(&facts.success));
             operation.general.insert("error type", type_of(&facts.error));
             if !facts.credentials.is_empty() {
@@ -78,11 +88,21 @@ impl Model {
             if let Some(seconds) = facts.timeout_seconds {
                 operation.general.insert("time limit", format!("{seconds} seconds"));
             }
+            if let Some(bytes) = facts.max_response_bytes {
+                operation.general.insert("size limit of responses", format!("{bytes} bytes"));
+            }
             if !facts.error_codes.is_empty() {
                 operation.general.insert("list of error codes", facts.error_codes.join(", "));
             }
+            if !facts.response_headers.is_empty() {
+                operation.general.insert("list of response headers", facts.response_headers.join(", "));
+            }
+            if !facts.servers.is_empty() {
+                operation.general.insert("list of servers", facts.servers.join(", "));
+            }
             model.operations.push(operation);
         }
+        model.nodes = reader.nodes;
         model
     }
 
@@ -103,22 +123,24 @@ impl Model {
         general.extend(
             document.get("openapi").and_then(Value::as_str).map(|version| ("OpenAPI version", version.to_owned())),
         );
-        Self { general, schemes, operations: Vec::new() }
+        Self { general, schemes, operations: Vec::new(), nodes: Vec::new() }
     }
 }
 
 /// Describes the type of an outcome. If the bodies of the outcome have different schemas, the type
 /// is an enum with a variant for each status.
 fn type_of(bodies: &Bodies) -> String {
-    match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref())) {
-        (Some(union), _) => format!("`{}`, by status", pascal(union)),
-        (None, Some(schema)) => format!("`{}`", pascal(schema)),
-        (None, None) => "none".into(),
+    let other = bodies.bodies.iter().find_map(|body| body.other.as_ref());
+    match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref()), other) {
+        (Some(union), ..) => format!("`{}`, by status", pascal(union)),
+        (None, Some(schema), _) => format!("`{}`", pascal(schema)),
+        (None, None, Some(other)) => other.words().into(),
+        (None, None, None) => "none".into(),
     }
 }
 
 impl Operation {
-    fn new(operation: &Value, place: &schema::Place, places: BTreeMap<Place, Fact>) -> Self {
+    fn new(operation: &Value, place: &schema::Place) -> Self {
         let mut general = BTreeMap::new();
         if operation.get("deprecated") == Some(&Value::Bool(true)) {
             general.insert("deprecated", "yes".to_owned());
@@ -128,19 +150,6 @@ impl Operation {
         }
         general.extend(operation.get("security").map(|security| ("security", security.to_string())));
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self { id, title: place.title(), general, places }
-    }
-}
-
-impl Operation {
-    /// Returns the name of the type whose field represents a place, and the Rust name of the field.
-    /// The contents of a list or map belong to the field that contains the list or map.
-    pub(super) fn holder(&self, place: &Place) -> Option<(String, String)> {
-        let path = place.path()?;
-        let depth = path.iter().rposition(|step| matches!(step, Step::Field(_)))?;
-        let Some(Step::Field(name)) = path.get(depth) else { return None };
-        let holder =
-            place.parents().into_iter().find(|parent| parent.path().is_some_and(|path| path.len() == depth))?;
-        Some((self.places.get(&holder)?.type_name.clone()?, field(name)))
+        Self { id, title: place.title(), general, parameters: BTreeMap::new(), bodies: BTreeMap::new() }
     }
 }

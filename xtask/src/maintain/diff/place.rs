@@ -20,7 +20,7 @@ pub(super) enum Place {
 }
 
 /// One step on the path into a body.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step {
     Field(String),
     Items,
@@ -68,17 +68,12 @@ impl Place {
         }
     }
 
-    /// Returns the parents of this place, nearest first.
-    pub(super) fn parents(&self) -> Vec<Self> {
-        let prefixes = |path: &[Step]| {
-            (0..path.len()).rev().filter_map(|end| path.get(..end).map(<[Step]>::to_vec)).collect::<Vec<_>>()
-        };
+    /// Returns the place at a path inside the body at this place.
+    pub(super) fn within(&self, path: Vec<Step>) -> Self {
         match self {
-            Self::Request(path) => prefixes(path).into_iter().map(Self::Request).collect(),
-            Self::Response { statuses, path } => {
-                prefixes(path).into_iter().map(|path| Self::Response { statuses: statuses.clone(), path }).collect()
-            }
-            Self::PathParameter(_) | Self::Parameter { .. } => Vec::new(),
+            Self::Request(_) => Self::Request(path),
+            Self::Response { statuses, .. } => Self::Response { statuses: statuses.clone(), path },
+            Self::PathParameter(_) | Self::Parameter { .. } => self.clone(),
         }
     }
 }

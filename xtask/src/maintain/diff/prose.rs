@@ -1,5 +1,7 @@
 //! Counts the changed descriptions in a document.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 /// Returns all descriptions and summaries in a document, each with its JSON pointer.
@@ -30,6 +32,7 @@ pub(super) fn prose(document: &Value) -> Vec<(String, String)> {
 
 /// Returns the number of descriptions that exist in both documents but differ.
 pub(super) fn reworded(old: &[(String, String)], new: &[(String, String)]) -> usize {
-    let differs = |(at, text): &&(String, String)| new.iter().any(|(other_at, other)| at == other_at && text != other);
+    let new: HashMap<&str, &str> = new.iter().map(|(at, text)| (at.as_str(), text.as_str())).collect();
+    let differs = |(at, text): &&(String, String)| new.get(at.as_str()).is_some_and(|other| text != other);
     old.iter().filter(differs).count()
 }

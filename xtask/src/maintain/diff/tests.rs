@@ -61,6 +61,8 @@ fn a_removed_public_item_breaks_even_if_the_document_change_is_compatible() {
         reworded: 0,
         interface,
         step,
+        overlay_errors: Vec::new(),
+        is_older_overlay_stale: false,
         refused: None,
     };
     let text = changelog(&diff);
@@ -292,7 +294,7 @@ fn a_change_is_reported_once() {
     let new = json!({"responses": {"200": object(&["a"]), "404": object(&["b"]), "default": object(&["b"])}});
     let (changes, _) = effective(Some(&generated(&old)), Some(&generated(&new)));
     let mut published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
-    published.retain(|change| !changes.iter().any(|reported| reported.covers(change)));
+    published = uncovered(published, &changes);
     assert_eq!(published.iter().map(Change::text).collect::<Vec<_>>(), Vec::<String>::new());
     let mut renamed = document(&old);
     renamed["paths"]["/x"]["post"]["operationId"] = json!("X");
@@ -330,4 +332,118 @@ fn keywords_that_do_not_reach_the_code_are_reported_as_published() {
             "request field `l` changed its `uniqueItems` from none to true"
         ]
     );
+}
+
+/// Creates two versions of a document whose operation `x` uses the schema `S`. In the second
+/// version, the new operation `y` uses it in the other direction.
+fn with_another_use(schema: &Value, is_received_first: bool) -> [Generated; 2] {
+    let body =
+        json!({"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/S"}}}});
+    let empty = json!({"responses": {"204": {"description": ""}}});
+    let operation = |id: &str, is_received: bool| {
+        let mut operation = empty.clone();
+        operation["operationId"] = json!(id);
+        if is_received {
+            operation["responses"] = json!({"200": body});
+        } else {
+            operation["requestBody"] = body.clone();
+        }
+        json!({"post": operation})
+    };
+    let document = |more: Option<Value>| {
+        let mut paths = json!({"/x": operation("x", is_received_first)});
+        paths.as_object_mut().unwrap().extend(more.map(|more| ("/y".to_owned(), more)));
+        json!({"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": paths,
+            "components": {"schemas": {"S": schema}}})
+    };
+    let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+    [None, Some(operation("y", !is_received_first))]
+        .map(|more| generate::generate(document(more), &header, SecretNames::Unchecked).unwrap())
+}
+
+#[test]
+fn a_use_elsewhere_breaks_only_if_a_public_item_changes() {
+    let mut failures = Vec::new();
+    for (name, property, breaks) in [
+        ("text", json!({"type": "string"}), [false, false]),
+        ("enum", json!({"type": "string", "enum": ["a", "b"]}), [false, true]),
+        ("bounded integer", json!({"type": "integer", "minimum": 0, "maximum": 9}), [false, false]),
+        ("positive integer", json!({"type": "integer", "minimum": 1}), [false, true]),
+        ("int32", json!({"type": "integer", "format": "int32"}), [false, true]),
+        ("date", json!({"type": "string", "format": "date-time"}), [false, false]),
+        ("default", json!({"type": "string", "default": "a"}), [false, true]),
+        ("integer default", json!({"type": "integer", "default": 3}), [false, true]),
+        ("list", json!({"type": "array", "items": {"type": "string", "enum": ["a"]}}), [false, true]),
+        ("object", json!({"type": "object", "properties": {"b": {"type": "string", "enum": ["a"]}}}), [false, true]),
+        (
+            "closed",
+            json!({"type": "object", "additionalProperties": false, "properties": {"b": {"type": "string"}}}),
+            [false, false],
+        ),
+        ("map", json!({"type": "object", "additionalProperties": {"type": "integer"}}), [false, false]),
+        ("choice", json!({"oneOf": [{"type": "string"}, {"type": "integer"}]}), [false, true]),
+    ] {
+        for (is_received_first, breaks) in [(true, breaks[0]), (false, breaks[1])] {
+            for required in [json!([]), json!(["a"])] {
+                let schema = json!({"type": "object", "required": required, "properties": {"a": property}});
+                // In a response, a default has no effect, so an optional field becomes an `Option`.
+                let is_plain = property.get("default").is_some() && required == json!(["a"]);
+                let breaks = breaks && !is_plain;
+                let [old, new] = with_another_use(&schema, is_received_first);
+                for (old, new, breaks) in [(&old, &new, Some(breaks)), (&new, &old, None)] {
+                    let (changes, interface) = effective(Some(old), Some(new));
+                    let broken: Vec<String> =
+                        interface.iter().filter(|item| item.is_breaking()).map(Difference::text).collect();
+                    let reported: Vec<String> =
+                        changes.iter().filter(|change| change.effect.is_breaking()).map(Change::text).collect();
+                    if broken.is_empty() != reported.is_empty()
+                        || breaks.is_some_and(|breaks| breaks == broken.is_empty())
+                    {
+                        failures.push(format!(
+                            "{name} received first: {is_received_first} {required}: {reported:#?} {broken:#?}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_trait_that_depends_on_another_operation_is_reported_with_its_reason() {
+    for (is_received_first, expected) in [
+        (true, ["impl Default for types::S", "impl serde::Serialize for types::S"].as_slice()),
+        (false, ["impl serde::Deserialize for types::S"].as_slice()),
+    ] {
+        let verb = if is_received_first { "sends" } else { "receives" };
+        let [old, new] = with_another_use(&object(&["a"]), is_received_first);
+        let (_, interface) = effective(Some(&old), Some(&new));
+        let (_, back) = effective(Some(&new), Some(&old));
+        for item in expected {
+            let gained = format!("+ {item} // POST /y now {verb} this type");
+            assert!(
+                interface.iter().flat_map(Difference::lines).any(|line| line == gained),
+                "{gained}: {interface:#?}"
+            );
+            let lost = format!("`{item}` was removed (no operation {verb} this type any more)");
+            assert!(back.iter().any(|difference| difference.text() == lost), "{lost}: {back:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_shared_schema_is_reported_for_each_operation_at_a_few_places() {
+    // The number of places at which a body contains the last schema is exponential.
+    let schemas = |added: &[&str]| {
+        let mut schemas = json!({"S30": object(added)});
+        for number in 0..30 {
+            let next = json!({"$ref": format!("#/components/schemas/S{}", number + 1)});
+            schemas[format!("S{number}")] = json!({"type": "object", "properties": {"l": next, "r": next}});
+        }
+        json!({"schemas": schemas, "responses": {"200": {"$ref": "#/components/schemas/S0"}}})
+    };
+    let lines = lines(&schemas(&["a"]), &schemas(&["a", "b"]));
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert!(lines.iter().all(|line| line.contains("added: text, optional, like further fields of the same type")));
 }

@@ -1,0 +1,76 @@
+//! Renames properties whose names cannot all become fields of one struct.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::spec::schema::{self, RUST_NAME_KEY, field, pascal};
+
+/// The names of renamed properties on the wire, by the Rust name of their schema and their name in
+/// the normal form.
+pub type WireNames = BTreeMap<(String, String), String>;
+
+/// Renames each property of a named schema whose Rust name is set, is used by the generated code,
+/// or is also the Rust name of another property. Returns the names on the wire.
+pub(super) fn rename_properties(document: &mut Value) -> WireNames {
+    let mut wire_names = WireNames::new();
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for (name, schema) in schemas.into_iter().flatten() {
+        for (wire, new) in rename_in(schema) {
+            wire_names.insert((pascal(name), new), wire);
+        }
+    }
+    wire_names
+}
+
+/// Renames the properties of one schema. Returns each renamed property with its new name.
+fn rename_in(schema: &mut Value) -> Vec<(String, String)> {
+    let is_open = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return Vec::new() };
+    let reserved: &[&str] = if is_open { &["new", "extra"] } else { &["new"] };
+    let mut chosen = BTreeMap::new();
+    for (name, property) in properties.iter_mut() {
+        let own = property.as_object_mut().and_then(|property| property.shift_remove(RUST_NAME_KEY));
+        if let Some(own) = own.as_ref().and_then(Value::as_str) {
+            chosen.insert(name.clone(), field(own));
+        } else if let Some(spelled) = spelled(name) {
+            chosen.insert(name.clone(), spelled);
+        }
+    }
+    // Names that stay as they are take precedence, so that adding a property renames no other one.
+    let mut taken: BTreeSet<String> = chosen.values().cloned().collect();
+    for name in properties.keys() {
+        if chosen.contains_key(name) {
+            continue;
+        }
+        let plain = field(name);
+        if !reserved.contains(&plain.as_str()) && taken.insert(plain.clone()) {
+            continue;
+        }
+        let mut candidates = std::iter::once(format!("{plain}_field")).chain((2_u32..).map(|n| format!("{plain}_{n}")));
+        if let Some(new) = candidates.find(|new| taken.insert(new.clone())) {
+            chosen.insert(name.clone(), new);
+        }
+    }
+    let renamed = std::mem::take(properties).into_iter().map(|(name, property)| {
+        let name = chosen.get(&name).cloned().unwrap_or(name);
+        (name, property)
+    });
+    *properties = renamed.collect::<Map<_, _>>();
+    for required in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(new) = required.as_str().and_then(|name| chosen.get(name)) {
+            *required = new.as_str().into();
+        }
+    }
+    chosen.into_iter().filter(|(wire, new)| wire != new).collect()
+}
+
+/// Spells out the sign of a name such as `+1`, because a sign is the only difference from `-1`.
+fn spelled(name: &str) -> Option<String> {
+    let (sign, rest) = match (name.strip_prefix('+'), name.strip_prefix('-')) {
+        (Some(rest), _) => ("plus", rest),
+        (_, Some(rest)) => ("minus", rest),
+        _ => return None,
+    };
+    rest.starts_with(|c: char| c.is_ascii_digit()).then(|| schema::field(&format!("{sign}_{rest}")))
+}

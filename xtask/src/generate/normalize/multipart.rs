@@ -1,0 +1,49 @@
+//! Finds the files in multipart bodies.
+
+use serde_json::{Value, json};
+
+use crate::spec::media::RequestBody;
+use crate::spec::schema::{self, Place, reference, referenced};
+
+/// The name of the schema for `flinks_core::FilePart`.
+pub(crate) const FILE_PART: &str = "FilePart";
+
+/// Replaces each property of a multipart body that is a file with a reference to the schema for
+/// `flinks_core::FilePart`. If the schema of the body is shared, the body gets a copy of it, because
+/// a JSON body cannot contain a file.
+pub(super) fn mark_files(document: &mut Value, place: &Place) {
+    let pointer = format!("{}/requestBody/content", place.pointer());
+    let Some(content) = document.pointer(&pointer).and_then(Value::as_object) else { return };
+    let Some((media_type, RequestBody::Multipart)) = RequestBody::choose(content) else { return };
+    let at = format!("{pointer}/{}/schema", schema::escape(media_type));
+    let Some(schema) = document.pointer(&at) else { return };
+    let named = referenced(schema).and_then(|name| schema::named(document, name));
+    let mut own = named.unwrap_or(schema).clone();
+    let mut has_file = false;
+    for (_, property) in own.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let is_list = property.get("items").is_some_and(is_file);
+        let file = if is_list { property.get_mut("items") } else { Some(property) };
+        if let Some(file) = file.filter(|file| is_file(file)) {
+            *file = reference(FILE_PART);
+            has_file = true;
+        }
+    }
+    if has_file {
+        if schema::named(document, FILE_PART).is_none() {
+            schema::insert(document, FILE_PART, json!({"type": "string", "format": "x-file"}));
+        }
+        if let Some(slot) = document.pointer_mut(&at) {
+            *slot = own;
+        }
+    }
+}
+
+fn is_file(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|kind| kind == "string")
+        && schema.get("format").is_some_and(|format| format == "binary")
+}
+
+/// Returns whether a schema is or contains a file.
+pub(crate) fn is_file_reference(schema: &Value) -> bool {
+    referenced(schema) == Some(FILE_PART)
+}

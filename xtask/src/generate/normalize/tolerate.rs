@@ -1,0 +1,101 @@
+//! Accepts schemas that are incomplete or slightly wrong, if there is only one way to read them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::relax::for_each_schema;
+use crate::spec::schema::{self, Place, pascal};
+
+/// Completes the schemas of a document.
+pub(super) fn complete_schemas(document: &mut Value) {
+    for_each_schema(document, &mut complete);
+}
+
+fn complete(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if object.contains_key("$ref") {
+        return;
+    }
+    // OpenAPI 3.1 writes a nullable type as a list of types.
+    if let Some(types) = object.get("type").and_then(Value::as_array) {
+        let others: Vec<Value> = types.iter().filter(|kind| *kind != "null").cloned().collect();
+        if let [only] = others.as_slice() {
+            let is_nullable = others.len() < types.len();
+            let only = only.clone();
+            object.insert("type".into(), only);
+            if is_nullable {
+                object.insert("nullable".into(), true.into());
+            }
+        }
+    }
+    // A list without a description of its entries can contain anything.
+    if object.get("type").is_some_and(|kind| kind == "array") && !object.contains_key("items") {
+        object.insert("items".into(), json!({}));
+    }
+    // Rust cannot express these conditions, and the server checks them.
+    object.shift_remove("not");
+    for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        if !object.contains_key(bound) || !object.get(exclusive).is_some_and(Value::is_boolean) {
+            object.shift_remove(exclusive);
+        }
+    }
+    if object.get("enum").and_then(Value::as_array).is_some_and(|values| !are_variants(values)) {
+        object.shift_remove("enum");
+        object.shift_remove("default");
+    }
+    complete_required(object);
+}
+
+/// Returns whether each value of an enum becomes a distinct Rust name. If not, the caller passes the
+/// value itself.
+fn are_variants(values: &[Value]) -> bool {
+    let mut variants = BTreeSet::new();
+    values
+        .iter()
+        .filter(|value| !value.is_null())
+        .all(|value| value.as_str().is_some_and(|text| !pascal(text).is_empty() && variants.insert(pascal(text))))
+}
+
+/// Removes repeated names from `required`, and adds each required property that is not described. It
+/// can have any value.
+fn complete_required(object: &mut serde_json::Map<String, Value>) {
+    let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
+    let mut seen = BTreeSet::new();
+    required.retain(|name| seen.insert(name.to_string()));
+    let names: Vec<String> = required.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    // Another part of an `allOf` may describe the property.
+    if object.contains_key("allOf") {
+        return;
+    }
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        for name in names {
+            properties.entry(name).or_insert_with(|| json!({}));
+        }
+    }
+}
+
+/// Completes an operation: a path parameter is always required, and a body without a schema can
+/// contain any JSON value.
+pub(super) fn complete_operation(document: &mut Value, place: &Place) {
+    let Some(operation) = document.pointer_mut(&place.pointer()) else { return };
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        let is_in_path = parameter.get("in").is_some_and(|place| place == "path");
+        if is_in_path && let Some(parameter) = parameter.as_object_mut() {
+            parameter.insert("required".into(), true.into());
+        }
+    }
+    let any_value = |holder: &mut Value| {
+        let content = holder.get_mut("content").and_then(Value::as_object_mut);
+        let Some(key) = content.as_ref().and_then(|content| schema::json_key(content)).map(str::to_owned) else {
+            return;
+        };
+        if let Some(media) = content.and_then(|content| content.get_mut(&key)?.as_object_mut()) {
+            media.entry("schema").or_insert_with(|| json!({}));
+        }
+    };
+    operation.get_mut("requestBody").into_iter().for_each(any_value);
+    for (_, response) in operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flatten() {
+        any_value(response);
+    }
+}

@@ -1,0 +1,55 @@
+//! The prepare stage reduces a document to what its operations use and gives every operation and
+//! every named schema a Rust name.
+//!
+//! Real documents have schemas that nothing refers to, schema names such as `200Response` or `a.b`
+//! and `A.B`, and operations without an `operationId`. None of these changes a request or a
+//! response, so no correction is needed for them. An overlay action can select another name with
+//! `x-rust-name`.
+//!
+//! The passes run in this order:
+//!
+//! 1. `unused`: components that no operation uses are removed.
+//! 2. `operation_ids`: operations without an `operationId` get one.
+//! 3. `schema_names`: schemas are renamed if their name cannot be used in Rust.
+
+mod operation_ids;
+mod schema_names;
+mod unused;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Error;
+use crate::spec::schema::escape;
+
+pub(crate) use unused::reach;
+
+/// A document that has been prepared.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    /// The document.
+    pub(super) document: Value,
+    /// The names of renamed schemas in the original document, by their new names.
+    original_names: BTreeMap<String, String>,
+}
+
+/// Prepares a document whose shape has been checked.
+pub(super) fn prepare(mut document: Value) -> Prepared {
+    unused::remove_unused(&mut document);
+    operation_ids::add_operation_ids(&mut document);
+    let original_names = schema_names::rename_schemas(&mut document);
+    Prepared { document, original_names }
+}
+
+impl Prepared {
+    /// Converts the location of an error in this document to a location in the original document.
+    pub(super) fn original(&self, error: Error) -> Error {
+        error.map_pointers(&|pointer| {
+            let rest = pointer.strip_prefix("/components/schemas/")?;
+            let (name, rest) = rest.find('/').map_or((rest, ""), |end| rest.split_at(end));
+            let original = self.original_names.get(&crate::spec::schema::unescape(name))?;
+            Some(format!("/components/schemas/{}{rest}", escape(original)))
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! Finds everything in a document that code cannot be generated from.
+//!
+//! [`generate`](super::generate) reports the problems of the first stage that fails. This module
+//! sets the operations with these problems aside and continues with the others until code can be
+//! generated from the rest of the document.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::output::Header;
+use super::{SecretNames, generate, prepare, secret_names};
+use crate::Error;
+use crate::spec::schema::{self, Place, operation_name};
+
+/// Everything in a document that code cannot be generated from.
+#[derive(Debug)]
+pub struct Refusals {
+    /// The number of operations in the document.
+    pub operations: usize,
+    /// The number of operations that code can be generated from.
+    pub accepted: usize,
+    /// The problems, in the order of the stages.
+    pub errors: Vec<Error>,
+    /// The fields that look like secrets.
+    pub suspects: Vec<Error>,
+}
+
+/// Finds all problems of a document.
+pub fn refusals(document: &Value, header: &Header<'_>) -> Refusals {
+    let operations = schema::operations(document).len();
+    let suspects = secret_names::check(document).err().map(Error::split).unwrap_or_default();
+    let mut errors: Vec<Error> = Vec::new();
+    let mut rest = document.clone();
+    while let Err(error) = generate(rest.clone(), header, SecretNames::Unchecked) {
+        let found = error.split();
+        let refused = refused_operations(&rest, &found);
+        errors.extend(found);
+        if refused.is_empty() {
+            return Refusals { operations, accepted: 0, errors, suspects };
+        }
+        for place in &refused {
+            remove(&mut rest, place);
+        }
+        if schema::operations(&rest).is_empty() {
+            break;
+        }
+    }
+    Refusals { operations, accepted: schema::operations(&rest).len(), errors, suspects }
+}
+
+/// Returns the operations that the errors are about.
+fn refused_operations(document: &Value, errors: &[Error]) -> Vec<Place> {
+    let reach: BTreeMap<String, BTreeSet<String>> = prepare::reach(document);
+    let is_about = |place: &Place, error: &Error| {
+        let pointer = error.pointer().unwrap_or_default();
+        let own = place.pointer();
+        let operation = document.pointer(&own).unwrap_or(&Value::Null);
+        let is_inside = |outer: &str| pointer == outer || pointer.starts_with(&format!("{outer}/"));
+        if is_inside(&own) || error.operation() == Some(operation_name(operation, place).as_str()) {
+            return true;
+        }
+        if is_inside(&place.path_pointer()) {
+            // The problem is in a part that the operations of the path share.
+            let step = pointer.get(place.path_pointer().len().saturating_add(1)..).unwrap_or_default();
+            return !schema::METHODS.contains(&step.split('/').next().unwrap_or_default());
+        }
+        // An operation is also refused if a component that it uses has a problem.
+        let components = reach.get(&own).into_iter().flatten();
+        error.operation().is_none()
+            && components.into_iter().any(|component| is_inside(&format!("/components{component}")))
+    };
+    let places = schema::operations(document).into_iter();
+    places.filter(|place| errors.iter().any(|error| is_about(place, error))).collect()
+}
+
+fn remove(document: &mut Value, place: &Place) {
+    let item = document.pointer_mut(&place.path_pointer()).and_then(Value::as_object_mut);
+    if let Some(item) = item {
+        item.shift_remove(place.method);
+    }
+}

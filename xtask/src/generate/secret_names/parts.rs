@@ -1,0 +1,62 @@
+//! The parts of a schema, and whether they can contain a secret.
+
+use serde_json::Value;
+
+use crate::spec::schema::{self, is_secret, resolve};
+
+/// Formats that rule out a secret.
+const PLAIN_FORMATS: [&str; 9] =
+    ["date", "date-time", "time", "duration", "unix-time", "timestamp", "float", "double", "email"];
+
+/// Returns whether a schema can contain a string or a number (such as a PIN) and has no part that
+/// is marked as a secret. One marked field is enough for an object, because the mark shows that
+/// someone reviewed the object.
+pub(super) fn is_unmarked(parts: &[Part]) -> bool {
+    parts.iter().any(|part| !part.is_in_property && is_open(&part.schema))
+        && !parts.iter().any(|part| is_secret(&part.schema))
+}
+
+/// Returns whether a schema allows any string or number.
+fn is_open(schema: &Value) -> bool {
+    let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+    if schema.get("enum").is_some() || PLAIN_FORMATS.contains(&format.to_ascii_lowercase().as_str()) {
+        return false;
+    }
+    let is_composed = ["oneOf", "anyOf", "allOf"].iter().any(|key| schema.get(key).is_some());
+    let has_properties = schema.get("properties").is_some_and(Value::is_object);
+    match schema.get("type").and_then(Value::as_str) {
+        Some("string" | "integer" | "number") => true,
+        Some("object") => {
+            !is_composed && !has_properties && !schema.get("additionalProperties").is_some_and(Value::is_object)
+        }
+        Some(_) => false,
+        None => !is_composed && schema.get("properties").is_none() && schema.get("additionalProperties").is_none(),
+    }
+}
+
+/// A part of a schema.
+pub(super) struct Part {
+    pub(super) schema: Value,
+    /// Whether the part belongs to a property, which is checked under the property's name.
+    is_in_property: bool,
+}
+
+/// Returns a schema and all schemas inside it. A schema can contain itself, so the depth is
+/// limited.
+pub(super) fn within(components: &Value, schema: &Value, depth: u8) -> Vec<Part> {
+    let schema = resolve(components, schema);
+    let mut all = Vec::new();
+    if let Some(depth) = depth.checked_sub(1) {
+        for (step, child) in schema::children(&schema) {
+            let mut parts = within(components, child, depth);
+            if step.starts_with("/properties/") {
+                for part in &mut parts {
+                    part.is_in_property = true;
+                }
+            }
+            all.append(&mut parts);
+        }
+    }
+    all.push(Part { schema, is_in_property: false });
+    all
+}
