@@ -55,12 +55,12 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
         body = match body {
             Body::Chunk(first) if first.is_empty() => Body::Chunk(chunk),
             Body::Chunk(first) => {
-                // Allocates the maximum size, because a growing vector would leave copies of a
-                // token in freed memory.
-                let mut joined = Zeroizing::new(Vec::with_capacity(limit));
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&chunk);
+                let expected = usize::try_from(announced).unwrap_or(limit).max(MAX_RESPONSE_BYTES);
+                let joined = joined(&first, &chunk, expected.min(limit));
                 Body::Joined(joined)
+            }
+            Body::Joined(old) if old.len().saturating_add(chunk.len()) > old.capacity() => {
+                Body::Joined(joined(&old, &chunk, old.capacity().saturating_mul(2).min(limit)))
             }
             Body::Joined(mut joined) => {
                 joined.extend_from_slice(&chunk);
@@ -69,6 +69,16 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, T
         };
     }
     Ok(body)
+}
+
+/// Joins two parts in a new vector with at least this capacity. A vector that grows on its own would
+/// leave copies of a token in freed memory.
+fn joined(first: &[u8], second: &[u8], capacity: usize) -> Zeroizing<Vec<u8>> {
+    let length = first.len().saturating_add(second.len());
+    let mut joined = Zeroizing::new(Vec::with_capacity(capacity.max(length)));
+    joined.extend_from_slice(first);
+    joined.extend_from_slice(second);
+    joined
 }
 
 /// Skips the byte order mark that some servers put before JSON. RFC 8259 section 8.1 allows parsers

@@ -18,7 +18,7 @@ pub struct Operation {
     pub id: &'static str,
     /// The default timeout of the operation, if it is longer than the general default.
     pub timeout: Option<Duration>,
-    /// The maximum size of a JSON response, if it is larger than the general maximum.
+    /// The maximum size of a JSON response in bytes, if it differs from the general maximum.
     pub max_response_bytes: Option<usize>,
     /// The documented response headers, which are kept. The names are in lower case.
     pub response_headers: &'static [&'static str],

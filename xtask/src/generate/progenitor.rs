@@ -170,7 +170,8 @@ impl ArgumentHolders {
     }
 
     fn name(&self, operation: &form::Operation) -> String {
-        format!("{}{}", self.prefix, pascal(&operation.id))
+        // typify converts the name too, and a second conversion can change the case of a letter.
+        pascal(&format!("{}{}", self.prefix, pascal(&operation.id)))
     }
 
     /// Returns the name and schema of the struct for one operation.

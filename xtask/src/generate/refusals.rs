@@ -1,6 +1,6 @@
 //! Finds everything in a document that code cannot be generated from.
 //!
-//! [`generate`](super::generate) reports the problems of the first stage that fails. This module
+//! [`generate`] reports the problems of the first stage that fails. This module
 //! sets the operations with these problems aside and continues with the others until code can be
 //! generated from the rest of the document.
 

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::error::Cure;
 use crate::generate::output::Header;
 use crate::generate::refusals::{Refusals, refusals};
+use crate::spec::overlay;
 use crate::spec::read::yaml;
 use crate::spec::schema::{self, Place, json_path};
 use crate::{Error, Result};
@@ -44,7 +45,11 @@ impl LintReport {
     /// Returns the problems, grouped by reason. The most frequent reason comes first.
     pub fn text(&self) -> String {
         let Refusals { operations, accepted, errors, suspects } = &self.refusals;
-        let mut text = format!("code can be generated from {accepted} of {operations} operations\n");
+        let mut text = format!("code can be generated from {accepted} of {operations} operations");
+        if !suspects.is_empty() {
+            let _ = write!(text, ", once it is decided which of {} fields are secrets", suspects.len());
+        }
+        text.push('\n');
         let mut groups: BTreeMap<String, Vec<&Error>> = BTreeMap::new();
         for error in errors.iter().chain(suspects) {
             groups.entry(reason(error.message())).or_default().push(error);
@@ -94,7 +99,7 @@ impl LintReport {
         // An earlier action may be about an operation that is removed, so removals come last.
         let removals = removed.iter().map(|(place, error)| {
             let target = json_path(&self.document, &place.pointer());
-            Action::new(error).to_json(&target)
+            Action::removal(error).to_json(&target)
         });
         let title = self.document.pointer("/info/title").and_then(Value::as_str).unwrap_or("the document");
         json!({
@@ -160,30 +165,39 @@ fn references(document: &Value, pointer: &str) -> Vec<String> {
     lists.iter().map(|list| format!("{}[?(@['$ref'] == '{reference}')]", json_path(document, list))).collect()
 }
 
-/// A suggested action.
+/// A suggested action. If several problems have the same target, a removal cures them all.
 struct Action {
     description: String,
-    /// The update, or `None` to remove the target.
-    update: Option<Map<String, Value>>,
+    update: Option<Value>,
+    is_removal: bool,
 }
 
 impl Action {
-    /// Creates an action that removes its target.
+    /// Creates an action without an effect.
     fn new(error: &Error) -> Self {
-        Self { description: format!("Suggested: {}.", error.message()), update: None }
+        Self { description: format!("Suggested: {}.", error.message()), update: None, is_removal: false }
     }
 
-    /// Adds the members of an update. `None` keeps the removal.
+    /// Creates an action that removes its target.
+    fn removal(error: &Error) -> Self {
+        Self { is_removal: true, ..Self::new(error) }
+    }
+
+    /// Adds a cure: an update, or `None` for a removal.
     fn add(&mut self, update: Option<&Value>) {
-        if let Some(update) = update.and_then(Value::as_object) {
-            self.update.get_or_insert_default().extend(update.clone());
+        match (&mut self.update, update) {
+            (_, None) => self.is_removal = true,
+            (Some(known), Some(update)) => overlay::merge(known, update),
+            (none, Some(update)) => *none = Some(update.clone()),
         }
     }
 
     fn to_json(&self, target: &str) -> Value {
         match &self.update {
-            Some(update) => json!({"target": target, "description": self.description, "update": update}),
-            None => json!({"target": target, "description": self.description, "remove": true}),
+            Some(update) if !self.is_removal => {
+                json!({"target": target, "description": self.description, "update": update})
+            }
+            _ => json!({"target": target, "description": self.description, "remove": true}),
         }
     }
 }

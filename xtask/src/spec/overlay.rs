@@ -149,7 +149,7 @@ fn update_target(target: &mut Value, update: &Value) -> Result<()> {
 }
 
 /// Merges objects, adds missing entries to lists, and replaces all other values.
-fn merge(target: &mut Value, update: &Value) {
+pub(crate) fn merge(target: &mut Value, update: &Value) {
     match (target, update) {
         (Value::Object(target), Value::Object(update)) => {
             for (key, update) in update {

@@ -30,15 +30,36 @@ pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
     let mut here = document;
     let mut path = String::from("$");
     for step in pointer.split('/').skip(1).map(unescape) {
-        let index = if here.is_array() { step.parse::<usize>().ok() } else { None };
+        let list = here.as_array();
+        let index = list.and_then(|_| step.parse::<usize>().ok());
         here = index.map_or_else(|| here.get(&step), |index| here.get(index)).unwrap_or(&Value::Null);
-        path += &match (index, here.get("name").and_then(Value::as_str)) {
-            (Some(_), Some(name)) => format!("[?(@.name == '{name}')]"),
-            (Some(index), None) => format!("[{index}]"),
-            (None, _) => format!("['{}']", step.replace('\\', "\\\\").replace('\'', "\\'")),
+        let filter = list.and_then(|list| filter(list, here));
+        path += &match (filter, index) {
+            (Some(filter), _) => filter,
+            (None, Some(index)) => format!("[{index}]"),
+            (None, None) => format!("['{}']", quoted(&step)),
         };
     }
     path
+}
+
+/// Returns the filter that selects exactly this entry of a list by its name, and by its location if
+/// another entry has the same name.
+fn filter(list: &[Value], entry: &Value) -> Option<String> {
+    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    let (name, place) = (text(entry, "name")?, text(entry, "in"));
+    let same_name: Vec<&Value> = list.iter().filter(|other| text(other, "name").as_ref() == Some(&name)).collect();
+    if same_name.len() == 1 {
+        return Some(format!("[?(@.name == '{}')]", quoted(&name)));
+    }
+    let is_unique = same_name.into_iter().filter(|other| text(other, "in") == place).count() == 1;
+    let place = place.filter(|_| is_unique)?;
+    Some(format!("[?(@.name == '{}' && @.in == '{}')]", quoted(&name), quoted(&place)))
+}
+
+/// Escapes a text for a string in single quotes.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\'', "\\'")
 }
 
 /// An operation's place in a document.
@@ -78,6 +99,7 @@ pub(crate) fn operations(document: &Value) -> Vec<Place> {
     paths
         .into_iter()
         .flatten()
+        .filter(|(path, _)| !path.starts_with("x-"))
         .flat_map(|(path, item)| {
             let methods = METHODS.into_iter().filter(|method| item.get(method).is_some());
             methods.map(|method| Place { path: path.clone(), method })
@@ -343,10 +365,20 @@ pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
 /// The JSON media type.
 pub(crate) const JSON: &str = "application/json";
 
-/// Returns the JSON media type among the keys of `content`, or `None` if there is no such key.
+/// Returns the JSON media type among the keys of `content`, or `None` if there is no such key. A range
+/// such as `*/*` stands for JSON if its schema is neither a string nor missing.
 pub(crate) fn json_key(content: &Map<String, Value>) -> Option<&str> {
-    let mut keys = content.keys().map(String::as_str);
-    if content.contains_key(JSON) { Some(JSON) } else { keys.find(|key| media::is_json(&media::essence(key))) }
+    if content.contains_key(JSON) {
+        return Some(JSON);
+    }
+    let is_range_of_json = |key: &str, media: &Value| {
+        let schema = media.get("schema").filter(|schema| schema.as_object().is_some_and(|schema| !schema.is_empty()));
+        let is_text = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "string");
+        ["*/*", "application/*"].contains(&key) && schema.is_some_and(|schema| !is_text(schema))
+    };
+    let keys = || content.keys().map(String::as_str);
+    let json = keys().find(|key| media::is_json(&media::essence(key)));
+    json.or_else(|| content.iter().find(|(key, media)| is_range_of_json(key, media)).map(|(key, _)| key.as_str()))
 }
 
 /// Converts a serde error's position to a JSON pointer.
@@ -382,4 +414,10 @@ pub(crate) fn without_prose(schema: &Value) -> Value {
         Value::Array(array) => Value::Array(array.iter().map(without_prose).collect()),
         other => other.clone(),
     }
+}
+
+/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics if a name is not
+/// a token.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

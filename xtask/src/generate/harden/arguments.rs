@@ -5,7 +5,7 @@ use serde_json::Value;
 use syn::visit_mut::VisitMut;
 use syn::{Ident, Type, parse_quote};
 
-use super::attributes::generic_argument;
+use super::attributes::{generic_argument, reexported};
 use super::credentials;
 use crate::generate::normalize::form;
 use crate::generate::progenitor::{BODY, Types, parameter_key};
@@ -206,5 +206,6 @@ impl VisitMut for LocalTypes<'_> {
         {
             *path = parse_quote!(types::#ident);
         }
+        reexported(path);
     }
 }

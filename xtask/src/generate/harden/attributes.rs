@@ -29,6 +29,15 @@ pub(super) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
+/// Rewrites a path into serde_json to its re-export in `flinks_core`. The type of an arbitrary value
+/// comes from serde_json, and product crates do not depend on serde_json.
+pub(super) fn reexported(path: &mut syn::Path) {
+    if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {
+        let rest = path.segments.clone();
+        *path = parse_quote!(::flinks_core::generated::#rest);
+    }
+}
+
 /// Returns `T` from `outer<T>`.
 pub(crate) fn generic_argument(ty: &Type, outer: &str) -> Option<Type> {
     let Type::Path(path) = ty else { return None };

@@ -12,7 +12,8 @@ use crate::generate::normalize::form::{CredentialChoice, CredentialHeader, Norma
 /// no operation offers a choice.
 pub(super) fn module(normalized: &Normalized) -> Option<TokenStream> {
     let choices = normalized.operations.iter().filter_map(|operation| operation.credential_choice.as_ref());
-    let choices: BTreeMap<String, &CredentialChoice> = choices.map(|choice| (choice.type_name(), choice)).collect();
+    let choices: BTreeMap<String, &CredentialChoice> =
+        choices.map(|choice| (choice.type_name.clone(), choice)).collect();
     if choices.is_empty() {
         return None;
     }
@@ -29,12 +30,12 @@ pub(super) fn module(normalized: &Normalized) -> Option<TokenStream> {
 
 /// Returns the type of the argument for a choice.
 pub(super) fn argument_type(choice: &CredentialChoice) -> Type {
-    let name = format_ident!("{}", choice.type_name());
+    let name = format_ident!("{}", choice.type_name);
     parse_quote!(credentials::#name<'a>)
 }
 
 fn enumeration(choice: &CredentialChoice) -> TokenStream {
-    let name = format_ident!("{}", choice.type_name());
+    let name = format_ident!("{}", choice.type_name);
     let variants = choice.variants.iter().map(|variant| {
         let ident = format_ident!("{}", variant.name);
         let types = variant.headers.iter().map(ty);

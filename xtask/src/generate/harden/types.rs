@@ -8,7 +8,7 @@ use quote::{ToTokens as _, format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{Fields, Ident, Item, Type, parse_quote};
 
-use super::attributes::{doc, docs, generic_argument, rename, serde_argument, unknown_shape, wire_name};
+use super::attributes::{doc, docs, generic_argument, reexported, rename, serde_argument, unknown_shape, wire_name};
 use super::choices;
 use super::operation::Operation;
 use super::outcome::{other_type, variant_name};
@@ -407,12 +407,7 @@ impl VisitMut for LocalPaths {
         if is_local {
             path.segments = path.segments.iter().skip(2).cloned().collect();
         }
-        // The type of an arbitrary value comes from serde_json, and product crates do not depend on
-        // serde_json.
-        if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {
-            let rest = path.segments.clone();
-            *path = parse_quote!(::flinks_core::generated::#rest);
-        }
+        reexported(path);
         syn::visit_mut::visit_path_mut(self, path);
     }
 }

@@ -97,7 +97,7 @@ impl Linter<'_> {
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the parameter `{name}` is nullable, but a request cannot contain null"))
                 .help("remove `nullable` from the referenced schema with an overlay action")),
-            "header" if !is_header_name(name) => Err(self.error(at, format!("`{name}` is not a valid header name"))),
+            "header" if !schema::is_header_name(name) => Err(self.error(at, format!("`{name}` is not a valid header name"))),
             "path" | "query" | "header" if ParameterStyle::of(parameter, resolved).is_none() => Err(self
                 .error(
                     at,
@@ -127,8 +127,13 @@ impl Linter<'_> {
             let child = self.resolved(child);
             let is_scalar = !matches!(child.get("type").and_then(Value::as_str), Some("object" | "array"))
                 && child.get("properties").is_none();
-            // An alternative can be a list or an object itself.
-            if step.starts_with("/oneOf") || step.starts_with("/anyOf") { self.is_flat(child) } else { is_scalar }
+            // An alternative can be a list or an object itself, but not another choice.
+            let is_choice = child.get("oneOf").or_else(|| child.get("anyOf")).is_some();
+            if step.starts_with("/oneOf") || step.starts_with("/anyOf") {
+                !is_choice && self.is_flat(child)
+            } else {
+                is_scalar && !is_choice
+            }
         })
     }
 
@@ -169,6 +174,9 @@ impl Linter<'_> {
                 .help("name a media type that is neither a range nor multipart with an overlay action"));
         };
         let at = format!("{at}/content/{}", escape(media_type));
+        if !media_type.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            return Err(self.error(&at, format!("invalid media type `{media_type}`: it must be ASCII")));
+        }
         let media = content.get(media_type).unwrap_or(&Value::Null);
         if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
             return Err(self
@@ -259,7 +267,7 @@ impl Linter<'_> {
             None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
         }
         for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name) {
-            if !is_header_name(header) {
+            if !schema::is_header_name(header) {
                 let at = format!("{at}/headers/{}", escape(header));
                 return Err(self.error(&at, format!("`{header}` is not a valid header name")));
             }
@@ -318,10 +326,4 @@ fn template_variables(path: &str) -> Option<BTreeSet<&str>> {
         rest = after;
     }
     (!rest.contains('}')).then_some(variables)
-}
-
-/// Returns whether a name is a token (RFC 9110). `HeaderName::from_static` panics if a name is not
-/// a token.
-fn is_header_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

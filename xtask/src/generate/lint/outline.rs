@@ -46,7 +46,8 @@ pub(crate) fn check_shape(document: &Value) -> Result<()> {
     let paths = schema::object(document, "/paths").ok_or_else(|| {
         Error::new("the document has no `paths`").at("/paths").help("check that the document is complete")
     })?;
-    for (path, item) in paths {
+    // A specification extension is not a path.
+    for (path, item) in paths.iter().filter(|(path, _)| !path.starts_with("x-")) {
         let pointer = format!("/paths/{}", schema::escape(path));
         if !path.starts_with('/') || path.contains("//") || path.contains(['?', '#']) {
             return Err(Error::new(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::generate::normalize::form::Normalized;
 use crate::generate::normalize::is_nullable_reference;
+use crate::generate::normalize::multipart::FILE_KEY;
 use crate::spec::schema::{self, escape, referenced};
 use crate::{Error, Result};
 
@@ -44,7 +45,7 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     let fits = match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
         "Authorization" => schema::is_secret(schema),
-        "FilePart" => schema.get("type").is_some_and(|kind| kind == "string"),
+        "FilePart" => schema.get(FILE_KEY).is_some(),
         _ => true,
     };
     if fits {
@@ -54,7 +55,7 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
             "the schema name `{name}` is reserved for a flinks-core type, but this schema does not describe that type"
         ))
         .at(at)
-        .help("rename the schema or change its title with an overlay action"))
+        .help("rename the schema with `x-rust-name` in an overlay action"))
     }
 }
 

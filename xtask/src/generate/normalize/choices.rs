@@ -9,6 +9,7 @@ use heck::{ToKebabCase as _, ToLowerCamelCase as _, ToShoutySnakeCase as _, ToSn
 use serde_json::{Value, json};
 
 use super::form::{Choice, ChoiceVariant, Discriminator};
+use super::merge::TARGET_KEY;
 use super::names::{NameIndex, Names};
 use crate::spec::schema::{self, SCHEMAS, is_type_name, pascal, reference};
 
@@ -76,8 +77,8 @@ pub(super) fn take_choices(
 
 fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Option<Choice> {
     let schema = schema::named(document, name)?.clone();
-    let known = ["oneOf", "anyOf", "discriminator", "description", "type", BASE_KEY];
-    if schema.as_object()?.keys().any(|key| !known.contains(&key.as_str())) {
+    let other = ["allOf", "additionalProperties", "enum", "items", "properties", "required"];
+    if schema.as_object()?.keys().any(|key| other.contains(&key.as_str())) {
         return None; // The lint reports it.
     }
     let origin = index.origins.get(name);
@@ -93,13 +94,11 @@ fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Optio
             let mut part = part.clone();
             let wanted = format!("{}Option{}", pascal(name), number.saturating_add(1));
             let target = names.name(&mut part, &wanted, format!("{at}/{key}/{number}"));
-            let short = pascal(&target);
-            let short = short.strip_prefix(&pascal(name)).filter(|short| is_type_name(short)).unwrap_or(&short);
-            let is_taken = |variant: &str| variant == "Other" || variants.iter().any(|other| other.name == variant);
-            let variant =
-                if is_taken(short) { format!("{short}{}", number.saturating_add(1)) } else { short.to_owned() };
+            // The variant is named after the schema that the document refers to.
+            let documented = take_target(names.document, &target).unwrap_or_else(|| target.clone());
             if variants.iter().all(|other| other.schema != target) {
-                variants.push(ChoiceVariant { name: variant, schema: target });
+                let variant = variant_name(&variants, name, &documented);
+                variants.push(ChoiceVariant { name: variant, schema: target, documented });
                 references.push(part);
             }
         }
@@ -107,22 +106,23 @@ fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Optio
     let discriminator = schema.get("discriminator").and_then(|discriminator| {
         let property = discriminator.get("propertyName")?.as_str()?.to_owned();
         let mapped = mapping(discriminator);
-        let is_mapped = |schema: &String| mapped.iter().any(|(_, target)| target == schema);
+        let is_mapped = |name: &String| mapped.iter().any(|(_, target)| target == name);
         // Without a mapping, the name of the schema is the value. Servers often write it in another
         // case.
-        let implicit = variants.iter().map(|variant| &variant.schema).filter(|schema| !is_mapped(schema));
-        let implicit = implicit.flat_map(|schema| spellings(schema).map(|tag| (tag, schema.clone())));
+        let implicit = variants.iter().map(|variant| &variant.documented).filter(|name| !is_mapped(name));
+        let implicit = implicit.flat_map(|name| spellings(name).map(|tag| (tag, name.clone())));
         let mut seen = BTreeSet::new();
-        let tags = mapped.iter().cloned().chain(implicit);
-        let tags = tags.filter(|(_, target)| variants.iter().any(|variant| variant.schema == *target));
+        let tags = mapped.iter().cloned().chain(implicit).filter_map(|(tag, target)| {
+            let variant = variants.iter().find(|variant| variant.documented == target)?;
+            Some((tag, variant.schema.clone()))
+        });
         Some(Discriminator { property, tags: tags.filter(|(tag, _)| seen.insert(tag.clone())).collect() })
     });
     let base = schema.get(BASE_KEY).and_then(Value::as_str).map(str::to_owned);
     if let Some(base) = &base {
         references.push(reference(base));
-        let is_taken = variants.iter().any(|variant| variant.name == "Base");
-        let variant = if is_taken { pascal(base) } else { String::from("Base") };
-        variants.push(ChoiceVariant { name: variant, schema: base.clone() });
+        let variant = variant_name(&variants, "", "Base");
+        variants.push(ChoiceVariant { name: variant, schema: base.clone(), documented: base.clone() });
     }
     // The references keep the alternatives reachable. `harden` generates the type.
     let mut placeholder = json!({"type": "object", "x-choice": references});
@@ -131,6 +131,21 @@ fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Optio
     }
     schema::insert(document, name, placeholder);
     Some(Choice { variants, discriminator, base })
+}
+
+/// Returns and removes the name of the schema that an alternative referred to.
+fn take_target(document: &mut Value, name: &str) -> Option<String> {
+    let schema = document.pointer_mut("/components/schemas")?.get_mut(name)?.as_object_mut()?;
+    schema.shift_remove(TARGET_KEY)?.as_str().map(str::to_owned)
+}
+
+/// Returns the name of the variant for a schema, without the name of the choice.
+fn variant_name(variants: &[ChoiceVariant], choice: &str, schema: &str) -> String {
+    let name = pascal(schema);
+    let short = name.strip_prefix(&pascal(choice)).filter(|short| is_type_name(short)).unwrap_or(&name);
+    let is_free = |name: &String| name != "Other" && variants.iter().all(|variant| variant.name != *name);
+    let mut names = std::iter::once(short.to_owned()).chain((2_u32..).map(|number| format!("{short}{number}")));
+    names.find(is_free).unwrap_or_else(|| short.to_owned())
 }
 
 /// Returns the name of a schema in each common case.

@@ -49,3 +49,16 @@ pub(super) fn error_codes(names: &Names<'_>, operation: &Value, place: &Place) -
         names.error(at, "invalid `x-error-codes`: expected a list of field names".to_owned())
     })
 }
+
+/// Returns the number under `key`, which must be between 1 and `max`.
+pub(super) fn number(names: &Names<'_>, operation: &Value, place: &Place, key: &str, max: u64) -> Result<Option<u64>> {
+    let Some(value) = operation.get(key) else { return Ok(None) };
+    match value.as_u64().filter(|number| (1..=max).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            let message = format!("invalid `{key}`: expected a whole number between 1 and {max}");
+            let error = names.error(format!("{}/{key}", place.pointer()), message);
+            Err(error.help("correct the overlay action that added it"))
+        }
+    }
+}

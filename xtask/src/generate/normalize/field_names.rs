@@ -28,27 +28,24 @@ fn rename_in(schema: &mut Value) -> Vec<(String, String)> {
     let is_open = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return Vec::new() };
     let reserved: &[&str] = if is_open { &["new", "extra"] } else { &["new"] };
-    let mut chosen = BTreeMap::new();
+    let mut wanted: BTreeMap<String, String> = BTreeMap::new();
     for (name, property) in properties.iter_mut() {
         let own = property.as_object_mut().and_then(|property| property.shift_remove(RUST_NAME_KEY));
-        if let Some(own) = own.as_ref().and_then(Value::as_str) {
-            chosen.insert(name.clone(), field(own));
-        } else if let Some(spelled) = spelled(name) {
-            chosen.insert(name.clone(), spelled);
-        }
+        let own = own.as_ref().and_then(Value::as_str).map(field);
+        wanted.extend(own.or_else(|| spelled(name)).map(|own| (name.clone(), own)));
     }
-    // Names that stay as they are take precedence, so that adding a property renames no other one.
-    let mut taken: BTreeSet<String> = chosen.values().cloned().collect();
-    for name in properties.keys() {
-        if chosen.contains_key(name) {
-            continue;
-        }
-        let plain = field(name);
-        if !reserved.contains(&plain.as_str()) && taken.insert(plain.clone()) {
-            continue;
-        }
-        let mut candidates = std::iter::once(format!("{plain}_field")).chain((2_u32..).map(|n| format!("{plain}_{n}")));
-        if let Some(new) = candidates.find(|new| taken.insert(new.clone())) {
+    let mut taken: BTreeSet<String> = reserved.iter().map(|name| (*name).to_owned()).collect();
+    let mut chosen = BTreeMap::new();
+    // Names that were chosen on purpose come first. Names that stay as they are take precedence over
+    // later ones, so that adding a property at the end renames no other one.
+    let (on_purpose, others): (Vec<&String>, Vec<&String>) =
+        properties.keys().partition(|name| wanted.contains_key(*name));
+    for name in on_purpose.into_iter().chain(others) {
+        let plain = wanted.get(name).cloned().unwrap_or_else(|| field(name));
+        let suffixed = (2_u32..).map(|number| format!("{plain}_{number}"));
+        let mut candidates = [plain.clone(), format!("{plain}_field")].into_iter().chain(suffixed);
+        let Some(new) = candidates.find(|new| taken.insert(new.clone())) else { continue };
+        if wanted.contains_key(name) || new != plain {
             chosen.insert(name.clone(), new);
         }
     }

@@ -110,17 +110,12 @@ impl OtherBody {
 /// A choice between several kinds of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialChoice {
+    /// The name of the type, such as `ApiKeyOrBearer`.
+    pub type_name: String,
     /// The alternatives, sorted by name.
     pub variants: Vec<CredentialVariant>,
     /// Whether the operation requires credentials.
     pub is_required: bool,
-}
-
-impl CredentialChoice {
-    /// Returns the name of the type, such as `ApiKeyOrBearer`.
-    pub fn type_name(&self) -> String {
-        self.variants.iter().map(|variant| variant.name.as_str()).collect::<Vec<_>>().join("Or")
-    }
 }
 
 /// An alternative of a [`CredentialChoice`].
@@ -205,6 +200,9 @@ pub struct ChoiceVariant {
     pub name: String,
     /// The name of the schema.
     pub schema: String,
+    /// The name of the schema that the document refers to. It differs from `schema` if the document
+    /// describes properties next to the choice.
+    pub documented: String,
 }
 
 /// A property that names the alternative of a [`Choice`].

@@ -2,29 +2,83 @@
 //!
 //! typify merges parts too, but it fails on some combinations, and it names the objects inside a
 //! part without regard for the names of other schemas.
+//!
+//! [`merge_parts`] walks through a document. For each schema, it first moves the properties next to
+//! a choice into the alternatives ([`distributed`]), and then replaces an `allOf` with its merged
+//! parts ([`merged`]).
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::names::is_nullable_reference;
 use super::relax::for_each_part;
-use crate::spec::schema::{referenced, without_prose};
+use crate::spec::schema::{self, reference, referenced, without_prose};
 
-/// The maximum depth of references between parts. The lint reports a schema that contains itself.
-const MAX_DEPTH: usize = 16;
+/// The key for the name of the schema that an alternative refers to. The alternative itself is
+/// replaced by a schema with more properties.
+pub(super) const TARGET_KEY: &str = "x-xtask-target";
 
-/// Merges each `allOf` in `value` whose parts can be expressed as one schema. Properties next to a
-/// choice become properties of each alternative.
-pub(super) fn merge_parts(value: &mut Value, schemas: &Map<String, Value>) {
-    if let Some(choice) = distributed(value, schemas) {
-        *value = choice;
+/// Merges each `allOf` in a document whose parts can be expressed as one schema. Properties next to
+/// a choice become properties of each alternative.
+pub(super) fn merge_parts(document: &mut Value) {
+    let schemas = schema::object(document, "/components/schemas").cloned().unwrap_or_default();
+    let mut merge = Merge { schemas: &schemas, active: Vec::new(), recursive: BTreeMap::new() };
+    merge.visit(document);
+    for (name, schema) in merge.recursive.into_values() {
+        schema::insert(document, &name, schema);
     }
-    if value.get("allOf").is_some_and(Value::is_array)
-        && !is_nullable_reference(value)
-        && let Some(merged) = merged(value, schemas, MAX_DEPTH)
-    {
-        *value = merged;
+}
+
+struct Merge<'a> {
+    schemas: &'a Map<String, Value>,
+    /// The schemas around the current one that have been merged, in their original form.
+    active: Vec<String>,
+    /// The schemas that contain themselves, by their original form: the name that each gets, and
+    /// the merged schema.
+    recursive: BTreeMap<String, (String, Value)>,
+}
+
+impl Merge<'_> {
+    fn visit(&mut self, value: &mut Value) {
+        let is_composed = ["allOf", "oneOf", "anyOf"].iter().any(|key| value.get(*key).is_some_and(Value::is_array));
+        if !is_composed || is_nullable_reference(value) {
+            for_each_part(value, &mut |part| self.visit(part));
+            return;
+        }
+        let original = value.to_string();
+        if self.active.contains(&original) {
+            // The merged schema contains its own original, so it needs a name to refer to.
+            let name = self.recursive_name(&original);
+            *value = reference(&name);
+            return;
+        }
+        if let Some(choice) = distributed(value, self.schemas) {
+            *value = choice;
+        }
+        if value.get("allOf").is_some()
+            && let Some(merged) = merged(value, self.schemas, &mut Vec::new())
+        {
+            *value = merged;
+        }
+        self.active.push(original);
+        for_each_part(value, &mut |part| self.visit(part));
+        let original = self.active.pop().unwrap_or_default();
+        if let Some((name, schema)) = self.recursive.get_mut(&original) {
+            *schema = std::mem::replace(value, reference(name));
+        }
     }
-    for_each_part(value, &mut |part| merge_parts(part, schemas));
+
+    fn recursive_name(&mut self, original: &str) -> String {
+        if let Some((name, _)) = self.recursive.get(original) {
+            return name.clone();
+        }
+        let known = |name: &String| self.recursive.values().any(|(other, _)| other == name);
+        let mut names = std::iter::once("Recursive".to_owned()).chain((2_u32..).map(|n| format!("Recursive{n}")));
+        let name = names.find(|name| !self.schemas.contains_key(name) && !known(name)).unwrap_or_default();
+        self.recursive.insert(original.to_owned(), (name.clone(), Value::Null));
+        name
+    }
 }
 
 /// Returns a choice whose alternatives have all properties, if `schema` is a choice with properties
@@ -56,8 +110,13 @@ fn distributed(schema: &Value, schemas: &Map<String, Value>) -> Option<Value> {
     let mut has_alternatives = false;
     for key in ["oneOf", "anyOf"] {
         for alternative in choice.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
-            let whole = serde_json::json!({"allOf": [common, alternative]});
-            *alternative = merged(&whole, schemas, MAX_DEPTH)?;
+            let target = referenced(alternative).map(str::to_owned);
+            let target = target.or_else(|| alternative.get(TARGET_KEY)?.as_str().map(str::to_owned));
+            let whole = json!({"allOf": [common, alternative]});
+            *alternative = merged(&whole, schemas, &mut Vec::new())?;
+            if let (Some(alternative), Some(target)) = (alternative.as_object_mut(), target) {
+                alternative.insert(TARGET_KEY.into(), target.into());
+            }
             has_alternatives = true;
         }
     }
@@ -68,11 +127,18 @@ fn resolved<'a>(schema: &'a Value, schemas: &'a Map<String, Value>) -> &'a Value
     referenced(schema).and_then(|name| schemas.get(name)).unwrap_or(schema)
 }
 
-/// Returns a schema without `allOf` that has the same meaning, or `None` if there is none.
-fn merged(schema: &Value, schemas: &Map<String, Value>, depth: usize) -> Option<Value> {
-    let depth = depth.checked_sub(1)?;
+/// Returns a schema without `allOf` that has the same meaning, or `None` if there is none. `names`
+/// are the named schemas that are being merged; the lint reports a schema that contains itself.
+fn merged<'a>(schema: &Value, schemas: &'a Map<String, Value>, names: &mut Vec<&'a str>) -> Option<Value> {
     if let Some(name) = referenced(schema) {
-        return merged(schemas.get(name)?, schemas, depth);
+        let (name, schema) = schemas.get_key_value(name)?;
+        if names.contains(&name.as_str()) {
+            return None;
+        }
+        names.push(name);
+        let merged = merged(schema, schemas, names);
+        names.pop();
+        return merged;
     }
     let object = schema.as_object()?;
     if ["oneOf", "anyOf", "not"].iter().any(|key| object.contains_key(*key)) {
@@ -81,16 +147,24 @@ fn merged(schema: &Value, schemas: &Map<String, Value>, depth: usize) -> Option<
     let mut own = object.clone();
     let parts = own.shift_remove("allOf");
     let mut whole = Map::new();
+    // Only a part with a type says whether null is allowed.
+    let mut allows_null = Vec::new();
     for part in parts.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let Value::Object(mut part) = merged(part, schemas, depth)? else { return None };
-        // These describe the part and not the whole.
+        let Value::Object(mut part) = merged(part, schemas, names)? else { return None };
+        if part.contains_key("type") {
+            allows_null.push(part.get("nullable") == Some(&Value::Bool(true)));
+        }
+        // These are about the part and not about the whole.
         for key in ["description", "title", "discriminator", "example", "externalDocs", "nullable", "x-rust-name"] {
             part.shift_remove(key);
         }
-        combine(&mut whole, part, schemas, depth)?;
+        combine(&mut whole, part, schemas, names)?;
     }
     let has_parts = !whole.is_empty();
-    combine(&mut whole, own, schemas, depth)?;
+    combine(&mut whole, own, schemas, names)?;
+    if !allows_null.is_empty() && allows_null.into_iter().all(|allows_null| allows_null) {
+        whole.insert("nullable".into(), Value::Bool(true));
+    }
     // A part without the properties of another part cannot exclude them.
     if has_parts && whole.get("additionalProperties") == Some(&Value::Bool(false)) {
         whole.shift_remove("additionalProperties");
@@ -98,12 +172,12 @@ fn merged(schema: &Value, schemas: &Map<String, Value>, depth: usize) -> Option<
     Some(Value::Object(whole))
 }
 
-/// Adds the members of `part` to `whole`. Returns `None` if no value can satisfy both.
-fn combine(
+/// Adds the members of `part` to `whole`. Returns `None` if they contradict each other.
+fn combine<'a>(
     whole: &mut Map<String, Value>,
     part: Map<String, Value>,
-    schemas: &Map<String, Value>,
-    depth: usize,
+    schemas: &'a Map<String, Value>,
+    names: &mut Vec<&'a str>,
 ) -> Option<()> {
     for (key, value) in part {
         let Some(known) = whole.get_mut(&key) else {
@@ -111,7 +185,20 @@ fn combine(
             continue;
         };
         match key.as_str() {
-            "properties" => combine_properties(known.as_object_mut()?, value, schemas, depth)?,
+            "properties" => {
+                let Value::Object(properties) = value else { return None };
+                let known = known.as_object_mut()?;
+                for (name, property) in properties {
+                    match known.get_mut(&name) {
+                        Some(other) => combine_schemas(other, property, schemas, names)?,
+                        None => drop(known.insert(name, property)),
+                    }
+                }
+            }
+            "items" => combine_schemas(known, value, schemas, names)?,
+            "additionalProperties" if known.is_object() && value.is_object() => {
+                combine_schemas(known, value, schemas, names)?;
+            }
             "required" => {
                 let known = known.as_array_mut()?;
                 for name in value.as_array()? {
@@ -122,7 +209,11 @@ fn combine(
             }
             "enum" => {
                 let allowed = value.as_array()?;
-                known.as_array_mut()?.retain(|known| allowed.contains(known));
+                let known = known.as_array_mut()?;
+                known.retain(|known| allowed.contains(known));
+                if known.is_empty() {
+                    return None;
+                }
             }
             "type" if *known != value => return None,
             // A mark as a secret applies to the whole.
@@ -133,24 +224,18 @@ fn combine(
     Some(())
 }
 
-fn combine_properties(
-    known: &mut Map<String, Value>,
-    properties: Value,
-    schemas: &Map<String, Value>,
-    depth: usize,
+/// Combines two schemas of the same property or of the entries of the same list.
+fn combine_schemas<'a>(
+    known: &mut Value,
+    other: Value,
+    schemas: &'a Map<String, Value>,
+    names: &mut Vec<&'a str>,
 ) -> Option<()> {
-    let Value::Object(properties) = properties else { return None };
-    for (name, property) in properties {
-        let Some(other) = known.get_mut(&name) else {
-            known.insert(name, property);
-            continue;
-        };
-        if without_prose(other) == without_prose(&property) {
-            *other = property;
-            continue;
-        }
-        let both = serde_json::json!({"allOf": [other.take(), property]});
-        *other = merged(&both, schemas, depth)?;
+    if without_prose(known) == without_prose(&other) {
+        *known = other;
+        return Some(());
     }
+    let both = json!({"allOf": [known.take(), other]});
+    *known = merged(&both, schemas, names)?;
     Some(())
 }

@@ -83,6 +83,7 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
             Err(error) => errors.push(error),
         }
     }
+    security::name_choices(&mut operations);
     drop_shared_parameters(&mut document);
     names::name_nested_schemas(&mut document, &mut index);
     names::remove_titles(&mut document);
@@ -106,8 +107,7 @@ fn normalize_schemas(document: &mut Value) {
     relax::unwrap_single_parts(document);
     relax::drop_required_alternatives(document);
     let extensions = choices::extensions(document);
-    let schemas = schema::object(document, "/components/schemas").cloned().unwrap_or_default();
-    merge::merge_parts(document, &schemas);
+    merge::merge_parts(document);
     choices::split_bases(document, &extensions);
     secrets::rewrite_secrets(document);
     relax::lift_nullable(document);
@@ -164,8 +164,8 @@ fn normalize_operation(
     let success = replies::normalize_responses(&mut names, &mut operation, &id, "Response", '2');
     let error = replies::normalize_responses(&mut names, &mut operation, &id, "Error", '4');
     let content_type = content_type.filter(|_| operation.get("requestBody").is_none());
-    let max_response_bytes = operation.get("x-max-response-bytes").and_then(Value::as_u64);
-    let timeout_seconds = operation.get("x-timeout-seconds").and_then(Value::as_u64);
+    let max_response_bytes = extensions::number(&names, &operation, place, "x-max-response-bytes", 64 * 1024 * 1024)?;
+    let timeout_seconds = extensions::number(&names, &operation, place, "x-timeout-seconds", 24 * 60 * 60)?;
     let error_codes = extensions::error_codes(&names, &operation, place)?;
     let servers = servers(document, place);
     let deprecated = operation.get("deprecated") == Some(&Value::Bool(true));

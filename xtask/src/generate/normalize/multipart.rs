@@ -8,6 +8,9 @@ use crate::spec::schema::{self, Place, reference, referenced};
 /// The name of the schema for `flinks_core::FilePart`.
 pub(crate) const FILE_PART: &str = "FilePart";
 
+/// The key that distinguishes this schema from a published schema with its name.
+pub(crate) const FILE_KEY: &str = "x-xtask-file";
+
 /// Replaces each property of a multipart body that is a file with a reference to the schema for
 /// `flinks_core::FilePart`. If the schema of the body is shared, the body gets a copy of it, because
 /// a JSON body cannot contain a file.
@@ -20,25 +23,26 @@ pub(super) fn mark_files(document: &mut Value, place: &Place) {
     let named = referenced(schema).and_then(|name| schema::named(document, name));
     let mut own = named.unwrap_or(schema).clone();
     let mut has_file = false;
+    // Only described parts are sent.
+    own.as_object_mut().map(|own| own.shift_remove("additionalProperties"));
     for (_, property) in own.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        let is_list = property.get("items").is_some_and(is_file);
+        let is_list = property.get("items").is_some_and(|items| is_file(document, items));
         let file = if is_list { property.get_mut("items") } else { Some(property) };
-        if let Some(file) = file.filter(|file| is_file(file)) {
+        if let Some(file) = file.filter(|file| is_file(document, file)) {
             *file = reference(FILE_PART);
             has_file = true;
         }
     }
-    if has_file {
-        if schema::named(document, FILE_PART).is_none() {
-            schema::insert(document, FILE_PART, json!({"type": "string", "format": "x-file"}));
-        }
-        if let Some(slot) = document.pointer_mut(&at) {
-            *slot = own;
-        }
+    if let Some(slot) = document.pointer_mut(&at) {
+        *slot = own;
+    }
+    if has_file && schema::named(document, FILE_PART).is_none() {
+        schema::insert(document, FILE_PART, json!({"type": "string", FILE_KEY: true}));
     }
 }
 
-fn is_file(schema: &Value) -> bool {
+fn is_file(document: &Value, schema: &Value) -> bool {
+    let schema = referenced(schema).and_then(|name| schema::named(document, name)).unwrap_or(schema);
     schema.get("type").is_some_and(|kind| kind == "string")
         && schema.get("format").is_some_and(|format| format == "binary")
 }

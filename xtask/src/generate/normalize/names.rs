@@ -1,6 +1,6 @@
 //! Gives every inline schema a unique name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -128,9 +128,10 @@ pub(super) fn nullable_reference(name: &str) -> Value {
 /// Gives every object and enum inside a named schema a distinct name, derived from its position.
 /// typify would choose the same names, but it would merge two schemas that have the same name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, index: &mut NameIndex) {
-    let mut queue: Vec<String> =
+    // In document order, so that an addition takes no name from an earlier schema.
+    let mut queue: VecDeque<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    while let Some(name) = queue.pop() {
+    while let Some(name) = queue.pop_front() {
         let pointer = format!("/components/schemas/{}", schema::escape(&name));
         let Some(mut schema) = document.pointer_mut(&pointer).map(Value::take) else { continue };
         let origin = index.origins.get(&name);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::names::{Names, needs_a_name};
+use super::names::{Names, needs_a_name, take_nullable};
 use super::relax::drop_bounds;
 use crate::Result;
 use crate::spec::media::{RequestBody, essence};
@@ -60,6 +60,10 @@ pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: 
             schema.insert("format".into(), "uuid".into());
         }
         schema.as_object_mut().map(|schema| schema.shift_remove("nullable"));
+        // An entry of a list cannot be null in a URL or a header.
+        if let Some(items) = schema.get_mut("items") {
+            take_nullable(items);
+        }
         if let Some(items) = schema.get_mut("items").filter(|items| needs_a_name(items)) {
             names.name(items, &format!("{}{name}Item", pascal(id)), format!("{origin}/schema/items"));
         }

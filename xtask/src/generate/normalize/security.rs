@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::form::{CredentialChoice, CredentialHeader, CredentialVariant};
+use super::form::{CredentialChoice, CredentialHeader, CredentialVariant, Operation};
 use crate::spec::schema::{self, Place, escape, is_secret, pascal, reference, resolve};
 use crate::{Error, Result};
 
@@ -121,7 +121,23 @@ fn choice(alternatives: &[Alternative], is_required: bool) -> CredentialChoice {
         variants.push(CredentialVariant { name, headers: headers.collect() });
     }
     variants.sort_by(|one, other| one.name.cmp(&other.name));
-    CredentialChoice { variants, is_required }
+    let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    CredentialChoice { type_name: names.join("Or"), variants, is_required }
+}
+
+/// Gives different choices different type names.
+pub(super) fn name_choices(operations: &mut [Operation]) {
+    let mut known: Vec<(String, Vec<CredentialVariant>)> = Vec::new();
+    for choice in operations.iter_mut().filter_map(|operation| operation.credential_choice.as_mut()) {
+        let numbered = (2_u32..).map(|number| format!("{}{number}", choice.type_name));
+        let mut names = std::iter::once(choice.type_name.clone()).chain(numbered);
+        let is_other =
+            |name: &String| known.iter().any(|(other, variants)| other == name && *variants != choice.variants);
+        if let Some(name) = names.find(|name| !is_other(name)) {
+            choice.type_name = name;
+        }
+        known.push((choice.type_name.clone(), choice.variants.clone()));
+    }
 }
 
 /// The name of the schema that `flinks_core::Authorization` replaces.
@@ -194,6 +210,9 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
     match (text("type"), http.as_str(), text("in")) {
         ("http", "bearer", _) | ("oauth2" | "openIdConnect", ..) => Ok(authorization("a bearer token", "Bearer")),
         ("http", "basic", _) => Ok(authorization("a name and a password", "Basic")),
+        ("apiKey", _, "header") if !schema::is_header_name(text("name")) => {
+            Err(Error::new(format!("the security scheme `{name}` has the invalid header name `{}`", text("name"))))
+        }
         ("apiKey", _, "header") => Ok(Credential {
             kind: "a key",
             name: text("name").into(),

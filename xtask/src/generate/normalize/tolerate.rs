@@ -51,10 +51,13 @@ fn complete(schema: &mut Value) {
 /// value itself.
 fn are_variants(values: &[Value]) -> bool {
     let mut variants = BTreeSet::new();
-    values
-        .iter()
-        .filter(|value| !value.is_null())
-        .all(|value| value.as_str().is_some_and(|text| !pascal(text).is_empty() && variants.insert(pascal(text))))
+    values.iter().filter(|value| !value.is_null()).all(|value| {
+        let name = value.as_str().map(pascal).unwrap_or_default();
+        // typify adds an `X` to a name that starts with a digit.
+        let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
+        let variant = if starts_with_digit { format!("X{name}") } else { name.clone() };
+        !name.is_empty() && variants.insert(variant)
+    })
 }
 
 /// Removes repeated names from `required`, and adds each required property that is not described. It
@@ -63,6 +66,18 @@ fn complete_required(object: &mut serde_json::Map<String, Value>) {
     let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
     let mut seen = BTreeSet::new();
     required.retain(|name| seen.insert(name.to_string()));
+    // Such a property is required only in a response or only in a request.
+    if let Some(properties) = object.get("properties").and_then(Value::as_object) {
+        let is_one_way = |name: &str| {
+            let property = properties.get(name);
+            ["readOnly", "writeOnly"]
+                .iter()
+                .any(|key| property.is_some_and(|property| property.get(*key) == Some(&Value::Bool(true))))
+        };
+        seen.retain(|name| !is_one_way(name.trim_matches('"')));
+    }
+    let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
+    required.retain(|name| seen.contains(&name.to_string()));
     let names: Vec<String> = required.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     // Another part of an `allOf` may describe the property.
     if object.contains_key("allOf") {

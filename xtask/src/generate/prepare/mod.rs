@@ -8,11 +8,13 @@
 //!
 //! The passes run in this order:
 //!
-//! 1. `unused`: components that no operation uses are removed.
-//! 2. `operation_ids`: operations without an `operationId` get one.
-//! 3. `schema_names`: schemas are renamed if their name cannot be used in Rust.
+//! 1. `references`: references are written without percent-encoding.
+//! 2. `unused`: components that no operation uses are removed.
+//! 3. `operation_ids`: operations without an `operationId` get one.
+//! 4. `schema_names`: schemas are renamed if their name cannot be used in Rust.
 
 mod operation_ids;
+mod references;
 mod schema_names;
 mod unused;
 
@@ -36,6 +38,7 @@ pub(super) struct Prepared {
 
 /// Prepares a document whose shape has been checked.
 pub(super) fn prepare(mut document: Value) -> Prepared {
+    references::decode_references(&mut document);
     unused::remove_unused(&mut document);
     operation_ids::add_operation_ids(&mut document);
     let original_names = schema_names::rename_schemas(&mut document);
@@ -45,11 +48,22 @@ pub(super) fn prepare(mut document: Value) -> Prepared {
 impl Prepared {
     /// Converts the location of an error in this document to a location in the original document.
     pub(super) fn original(&self, error: Error) -> Error {
+        let error = error.map_pointers(&|pointer| Some(self.existing(pointer)));
         error.map_pointers(&|pointer| {
             let rest = pointer.strip_prefix("/components/schemas/")?;
             let (name, rest) = rest.find('/').map_or((rest, ""), |end| rest.split_at(end));
             let original = self.original_names.get(&crate::spec::schema::unescape(name))?;
             Some(format!("/components/schemas/{}{rest}", escape(original)))
         })
+    }
+
+    /// Returns the longest part of a pointer that exists, if the pointer leads into a schema. The
+    /// parts of an `allOf` have been merged, so a property of a part is not where the pointer says.
+    fn existing(&self, pointer: &str) -> String {
+        let mut existing = pointer;
+        while existing.contains("/properties/") && self.document.pointer(existing).is_none() {
+            existing = existing.rsplit_once('/').map_or("", |(parent, _)| parent);
+        }
+        existing.strip_suffix("/properties").unwrap_or(existing).to_owned()
     }
 }

@@ -192,12 +192,15 @@ impl Search<'_> {
         let looks_secret = looks_secret(name, around)
             || FORMATS.contains(&format.as_str())
             || is_value_of(name, around) && !self.is_sibling_marked(at);
-        let parts = within(components, &resolved, 8);
+        let exemption = schema.get(NOT_SECRET_KEY).or_else(|| resolved.get(NOT_SECRET_KEY));
+        if !looks_secret && exemption.is_none() {
+            return;
+        }
+        let parts = within(components, &resolved);
         let is_open = looks_secret && is_unmarked(&parts);
         // The exemption may also be in a part of the schema.
         let is_part_exempt =
             parts.iter().any(|part| part.schema != resolved && part.schema.get(NOT_SECRET_KEY).is_some());
-        let exemption = schema.get(NOT_SECRET_KEY).or_else(|| resolved.get(NOT_SECRET_KEY));
         let error = match exemption {
             None if is_open && !is_part_exempt => Error::new(format!(
                 "`{name}` looks like a secret, but is neither marked as a secret nor exempted"
@@ -217,6 +220,15 @@ impl Search<'_> {
             .help("remove the overlay action"),
             _ => return,
         };
+        // A secret must not appear in a URL, so marking the parameter would not be enough.
+        let parameter = at.strip_suffix("/schema").filter(|parameter| {
+            let place = self.document.pointer(parameter).and_then(|parameter| parameter.get("in"));
+            place.is_some_and(|place| place == "query")
+        });
+        let error = match parameter {
+            Some(parameter) => error.cured_by_removal(parameter),
+            None => error,
+        };
         let error = error.at(at);
         self.errors.push(match &self.operation {
             Some(operation) => error.in_operation(operation),
@@ -228,11 +240,17 @@ impl Search<'_> {
 /// Returns the update that is suggested for a field that looks like a secret: the mark, or an
 /// exemption if the field cannot be marked.
 fn likely_cure(schema: &Value) -> Value {
-    if schema.get("type").is_some_and(|kind| kind == "string") {
-        json!({"format": "password"})
-    } else {
-        json!({NOT_SECRET_KEY: "Check that no part of the value is a secret."})
+    let is_text =
+        |schema: Option<&Value>| schema.is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "string"));
+    if is_text(Some(schema)) {
+        return json!({"format": "password"});
     }
+    for key in ["items", "additionalProperties"] {
+        if is_text(schema.get(key)) {
+            return json!({key: {"format": "password"}});
+        }
+    }
+    json!({NOT_SECRET_KEY: "Check that no part of the value is a secret."})
 }
 
 #[cfg(test)]

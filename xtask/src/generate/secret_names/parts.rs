@@ -1,5 +1,7 @@
 //! The parts of a schema, and whether they can contain a secret.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::spec::schema::{self, is_secret, resolve};
@@ -41,22 +43,22 @@ pub(super) struct Part {
     is_in_property: bool,
 }
 
-/// Returns a schema and all schemas inside it. A schema can contain itself, so the depth is
-/// limited.
-pub(super) fn within(components: &Value, schema: &Value, depth: u8) -> Vec<Part> {
-    let schema = resolve(components, schema);
+/// Returns a schema and all schemas inside it. Each named schema is returned once.
+pub(super) fn within(components: &Value, schema: &Value) -> Vec<Part> {
     let mut all = Vec::new();
-    if let Some(depth) = depth.checked_sub(1) {
-        for (step, child) in schema::children(&schema) {
-            let mut parts = within(components, child, depth);
-            if step.starts_with("/properties/") {
-                for part in &mut parts {
-                    part.is_in_property = true;
-                }
-            }
-            all.append(&mut parts);
-        }
-    }
-    all.push(Part { schema, is_in_property: false });
+    collect(components, schema, false, &mut BTreeSet::new(), &mut all);
     all
+}
+
+fn collect(components: &Value, schema: &Value, is_in_property: bool, seen: &mut BTreeSet<String>, all: &mut Vec<Part>) {
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str)
+        && !seen.insert(name.to_owned())
+    {
+        return;
+    }
+    let schema = resolve(components, schema);
+    for (step, child) in schema::children(&schema) {
+        collect(components, child, is_in_property || step.starts_with("/properties/"), seen, all);
+    }
+    all.push(Part { schema, is_in_property });
 }

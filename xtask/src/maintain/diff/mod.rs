@@ -82,8 +82,7 @@ pub fn diff(old: &Path, new: &Path, products: &[Product]) -> Result<Vec<ProductD
 }
 
 fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<ProductDiff> {
-    let old = generate::inspect(old_root, product, SecretNames::Unchecked)?;
-    let new = generate::inspect(new_root, product, SecretNames::Checked)?;
+    let (old, new) = inspect_both(old_root, new_root, product)?;
     let version = versions::crate_version(old_root, product.crate_name())?;
     let sha256 = [&old, &new].map(|side| side.as_ref().map(|side| side.sha256.clone()));
     let mut published = match (&old, &new) {
@@ -132,6 +131,23 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         overlay_errors,
         is_older_overlay_stale,
         refused,
+    })
+}
+
+/// The stack size of a thread that generates code. It is the usual size of the main thread's stack.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Generates the code of both sides at the same time, because a large document takes seconds.
+fn inspect_both(old: &Path, new: &Path, product: Product) -> Result<(Option<Inspected>, Option<Inspected>)> {
+    std::thread::scope(|scope| {
+        let inspect_old = || generate::inspect(old, product, SecretNames::Unchecked);
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, inspect_old);
+        let new = generate::inspect(new, product, SecretNames::Checked);
+        let old = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::new("the generator panicked"))),
+            Err(_) => inspect_old(),
+        };
+        Ok((old?, new?))
     })
 }
 
