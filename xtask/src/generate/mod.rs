@@ -42,8 +42,6 @@ pub mod public_api;
 pub mod refusals;
 pub mod secret_names;
 
-pub(crate) use prepare::reach;
-
 use std::path::{Path, PathBuf};
 
 use crate::product::Product;
@@ -56,7 +54,7 @@ use public_api::PublicApi;
 /// The result of all stages for one document.
 #[derive(Debug)]
 pub struct Generated {
-    /// The text of the generated file.
+    /// The generated file, as text.
     pub text: String,
     /// The public items of the generated file.
     pub public_api: PublicApi,

@@ -51,27 +51,40 @@ pub fn refusals(document: &Value, header: &Header<'_>) -> Refusals {
 
 /// Returns the operations that the errors are about.
 fn refused_operations(document: &Value, errors: &[Error]) -> Vec<Place> {
-    let reach: BTreeMap<String, BTreeSet<String>> = prepare::reach(document);
-    let is_about = |place: &Place, error: &Error| {
+    let scope = Scope::of(document);
+    let places = schema::operations(document).into_iter();
+    places.filter(|place| errors.iter().any(|error| scope.contains(place, error))).collect()
+}
+
+/// The parts of a document that belong to each operation.
+pub(crate) struct Scope<'a> {
+    document: &'a Value,
+    /// The components that each operation uses, by the pointer of the operation.
+    components: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn of(document: &'a Value) -> Self {
+        Self { document, components: prepare::reach(document) }
+    }
+
+    /// Returns whether an error is about an operation, a part that it shares with the other
+    /// operations of its path, or a component that it uses.
+    pub(crate) fn contains(&self, place: &Place, error: &Error) -> bool {
         let pointer = error.pointer().unwrap_or_default();
         let own = place.pointer();
-        let operation = document.pointer(&own).unwrap_or(&Value::Null);
+        let operation = self.document.pointer(&own).unwrap_or(&Value::Null);
         let is_inside = |outer: &str| pointer == outer || pointer.starts_with(&format!("{outer}/"));
         if is_inside(&own) || error.operation() == Some(operation_name(operation, place).as_str()) {
             return true;
         }
         if is_inside(&place.path_pointer()) {
-            // The problem is in a part that the operations of the path share.
             let step = pointer.get(place.path_pointer().len().saturating_add(1)..).unwrap_or_default();
             return !schema::METHODS.contains(&step.split('/').next().unwrap_or_default());
         }
-        // An operation is also refused if a component that it uses has a problem.
-        let components = reach.get(&own).into_iter().flatten();
-        error.operation().is_none()
-            && components.into_iter().any(|component| is_inside(&format!("/components{component}")))
-    };
-    let places = schema::operations(document).into_iter();
-    places.filter(|place| errors.iter().any(|error| is_about(place, error))).collect()
+        let mut components = self.components.get(&own).into_iter().flatten();
+        error.operation().is_none() && components.any(|component| is_inside(&format!("/components{component}")))
+    }
 }
 
 fn remove(document: &mut Value, place: &Place) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::Cure;
 use crate::generate::output::Header;
-use crate::generate::refusals::{Refusals, refusals};
+use crate::generate::refusals::{Refusals, Scope, refusals};
 use crate::spec::overlay;
 use crate::spec::read::yaml;
 use crate::spec::schema::{self, Place, json_path};
@@ -121,19 +121,11 @@ impl LintReport {
 
     /// Returns the operations with a problem that has no likely correction, each with the problem.
     fn removed_operations(&self) -> Vec<(Place, &Error)> {
-        let reach = crate::generate::reach(&self.document);
+        let scope = Scope::of(&self.document);
         let errors: Vec<&Error> = self.refusals.errors.iter().filter(|error| error.cure().is_none()).collect();
         let places = schema::operations(&self.document).into_iter();
         let removed = places.filter_map(|place| {
-            let error = errors.iter().find(|error| {
-                let pointer = error.pointer().unwrap_or_default();
-                let is_inside = |outer: &str| pointer == outer || pointer.starts_with(&format!("{outer}/"));
-                let components = reach.get(&place.pointer()).into_iter().flatten();
-                is_inside(&place.pointer())
-                    || is_inside(&format!("{}/parameters", place.path_pointer()))
-                    || pointer == place.path_pointer()
-                    || components.into_iter().any(|component| is_inside(&format!("/components{component}")))
-            })?;
+            let error = errors.iter().find(|error| scope.contains(&place, error))?;
             Some((place, *error))
         });
         removed.collect()

@@ -122,6 +122,11 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
+/// Returns whether a schema chooses between others.
+pub(crate) fn is_choice(schema: &Value) -> bool {
+    schema.get("oneOf").is_some() || schema.get("anyOf").is_some()
+}
+
 /// Returns whether a schema is marked as a secret. The mark is the combination of type `string` and
 /// format `password`.
 pub(crate) fn is_secret(schema: &Value) -> bool {

@@ -1654,7 +1654,7 @@ impl Client {
     ///
     /// # Arguments
     ///
-    /// - `credentials`: One of the kinds of credentials that the server accepts.
+    /// - `credentials`: Credentials of a kind that the server accepts.
     pub fn list_accounts<'a>(
         &'a self,
         credentials: credentials::ApiKeyOrBearer<'a>,
@@ -1677,7 +1677,7 @@ impl Client {
     ///
     /// # Arguments
     ///
-    /// - `credentials`: One of the kinds of credentials that the server accepts.
+    /// - `credentials`: Credentials of a kind that the server accepts.
     /// - `body`
     pub fn create_consent<'a>(
         &'a self,
@@ -1709,7 +1709,7 @@ impl Client {
     /// # Arguments
     ///
     /// - `consent_id`
-    /// - `credentials`: One of the kinds of credentials that the server accepts.
+    /// - `credentials`: Credentials of a kind that the server accepts.
     pub fn revoke_consent<'a>(
         &'a self,
         consent_id: &'a str,
@@ -2155,7 +2155,7 @@ pub mod operation {
     impl<'a> GetStatus<'a> {
         const OPERATION: Operation = Operation::new("getStatus");
 
-        /// Sets the optional argument `credentials`. One of the kinds of credentials that the server accepts.
+        /// Sets the optional argument `credentials`. Credentials of a kind that the server accepts.
         pub fn credentials(
             mut self,
             credentials: credentials::ApiKeyOrBearer<'a>,

@@ -63,7 +63,7 @@ impl Arguments {
                 ty: credentials::argument_type(choice),
                 is_optional: !choice.is_required,
                 style: ParameterStyle::Scalar,
-                docs: Some("One of the kinds of credentials that the server accepts.".into()),
+                docs: Some("Credentials of a kind that the server accepts.".into()),
             });
         }
         if let Some(body) = described.get("requestBody") {

@@ -128,7 +128,7 @@ impl Linter<'_> {
             let is_scalar = !matches!(child.get("type").and_then(Value::as_str), Some("object" | "array"))
                 && child.get("properties").is_none();
             // An alternative can be a list or an object itself, but not another choice.
-            let is_choice = child.get("oneOf").or_else(|| child.get("anyOf")).is_some();
+            let is_choice = schema::is_choice(child);
             if step.starts_with("/oneOf") || step.starts_with("/anyOf") {
                 !is_choice && self.is_flat(child)
             } else {

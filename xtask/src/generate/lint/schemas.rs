@@ -85,9 +85,7 @@ fn parts(schema: &Value) -> Vec<&str> {
 
 /// Returns whether a schema or any schema nested in it uses `oneOf` or `anyOf`.
 fn has_alternatives(schema: &Value) -> bool {
-    schema.get("oneOf").is_some()
-        || schema.get("anyOf").is_some()
-        || schema::children(schema).iter().any(|(_, child)| has_alternatives(child))
+    schema::is_choice(schema) || schema::children(schema).iter().any(|(_, child)| has_alternatives(child))
 }
 
 /// Returns all problems of a schema and of the schemas inside it.

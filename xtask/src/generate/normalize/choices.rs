@@ -45,9 +45,7 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
 /// Returns the schemas that extend each schema with a discriminator. Must be called before the
 /// parts of an `allOf` are merged.
 pub(super) fn extensions(document: &Value) -> BTreeMap<String, Vec<String>> {
-    let is_base = |schema: &Value| {
-        schema.get("discriminator").is_some() && schema.get("oneOf").or_else(|| schema.get("anyOf")).is_none()
-    };
+    let is_base = |schema: &Value| schema.get("discriminator").is_some() && !schema::is_choice(schema);
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
     let bases = schemas.filter(|(_, schema)| is_base(schema));
     let extensions = bases.map(|(name, _)| (name.clone(), schema::extensions(document, name)));
@@ -61,10 +59,10 @@ pub(super) fn take_choices(
     index: &mut NameIndex,
     replies: BTreeSet<String>,
 ) -> BTreeMap<String, Choice> {
-    let is_choice = |schema: &Value| schema.get("oneOf").or_else(|| schema.get("anyOf")).is_some();
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
-    let names = schemas
-        .filter(|(name, schema)| is_choice(schema) && (replies.contains(*name) || schema.get(BASE_KEY).is_some()));
+    let names = schemas.filter(|(name, schema)| {
+        schema::is_choice(schema) && (replies.contains(*name) || schema.get(BASE_KEY).is_some())
+    });
     let names: Vec<String> = names.map(|(name, _)| name.clone()).collect();
     let mut choices = BTreeMap::new();
     for name in names {

@@ -90,11 +90,10 @@ fn distributed(schema: &Value, schemas: &Map<String, Value>) -> Option<Value> {
         choice.extend(common.shift_remove(key).map(|member| (key.to_owned(), member)));
     }
     // The choice can also be a part of an `allOf`.
-    let is_choice = |schema: &Value| schema.get("oneOf").or_else(|| schema.get("anyOf")).is_some();
     if let Some(parts) = common.get_mut("allOf").and_then(Value::as_array_mut)
         && !choice.contains_key("oneOf")
         && !choice.contains_key("anyOf")
-        && let Some(index) = parts.iter().position(|part| is_choice(resolved(part, schemas)))
+        && let Some(index) = parts.iter().position(|part| schema::is_choice(resolved(part, schemas)))
     {
         let part = resolved(&parts.remove(index), schemas).clone();
         let part = distributed(&part, schemas).unwrap_or(part);

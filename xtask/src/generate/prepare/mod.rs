@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::spec::schema::escape;
 
-pub(crate) use unused::reach;
+pub(super) use unused::reach;
 
 /// A document that has been prepared.
 #[derive(Debug)]
