@@ -99,11 +99,11 @@ fn stages(document: &Value) -> Result<Times> {
     let openapi = timed(&mut times, "normal form", || lint::check_normal_form(&normalized))?;
     let types = timed(&mut times, "progenitor", || progenitor::types(&openapi, &normalized))?;
     let constants = header.constants(&openapi);
-    let file = timed(&mut times, "harden", || harden::harden(&types, &normalized, &constants))?;
+    let file = timed(&mut times, "harden", || harden::harden(types, &normalized, &constants))?;
     timed(&mut times, "completeness", || completeness::check(document, &file))?;
-    let text = timed(&mut times, "print", || output::print(&file, &header));
+    timed(&mut times, "print", || output::print(&file, &header));
     timed(&mut times, "secret names", || secret_names::check(document))?;
-    timed(&mut times, "public API", || public_api::read_generated(&text))?;
+    timed(&mut times, "public API", || public_api::read_generated(&file))?;
     Ok(times)
 }
 

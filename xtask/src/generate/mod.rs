@@ -217,15 +217,15 @@ fn from_prepared(document: &serde_json::Value, header: &Header<'_>, secret_names
     let normalized = normalize::normalize(document.clone())?;
     let openapi = lint::check_normal_form(&normalized)?;
     let types = progenitor::types(&openapi, &normalized)?;
-    let text = catch_panic::catch_panic(|| {
-        let file = harden::harden(&types, &normalized, &header.constants(&openapi))?;
+    let (text, public_api) = catch_panic::catch_panic(|| {
+        let file = harden::harden(types, &normalized, &header.constants(&openapi))?;
         completeness::check(document, &file)?;
-        Ok(output::print(&file, header))
+        Ok((output::print(&file, header), public_api::read_generated(&file)?))
     })?;
     if secret_names == SecretNames::Checked {
         secret_names::check(document)?;
     }
-    Ok(Generated { public_api: public_api::read_generated(&text)?, text, normalized })
+    Ok(Generated { text, public_api, normalized })
 }
 
 /// How a generated file on disk compares with newly generated text.

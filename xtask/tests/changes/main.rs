@@ -53,14 +53,21 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     [requests::CASES, responses::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
 }
 
-/// Returns the outcome of each case, which is a project with the changed document and the diff of
-/// the product.
-fn outcomes() -> &'static [(tempfile::TempDir, ProductDiff)] {
-    static OUTCOMES: OnceLock<Vec<(tempfile::TempDir, ProductDiff)>> = OnceLock::new();
+/// What the diff reports for a case. It contains no temporary folder, because a value in a `static`
+/// is never dropped.
+struct Outcome {
+    diff: ProductDiff,
+    /// The diff in the other direction, and the code generated from the changed document. `None` if
+    /// code generation fails.
+    generated: Option<(ProductDiff, String)>,
+}
+
+fn outcomes() -> &'static [Outcome] {
+    static OUTCOMES: OnceLock<Vec<Outcome>> = OnceLock::new();
     OUTCOMES.get_or_init(|| cases().map(outcome).collect())
 }
 
-fn outcome(case: &Case) -> (tempfile::TempDir, ProductDiff) {
+fn outcome(case: &Case) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let files = [(case.product.document(), case.document), (case.product.overlay(), case.overlay)];
     for (path, edits) in files {
@@ -72,8 +79,18 @@ fn outcome(case: &Case) -> (tempfile::TempDir, ProductDiff) {
         fs::create_dir_all(folder.path().join(&path).parent().unwrap()).unwrap();
         fs::write(folder.path().join(&path), text).unwrap();
     }
-    let diff = diff(Path::new(ROOT), folder.path(), &[case.product]).unwrap().remove(0);
-    (folder, diff)
+    // The older side of a comparison needs a manifest, but the manifest's version does not matter.
+    let manifest = folder.path().join(case.product.folder());
+    fs::create_dir_all(&manifest).unwrap();
+    fs::write(manifest.join("Cargo.toml"), "[package]\nversion = \"1.2.3\"\n").unwrap();
+
+    let compare = |old: &Path, new: &Path| diff(old, new, &[case.product]).unwrap().remove(0);
+    let there = compare(Path::new(ROOT), folder.path());
+    let generated = there.refused.is_none().then(|| {
+        let code = inspect(folder.path(), case.product, SecretNames::Checked).unwrap().unwrap().generated.unwrap();
+        (compare(folder.path(), Path::new(ROOT)), code.text)
+    });
+    Outcome { diff: there, generated }
 }
 
 fn lines(diff: &ProductDiff) -> Vec<String> {
@@ -87,7 +104,7 @@ fn texts(errors: &[xtask::Error]) -> Vec<String> {
 #[test]
 fn each_change_is_reported_with_its_effect() {
     assert!(cases().count() >= 30);
-    for (case, (_, diff)) in cases().zip(outcomes()) {
+    for (case, Outcome { diff, .. }) in cases().zip(outcomes()) {
         let error = diff.refused.as_ref().map(ToString::to_string);
         match (&case.expected, error) {
             (Reported(step, expected), None) => {
@@ -122,17 +139,9 @@ fn each_change_is_reported_with_its_effect() {
 /// change is tested in both directions.
 #[test]
 fn a_change_is_reported_as_breaking_only_if_the_public_api_breaks() {
-    for (case, (folder, there)) in cases().zip(outcomes()) {
-        if there.refused.is_some() {
-            continue;
-        }
-        // The older side of a comparison needs a manifest, but the manifest's version does not
-        // matter.
-        let manifest = folder.path().join(case.product.folder());
-        fs::create_dir_all(&manifest).unwrap();
-        fs::write(manifest.join("Cargo.toml"), "[package]\nversion = \"1.2.3\"\n").unwrap();
-        let back = diff(folder.path(), Path::new(ROOT), &[case.product]).unwrap().remove(0);
-        for diff in [there, &back] {
+    for (case, Outcome { diff, generated }) in cases().zip(outcomes()) {
+        let Some((back, _)) = generated else { continue };
+        for diff in [diff, back] {
             let breaks = diff.interface.iter().any(Difference::is_breaking);
             // Changed credentials break every call but not the build, because the header and its
             // type stay the same.
@@ -146,13 +155,11 @@ fn a_change_is_reported_as_breaking_only_if_the_public_api_breaks() {
 #[test]
 fn the_code_for_each_change_compiles() {
     let mut modules = Vec::new();
-    for (index, (case, (folder, diff))) in cases().zip(outcomes()).enumerate() {
-        if diff.refused.is_none() {
-            let text =
-                inspect(folder.path(), case.product, SecretNames::Checked).unwrap().unwrap().generated.unwrap().text;
+    for (index, (case, Outcome { generated, .. })) in cases().zip(outcomes()).enumerate() {
+        if let Some((_, text)) = generated {
             let words = case.name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
             let name = words.collect::<Vec<_>>().join("_").to_lowercase();
-            modules.push((format!("case{index}_{name}"), text));
+            modules.push((format!("case{index}_{name}"), text.clone()));
         }
     }
     assert!(modules.len() >= 30);

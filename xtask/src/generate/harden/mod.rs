@@ -35,7 +35,7 @@ mod secret_fields;
 mod types;
 mod uses;
 
-use attributes::{doc, docs};
+use attributes::{doc, docs, starts_with};
 use operation::{Operation, operations};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -66,32 +66,32 @@ pub struct Constants {
 /// Returns an error if progenitor's types have an unexpected shape, if a client cannot send the
 /// request for an operation, or if a field is marked as a secret but the generated code does not
 /// treat it as one.
-pub fn harden(types: &Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
-    let operations = operations(types, normalized)?;
-    let (types, secrets) = types::harden(types.module.clone(), normalized, &operations)?;
+pub fn harden(types: Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
+    let operations = operations(&types, normalized)?;
+    let (types, secrets) = types::harden(types.module, normalized, &operations)?;
     let headers = normalized.secrets.iter().filter(|place| matches!(place, SecretPlace::Header { .. }));
     let secrets: Vec<String> = secrets.into_iter().chain(headers.map(ToString::to_string)).collect();
-    let file = assemble(constants, &secrets, types, &operations, credentials::module(normalized));
-    let mut file: syn::File =
-        syn::parse2(file).map_err(|error| Error::new(format!("failed to parse the hardened code: {error}")))?;
+    let mut file = assemble(constants, &secrets, types, &operations, credentials::module(normalized))?;
     syn::visit_mut::visit_file_mut(&mut DocLines, &mut file);
     syn::visit_mut::visit_file_mut(&mut RelativePaths, &mut file);
     Ok(file)
 }
 
+/// Combines the parts of the generated file. The `types` module is already a syntax tree and is not
+/// parsed again.
 fn assemble(
     constants: &Constants,
     secrets: &[String],
     types: syn::ItemMod,
     operations: &[Operation],
     credentials: Option<TokenStream>,
-) -> TokenStream {
+) -> Result<syn::File> {
     let Constants { title, description, version, sha256, servers } = constants;
     let uses = if credentials.is_some() { quote!(Client, credentials, types) } else { quote!(Client, types) };
     let client_doc = format!("A client for {title}.\n\n{description}\n\nClones are cheap and share their connections.");
     let methods = operations.iter().map(Operation::method);
     let builders = operations.iter().map(Operation::builder);
-    quote! {
+    let constants = quote! {
         /// The version of the OpenAPI document that this client was generated from.
         pub const SPEC_VERSION: &str = #version;
         /// The SHA-256 hash, in hexadecimal, of the OpenAPI document that this client was generated
@@ -104,9 +104,8 @@ fn assemble(
         /// The servers that the document lists. If a server has a path, the base URL of a client
         /// must include that path.
         pub const SERVERS: &[&str] = &[#(#servers),*];
-
-        #types
-
+    };
+    let client = quote! {
         #[doc = #client_doc]
         #[derive(Clone, Debug)]
         pub struct Client {
@@ -147,7 +146,15 @@ fn assemble(
 
             #(#builders)*
         }
-    }
+    };
+    let parse = |code: TokenStream| {
+        syn::parse2::<syn::File>(code)
+            .map_err(|error| Error::new(format!("failed to parse the hardened code: {error}")))
+    };
+    let mut file = parse(constants)?;
+    file.items.push(syn::Item::Mod(types));
+    file.items.extend(parse(client)?.items);
+    Ok(file)
 }
 
 /// Rewrites `crate::types::X` to `types::X` so that the file can be placed in any module of a
@@ -156,7 +163,7 @@ struct RelativePaths;
 
 impl syn::visit_mut::VisitMut for RelativePaths {
     fn visit_path_mut(&mut self, path: &mut syn::Path) {
-        let is_local = path.segments.iter().map(|segment| segment.ident.to_string()).take(2).eq(["crate", "types"]);
+        let is_local = starts_with(path, &["crate", "types"]);
         if is_local {
             path.segments = path.segments.iter().skip(1).cloned().collect();
         }

@@ -8,7 +8,9 @@ use quote::{ToTokens as _, format_ident, quote};
 use syn::visit_mut::VisitMut;
 use syn::{Fields, Ident, Item, Type, parse_quote};
 
-use super::attributes::{doc, docs, generic_argument, reexported, rename, serde_argument, unknown_shape, wire_name};
+use super::attributes::{
+    doc, docs, generic_argument, reexported, rename, serde_argument, starts_with, unknown_shape, wire_name,
+};
 use super::choices;
 use super::operation::Operation;
 use super::outcome::{other_type, variant_name};
@@ -402,8 +404,7 @@ struct LocalPaths;
 
 impl VisitMut for LocalPaths {
     fn visit_path_mut(&mut self, path: &mut syn::Path) {
-        let is_local = path.segments.len() == 3
-            && path.segments.iter().map(|segment| segment.ident.to_string()).take(2).eq(["crate", "types"]);
+        let is_local = path.segments.len() == 3 && starts_with(path, &["crate", "types"]);
         if is_local {
             path.segments = path.segments.iter().skip(2).cloned().collect();
         }

@@ -45,7 +45,11 @@ pub(super) fn text(tokens: &impl ToTokens) -> String {
 
 /// Returns whether an item is hidden from the documentation.
 pub(super) fn is_hidden(attributes: &[syn::Attribute]) -> bool {
-    attributes.iter().any(|attribute| attribute.path().is_ident("doc") && text(&attribute.meta).contains("(hidden)"))
+    let is_list = |attribute: &&syn::Attribute| matches!(attribute.meta, syn::Meta::List(_));
+    attributes
+        .iter()
+        .filter(is_list)
+        .any(|attribute| attribute.path().is_ident("doc") && text(&attribute.meta).contains("(hidden)"))
 }
 
 pub(super) fn unknown(item: &impl ToTokens) -> Error {

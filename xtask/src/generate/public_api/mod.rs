@@ -31,7 +31,7 @@ mod reach;
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::Result;
 
 pub use difference::Difference;
 pub use list::PublicApi;
@@ -40,9 +40,8 @@ pub use list::PublicApi;
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not valid Rust or if a public item has an unsupported form.
-pub fn read_generated(text: &str) -> Result<PublicApi> {
-    let file = syn::parse_file(text).map_err(|error| Error::new(format!("invalid Rust: {error}")))?;
+/// Returns an error if a public item has an unsupported form.
+pub fn read_generated(file: &syn::File) -> Result<PublicApi> {
     let mut api = PublicApi::default();
     api.items("", &file.items)?;
     Ok(api)

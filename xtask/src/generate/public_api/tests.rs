@@ -10,15 +10,19 @@ const OLD: &str = "
         pub enum E { One(u8), Two }
     }";
 
+fn read(text: &str) -> PublicApi {
+    read_generated(&syn::parse_file(text).unwrap()).unwrap()
+}
+
 fn differences(from: &str, to: &str) -> Vec<Difference> {
     let new = OLD.replace(from, to);
     assert_ne!(new, OLD);
-    read_generated(OLD).unwrap().differences(&read_generated(&new).unwrap())
+    read(OLD).differences(&read(&new))
 }
 
 #[test]
 fn public_items_are_listed_with_their_types() {
-    insta::assert_snapshot!(read_generated(OLD).unwrap().to_string(), @r#"
+    insta::assert_snapshot!(read(OLD).to_string(), @r#"
     const A: &'static str
     enum types::E
     field types::X.a: Option<u8>
