@@ -24,6 +24,10 @@ use xtask::maintain::diff::diff;
 use xtask::spec::{overlay, read};
 use xtask::{Product, Result};
 
+/// The same allocator as in `cargo xtask`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The number of changes in the changed copy of each document.
 const CHANGES: usize = 20;
 
