@@ -17,6 +17,7 @@
 //! | `request` | the code that builds a request |
 //! | `outcome` | the code that decodes a response |
 //! | `types` | the hardened types |
+//! | `constructor` | the constructor and the setters of a request type |
 //! | `choices` | the enums for schemas that choose between others |
 //! | `reply_body` | constants for the fields of a response body |
 //! | `uses` | the types that are sent and the types that are received |
@@ -26,6 +27,7 @@
 mod arguments;
 pub(crate) mod attributes;
 mod choices;
+mod constructor;
 mod credentials;
 mod operation;
 mod outcome;
