@@ -187,6 +187,9 @@ fn summary(facts: &form::Operation, described: &Value, arguments: &Arguments) ->
             headers.join(", ")
         );
     }
+    if !facts.scopes.is_empty() {
+        docs += &format!("\n\nThe credentials need these OAuth scopes: {}.", facts.scope_words());
+    }
     if !facts.servers.is_empty() {
         let servers: Vec<String> = facts.servers.iter().map(|url| format!("`{}`", url.replace('`', ""))).collect();
         docs += &format!(

@@ -85,6 +85,8 @@ pub struct Operation {
     pub error_codes: Vec<String>,
     /// The description of the required credentials.
     pub credentials: String,
+    /// The sets of OAuth scopes. The credentials must have all scopes of one of the sets.
+    pub scopes: Vec<Vec<String>>,
     /// The alternatives, if the caller chooses between several kinds of credentials.
     pub credential_choice: Option<CredentialChoice>,
     /// The servers that the document lists for this operation only.
@@ -95,6 +97,17 @@ pub struct Operation {
     pub success: Bodies,
     /// The bodies of error responses.
     pub error: Bodies,
+}
+
+impl Operation {
+    /// Returns the sets of scopes in words, such as "`a` and `b`, or `c`".
+    pub(crate) fn scope_words(&self) -> String {
+        let set = |scopes: &Vec<String>| {
+            let scopes: Vec<String> = scopes.iter().map(|scope| format!("`{}`", scope.replace('`', ""))).collect();
+            scopes.join(" and ")
+        };
+        self.scopes.iter().map(set).collect::<Vec<_>>().join(", or ")
+    }
 }
 
 impl OtherBody {

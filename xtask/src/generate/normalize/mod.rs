@@ -183,6 +183,7 @@ fn normalize_operation(
         error_codes,
         response_headers,
         credentials: credentials.words,
+        scopes: credentials.scopes,
         credential_choice: credentials.choice,
         servers,
         deprecated,

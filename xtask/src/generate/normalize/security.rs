@@ -25,6 +25,8 @@ struct Credential {
 struct Requirement {
     alternatives: Vec<Alternative>,
     is_required: bool,
+    /// See [`Security::scopes`].
+    scopes: Vec<Vec<String>>,
 }
 
 /// The credentials that are sent together.
@@ -49,6 +51,8 @@ pub(crate) struct Security {
     pub(crate) words: String,
     /// The choice between several alternatives.
     pub(crate) choice: Option<CredentialChoice>,
+    /// The sets of OAuth scopes. The credentials must have all scopes of one of the sets.
+    pub(crate) scopes: Vec<Vec<String>>,
 }
 
 /// Checks an operation's security requirement.
@@ -68,7 +72,7 @@ pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
 ///
 /// Returns an error if the requirement cannot be converted to arguments.
 pub(crate) fn write_out(document: &mut Value, components: &Value, place: &Place) -> Result<Security> {
-    let Requirement { alternatives, is_required } = requirement(document, place)?;
+    let Requirement { alternatives, is_required, scopes } = requirement(document, place)?;
     let words: Vec<String> = alternatives.iter().map(Alternative::words).collect();
     let words = words.join(", or ");
     let all = || alternatives.iter().flat_map(|alternative| &alternative.credentials);
@@ -79,11 +83,11 @@ pub(crate) fn write_out(document: &mut Value, components: &Value, place: &Place)
         schema::insert(document, AUTHORIZATION, json!({"type": "string", "format": "password", "description": text}));
     }
     let Some(operation) = document.pointer_mut(&place.pointer()).and_then(Value::as_object_mut) else {
-        return Ok(Security { words, choice: None });
+        return Ok(Security::default());
     };
     operation.shift_remove("security");
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
-    let Some(parameters) = parameters.as_array_mut() else { return Ok(Security { words, choice: None }) };
+    let Some(parameters) = parameters.as_array_mut() else { return Ok(Security::default()) };
     let is_header = |parameter: &Value, name: &str| {
         let text = |key: &str| parameter.get(key).and_then(Value::as_str).unwrap_or_default();
         text("in") == "header" && text("name").eq_ignore_ascii_case(name)
@@ -94,14 +98,14 @@ pub(crate) fn write_out(document: &mut Value, components: &Value, place: &Place)
         parameters.retain(|parameter| !is_header(parameter, name) || !is_choice && is_marked(components, parameter));
     }
     if is_choice {
-        return Ok(Security { words, choice: Some(choice(&alternatives, is_required)) });
+        return Ok(Security { words, choice: Some(choice(&alternatives, is_required)), scopes });
     }
     for Credential { name, schema, description, .. } in all() {
         if !parameters.iter().any(|parameter| is_header(parameter, name)) {
             parameters.push(json!({"name": name, "in": "header", "required": is_required, "description": description, "schema": schema}));
         }
     }
-    Ok(Security { words, choice: None })
+    Ok(Security { words, choice: None, scopes })
 }
 
 /// Returns the choice between alternatives. The same alternatives make the same choice in every
@@ -153,17 +157,22 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
     let alternatives = document.pointer(&at).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let mut requirement = Requirement { alternatives: Vec::new(), is_required: !alternatives.is_empty() };
+    let is_required = !alternatives.is_empty();
+    let mut requirement = Requirement { alternatives: Vec::new(), is_required, scopes: Vec::new() };
     let mut refused = None;
-    for alternative in alternatives {
+    for described in alternatives {
         let schemes: Vec<String> =
-            alternative.as_object().into_iter().flatten().map(|(scheme, _)| scheme.clone()).collect();
+            described.as_object().into_iter().flatten().map(|(scheme, _)| scheme.clone()).collect();
         if schemes.is_empty() {
             requirement.is_required = false;
             continue;
         }
         match alternative_of(document, schemes) {
             Ok(alternative) => {
+                let scopes = scopes(described);
+                if !scopes.is_empty() && !requirement.scopes.contains(&scopes) {
+                    requirement.scopes.push(scopes);
+                }
                 let is_known = requirement.alternatives.iter().any(|other| other.words() == alternative.words());
                 if !is_known {
                     requirement.alternatives.push(alternative);
@@ -176,6 +185,12 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
         Some(error) if requirement.alternatives.is_empty() => Err(error),
         _ => Ok(requirement),
     }
+}
+
+/// Returns the scopes that an alternative lists for its security schemes.
+fn scopes(alternative: &Value) -> Vec<String> {
+    let lists = alternative.as_object().into_iter().flatten().filter_map(|(_, scopes)| scopes.as_array());
+    lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn alternative_of(document: &Value, schemes: Vec<String>) -> Result<Alternative> {

@@ -116,7 +116,7 @@ impl Comparison<'_> {
                         // Every call fails, even though the code still compiles if the header stays
                         // the same.
                         "credentials" => Effect::BreaksCallers,
-                        "security" => Effect::Documented,
+                        "security" | "list of OAuth scopes" => Effect::Documented,
                         _ => Effect::Compatible,
                     };
                     let detail = format!("changed {}", from_to(before, after));

@@ -85,6 +85,9 @@ impl Model {
             if !facts.credentials.is_empty() {
                 operation.general.insert("credentials", facts.credentials.clone());
             }
+            if !facts.scopes.is_empty() {
+                operation.general.insert("list of OAuth scopes", facts.scope_words());
+            }
             if let Some(seconds) = facts.timeout_seconds {
                 operation.general.insert("time limit", format!("{seconds} seconds"));
             }
