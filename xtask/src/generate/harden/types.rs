@@ -224,12 +224,15 @@ pub(super) fn property_doc(wire: &str) -> String {
     format!("The property `{wire}`.")
 }
 
-/// Returns the description of the schema that a property references. In OpenAPI 3.0, a reference
-/// cannot have its own description.
+/// Returns the description of a property that references a schema: its own description, which
+/// typify ignores, or that of the schema.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
-    let schema = normalized.schema_of(&ident.to_string())?;
-    let name = schema::referenced(schema.get("properties")?.get(property)?)?;
-    Some(schema::named(&normalized.document, name)?.get("description")?.as_str()?.to_owned())
+    let property = normalized.schema_of(&ident.to_string())?.get("properties")?.get(property)?;
+    // A nullable reference is an `allOf` with one part.
+    let property = property.pointer("/allOf/0").unwrap_or(property);
+    let name = schema::referenced(property)?;
+    let target = || schema::named(&normalized.document, name)?.get("description");
+    Some(property.get("description").or_else(target)?.as_str()?.to_owned())
 }
 
 fn secret_type(name: &str, normalized: &Normalized) -> Item {

@@ -7,36 +7,95 @@
 //! a choice into the alternatives ([`distributed`]), and then replaces an `allOf` with its merged
 //! parts ([`merged`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
 use super::names::is_nullable_reference;
 use super::relax::for_each_part;
-use crate::spec::schema::{self, reference, referenced, without_prose};
+use crate::spec::schema::{self, escape, reference, referenced, without_prose};
+use crate::{Error, Result};
 
 /// The key for the name of the schema that an alternative refers to. The alternative itself is
 /// replaced by a schema with more properties.
 pub(super) const TARGET_KEY: &str = "x-xtask-target";
 
+/// The maximum number of compositions in a document after the parts were merged. Merging copies the
+/// compositions inside a part, so their number can be exponential in the size of the document.
+const MAX_COMPOSITIONS: usize = 50_000;
+
 /// Merges each `allOf` in a document whose parts can be expressed as one schema. Properties next to
 /// a choice become properties of each alternative.
-pub(super) fn merge_parts(document: &mut Value) {
+///
+/// # Errors
+///
+/// Returns an error if the merged schemas have too many compositions.
+pub(super) fn merge_parts(document: &mut Value) -> Result<()> {
     let schemas = schema::object(document, "/components/schemas").cloned().unwrap_or_default();
-    let mut merge = Merge { schemas: &schemas, active: Vec::new(), recursive: BTreeMap::new() };
-    merge.visit(document);
+    let named = Named { schemas: &schemas, active: Vec::new(), merged: HashMap::new() };
+    let mut merge = Merge { named, active: Vec::new(), recursive: BTreeMap::new(), compositions: 0 };
+    for pointer in ["/components/schemas", "/components", "/paths"] {
+        for (key, value) in document.pointer_mut(pointer).and_then(Value::as_object_mut).into_iter().flatten() {
+            if pointer == "/components" && key == "schemas" {
+                continue;
+            }
+            merge.visit(value);
+            if merge.compositions > MAX_COMPOSITIONS {
+                let message = format!("merging the `allOf` schemas results in more than {MAX_COMPOSITIONS} schemas");
+                let help =
+                    "replace some of the nested `allOf` with a reference to a named schema with an overlay action";
+                return Err(Error::new(message).at(format!("{pointer}/{}", escape(key))).help(help));
+            }
+        }
+    }
     for (name, schema) in merge.recursive.into_values() {
         schema::insert(document, &name, schema);
     }
+    Ok(())
 }
 
 struct Merge<'a> {
-    schemas: &'a Map<String, Value>,
+    named: Named<'a>,
     /// The schemas around the current one that have been merged, in their original form.
     active: Vec<String>,
     /// The schemas that contain themselves, by their original form: the name that each gets, and
     /// the merged schema.
     recursive: BTreeMap<String, (String, Value)>,
+    compositions: usize,
+}
+
+/// The named schemas and their merged forms.
+struct Named<'a> {
+    schemas: &'a Map<String, Value>,
+    /// The names of the schemas that are being merged. The lint reports a schema that is composed of
+    /// itself.
+    active: Vec<&'a str>,
+    /// The merged forms, or `None` for a schema that cannot be merged. Without this map, the time would
+    /// be exponential in the depth of compositions.
+    merged: HashMap<&'a str, Option<Value>>,
+}
+
+impl Named<'_> {
+    /// Returns the schema that a reference refers to. Returns any other schema itself.
+    fn resolve<'s>(&'s self, schema: &'s Value) -> &'s Value {
+        referenced(schema).and_then(|name| self.schemas.get(name)).unwrap_or(schema)
+    }
+
+    /// Returns the merged form of a named schema, or `None` if there is none.
+    fn merged(&mut self, name: &str) -> Option<Value> {
+        let (name, schema) = self.schemas.get_key_value(name)?;
+        if let Some(merged) = self.merged.get(name.as_str()) {
+            return merged.clone();
+        }
+        if self.active.contains(&name.as_str()) {
+            return None;
+        }
+        self.active.push(name);
+        let merged = merged(schema, self);
+        self.active.pop();
+        self.merged.insert(name, merged.clone());
+        merged
+    }
 }
 
 impl Merge<'_> {
@@ -46,6 +105,10 @@ impl Merge<'_> {
             for_each_part(value, &mut |part| self.visit(part));
             return;
         }
+        self.compositions = self.compositions.saturating_add(1);
+        if self.compositions > MAX_COMPOSITIONS {
+            return;
+        }
         let original = value.to_string();
         if self.active.contains(&original) {
             // The merged schema contains its own original, so it needs a name to refer to.
@@ -53,11 +116,11 @@ impl Merge<'_> {
             *value = reference(&name);
             return;
         }
-        if let Some(choice) = distributed(value, self.schemas) {
+        if let Some(choice) = distributed(value, &mut self.named) {
             *value = choice;
         }
         if value.get("allOf").is_some()
-            && let Some(merged) = merged(value, self.schemas, &mut Vec::new())
+            && let Some(merged) = merged(value, &mut self.named)
         {
             *value = merged;
         }
@@ -75,7 +138,7 @@ impl Merge<'_> {
         }
         let known = |name: &String| self.recursive.values().any(|(other, _)| other == name);
         let mut names = std::iter::once("Recursive".to_owned()).chain((2_u32..).map(|n| format!("Recursive{n}")));
-        let name = names.find(|name| !self.schemas.contains_key(name) && !known(name)).unwrap_or_default();
+        let name = names.find(|name| !self.named.schemas.contains_key(name) && !known(name)).unwrap_or_default();
         self.recursive.insert(original.to_owned(), (name.clone(), Value::Null));
         name
     }
@@ -83,7 +146,7 @@ impl Merge<'_> {
 
 /// Returns a choice whose alternatives have all properties, if `schema` is a choice with properties
 /// next to it.
-fn distributed(schema: &Value, schemas: &Map<String, Value>) -> Option<Value> {
+fn distributed(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     let mut common = schema.as_object()?.clone();
     let mut choice = Map::new();
     for key in ["oneOf", "anyOf", "discriminator", "description", "title", "nullable", "x-rust-name"] {
@@ -93,10 +156,10 @@ fn distributed(schema: &Value, schemas: &Map<String, Value>) -> Option<Value> {
     if let Some(parts) = common.get_mut("allOf").and_then(Value::as_array_mut)
         && !choice.contains_key("oneOf")
         && !choice.contains_key("anyOf")
-        && let Some(index) = parts.iter().position(|part| schema::is_choice(resolved(part, schemas)))
+        && let Some(index) = parts.iter().position(|part| schema::is_choice(named.resolve(part)))
     {
-        let part = resolved(&parts.remove(index), schemas).clone();
-        let part = distributed(&part, schemas).unwrap_or(part);
+        let part = named.resolve(&parts.remove(index)).clone();
+        let part = distributed(&part, named).unwrap_or(part);
         for key in ["oneOf", "anyOf", "discriminator"] {
             choice.extend(part.get(key).map(|member| (key.to_owned(), member.clone())));
         }
@@ -112,7 +175,7 @@ fn distributed(schema: &Value, schemas: &Map<String, Value>) -> Option<Value> {
             let target = referenced(alternative).map(str::to_owned);
             let target = target.or_else(|| alternative.get(TARGET_KEY)?.as_str().map(str::to_owned));
             let whole = json!({"allOf": [common, alternative]});
-            *alternative = merged(&whole, schemas, &mut Vec::new())?;
+            *alternative = merged(&whole, named)?;
             if let (Some(alternative), Some(target)) = (alternative.as_object_mut(), target) {
                 alternative.insert(TARGET_KEY.into(), target.into());
             }
@@ -122,22 +185,10 @@ fn distributed(schema: &Value, schemas: &Map<String, Value>) -> Option<Value> {
     has_alternatives.then_some(Value::Object(choice))
 }
 
-fn resolved<'a>(schema: &'a Value, schemas: &'a Map<String, Value>) -> &'a Value {
-    referenced(schema).and_then(|name| schemas.get(name)).unwrap_or(schema)
-}
-
-/// Returns a schema without `allOf` that has the same meaning, or `None` if there is none. `names`
-/// are the named schemas that are being merged; the lint reports a schema that contains itself.
-fn merged<'a>(schema: &Value, schemas: &'a Map<String, Value>, names: &mut Vec<&'a str>) -> Option<Value> {
+/// Returns a schema without `allOf` that has the same meaning, or `None` if there is none.
+fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     if let Some(name) = referenced(schema) {
-        let (name, schema) = schemas.get_key_value(name)?;
-        if names.contains(&name.as_str()) {
-            return None;
-        }
-        names.push(name);
-        let merged = merged(schema, schemas, names);
-        names.pop();
-        return merged;
+        return named.merged(name);
     }
     let object = schema.as_object()?;
     if ["oneOf", "anyOf", "not"].iter().any(|key| object.contains_key(*key)) {
@@ -149,7 +200,7 @@ fn merged<'a>(schema: &Value, schemas: &'a Map<String, Value>, names: &mut Vec<&
     // Only a part with a type says whether null is allowed.
     let mut allows_null = Vec::new();
     for part in parts.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let Value::Object(mut part) = merged(part, schemas, names)? else { return None };
+        let Value::Object(mut part) = merged(part, named)? else { return None };
         if part.contains_key("type") {
             allows_null.push(part.get("nullable") == Some(&Value::Bool(true)));
         }
@@ -157,10 +208,10 @@ fn merged<'a>(schema: &Value, schemas: &'a Map<String, Value>, names: &mut Vec<&
         for key in ["description", "title", "discriminator", "example", "externalDocs", "nullable", "x-rust-name"] {
             part.shift_remove(key);
         }
-        combine(&mut whole, part, schemas, names)?;
+        combine(&mut whole, part, named)?;
     }
     let has_parts = !whole.is_empty();
-    combine(&mut whole, own, schemas, names)?;
+    combine(&mut whole, own, named)?;
     if !allows_null.is_empty() && allows_null.into_iter().all(|allows_null| allows_null) {
         whole.insert("nullable".into(), Value::Bool(true));
     }
@@ -172,12 +223,7 @@ fn merged<'a>(schema: &Value, schemas: &'a Map<String, Value>, names: &mut Vec<&
 }
 
 /// Adds the members of `part` to `whole`. Returns `None` if they contradict each other.
-fn combine<'a>(
-    whole: &mut Map<String, Value>,
-    part: Map<String, Value>,
-    schemas: &'a Map<String, Value>,
-    names: &mut Vec<&'a str>,
-) -> Option<()> {
+fn combine(whole: &mut Map<String, Value>, part: Map<String, Value>, named: &mut Named<'_>) -> Option<()> {
     for (key, value) in part {
         let Some(known) = whole.get_mut(&key) else {
             whole.insert(key, value);
@@ -189,14 +235,14 @@ fn combine<'a>(
                 let known = known.as_object_mut()?;
                 for (name, property) in properties {
                     match known.get_mut(&name) {
-                        Some(other) => combine_schemas(other, property, schemas, names)?,
+                        Some(other) => combine_schemas(other, property, named)?,
                         None => drop(known.insert(name, property)),
                     }
                 }
             }
-            "items" => combine_schemas(known, value, schemas, names)?,
+            "items" => combine_schemas(known, value, named)?,
             "additionalProperties" if known.is_object() && value.is_object() => {
-                combine_schemas(known, value, schemas, names)?;
+                combine_schemas(known, value, named)?;
             }
             "required" => {
                 let known = known.as_array_mut()?;
@@ -224,17 +270,12 @@ fn combine<'a>(
 }
 
 /// Combines two schemas of the same property or of the entries of the same list.
-fn combine_schemas<'a>(
-    known: &mut Value,
-    other: Value,
-    schemas: &'a Map<String, Value>,
-    names: &mut Vec<&'a str>,
-) -> Option<()> {
+fn combine_schemas(known: &mut Value, other: Value, named: &mut Named<'_>) -> Option<()> {
     if without_prose(known) == without_prose(&other) {
         *known = other;
         return Some(());
     }
     let both = json!({"allOf": [known.take(), other]});
-    *known = merged(&both, schemas, names)?;
+    *known = merged(&both, named)?;
     Some(())
 }

@@ -61,7 +61,7 @@ pub(crate) use prose::rustdoc;
 /// Returns an error that lists everything that cannot be converted: security requirements, headers
 /// and extensions of this project.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
-    normalize_schemas(&mut document);
+    normalize_schemas(&mut document)?;
     let places = schema::operations(&document);
     let components = document.get("components").cloned().unwrap_or_default();
     let mut errors = Vec::new();
@@ -99,7 +99,7 @@ pub fn normalize(mut document: Value) -> Result<Normalized> {
 }
 
 /// Runs the passes that treat all schemas alike, wherever they are used.
-fn normalize_schemas(document: &mut Value) {
+fn normalize_schemas(document: &mut Value) -> Result<()> {
     prose::sanitize_prose(document);
     secrets::drop_exemptions(document);
     tolerate::complete_schemas(document);
@@ -107,10 +107,11 @@ fn normalize_schemas(document: &mut Value) {
     relax::unwrap_single_parts(document);
     relax::drop_required_alternatives(document);
     let extensions = choices::extensions(document);
-    merge::merge_parts(document);
+    merge::merge_parts(document)?;
     choices::split_bases(document, &extensions);
     secrets::rewrite_secrets(document);
     relax::lift_nullable(document);
+    Ok(())
 }
 
 /// Removes the parameters of path items, which have been copied to the operations.

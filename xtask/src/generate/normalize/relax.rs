@@ -3,43 +3,72 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::names::{nullable_reference, take_nullable};
-use crate::spec::schema::{self, Place, is_secret, referenced};
+use crate::spec::schema::{self, Place, is_secret, reference, referenced};
 
-/// If an `allOf` has a single part and the schema's other members do not restrict its values,
-/// replaces the schema with that part. In OpenAPI 3.0, such an `allOf` serves to add a description
-/// or `nullable` to a reference.
+/// If only one part of an `allOf` restricts values, and the schema's other members do not, replaces
+/// the schema with that part. In OpenAPI 3.0, such an `allOf` serves to add a description or
+/// `nullable` to a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, &mut unwrap_single_parts);
-    let Some(object) = value.as_object() else { return };
-    let is_harmless = |(key, value): (&String, &Value)| match key.as_str() {
-        "type" => value == "object",
-        "allOf" | "default" | "deprecated" | "description" | "example" | "externalDocs" | "nullable" | "readOnly"
-        | "title" | "writeOnly" => true,
-        _ => false,
-    };
-    let part = object.get("allOf").and_then(Value::as_array).filter(|_| object.iter().all(is_harmless));
-    let Some([part]) = part.map(Vec::as_slice).filter(|parts| parts.iter().all(Value::is_object)) else { return };
-    let mut part = part.clone();
-    let is_nullable = object.get("nullable") == Some(&Value::Bool(true));
-    if let Some(name) = referenced(&part) {
-        // A reference cannot have a description.
-        *value = if is_nullable { nullable_reference(name) } else { part };
+    let Some((mut part, others)) = value.as_object().and_then(single_part) else { return };
+    let is_nullable = others.iter().any(|other| other.get("nullable") == Some(&Value::Bool(true)));
+    let text = |key: &str| others.iter().find_map(|other| other.get(key)).cloned();
+    if let Some(name) = part.get("$ref").and(referenced(&Value::Object(part.clone()))) {
+        // OpenAPI ignores a description next to a reference, but the docs of the field need it.
+        let description = text("description").map(|text| ("description".to_owned(), text));
+        let target =
+            Value::Object(reference(name).as_object().cloned().into_iter().flatten().chain(description).collect());
+        *value = if is_nullable { json!({"allOf": [target], "nullable": true}) } else { target };
         return;
     }
-    if let Some(part) = part.as_object_mut().filter(|part| !part.contains_key("$ref")) {
+    if !part.contains_key("$ref") {
         for key in ["description", "title"] {
-            if let Some(text) = object.get(key) {
-                part.entry(key).or_insert_with(|| text.clone());
+            if let Some(text) = text(key) {
+                part.entry(key).or_insert(text);
             }
         }
         if is_nullable {
             part.insert("nullable".into(), Value::Bool(true));
         }
     }
-    *value = part;
+    *value = Value::Object(part);
+}
+
+type Object = Map<String, Value>;
+
+/// Returns the only part of an `allOf` that restricts values, and the schemas around and next to that
+/// part. Returns `None` if one of those schemas restricts values too.
+fn single_part(schema: &Object) -> Option<(Object, Vec<Object>)> {
+    let mut own = schema.clone();
+    let parts = own.shift_remove("allOf")?;
+    let parts: Vec<Object> = parts.as_array()?.iter().map(|part| part.as_object().cloned()).collect::<Option<_>>()?;
+    let (mut others, mut restricting): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_annotation);
+    let is_object_type = own.get("type").is_some_and(|kind| kind == "object");
+    if is_object_type {
+        own.shift_remove("type");
+    }
+    let part = restricting.pop().filter(|_| restricting.is_empty() && is_annotation(&own))?;
+    others.insert(0, own);
+    Some((part, others))
+}
+
+/// Returns whether a schema allows every value.
+fn is_annotation(schema: &Object) -> bool {
+    let annotations = [
+        "default",
+        "deprecated",
+        "description",
+        "example",
+        "externalDocs",
+        "nullable",
+        "readOnly",
+        "title",
+        "writeOnly",
+    ];
+    schema.keys().all(|key| annotations.contains(&key.as_str()))
 }
 
 /// Drops a `oneOf` or `anyOf` whose alternatives differ only in the required properties. Rust cannot

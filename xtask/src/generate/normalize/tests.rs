@@ -210,3 +210,40 @@ fn parameters_of_the_path_and_references_are_inlined() {
     assert_eq!(operation["parameters"][0]["schema"]["type"], "integer");
     assert_eq!(operation["responses"]["200"]["description"], "r");
 }
+
+/// Creates a document in which each of `depth` schemas is built from the next one.
+fn nested(depth: usize, schema: impl Fn(Value) -> Value) -> Value {
+    let next = |index: usize| json!({"$ref": format!("#/components/schemas/S{}", index + 1)});
+    let mut schemas: serde_json::Map<String, Value> =
+        (0..depth).map(|index| (format!("S{index}"), schema(next(index)))).collect();
+    schemas.insert(format!("S{depth}"), json!({"type": "object", "properties": {"end": {"type": "string"}}}));
+    document(json!({"operationId": "x", "responses": {}}), json!({ "schemas": schemas }))
+}
+
+#[test]
+fn deep_compositions_of_named_schemas_take_no_exponential_time() {
+    let twice =
+        |next: Value| json!({"allOf": [next, next, {"type": "object", "properties": {"own": {"type": "string"}}}]});
+    let normalized = normalize(nested(40, twice)).unwrap();
+    assert_eq!(
+        normalized.document["components"]["schemas"]["S0"]["properties"],
+        json!({"end": {"type": "string"}, "own": {"type": "string"}})
+    );
+    let described = |next: Value| {
+        let property = |text: &str| json!({"allOf": [next, {"description": text}]});
+        json!({"type": "object", "properties": {"one": property("One."), "two": property("Two.")}})
+    };
+    let normalized = normalize(nested(40, described)).unwrap();
+    assert_eq!(schema::object(&normalized.document, "/components/schemas").unwrap().len(), 41);
+}
+
+#[test]
+fn compositions_with_an_exponential_number_of_schemas_are_refused() {
+    let extended = |next: Value| {
+        let property = |name: &str| json!({"allOf": [next, {"properties": {name: {"type": "string"}}}]});
+        json!({"type": "object", "properties": {"one": property("a"), "two": property("b")}})
+    };
+    assert!(normalize(nested(8, extended)).is_ok());
+    let error = normalize(nested(40, extended)).unwrap_err().to_string();
+    assert!(error.contains("at: /components/schemas/S0"), "{error}");
+}
