@@ -86,23 +86,29 @@ impl<'a> Comparison<'a> {
     }
 
     /// Returns whether an operation has an argument for its security requirement: the headers of one
-    /// alternative, or a choice of credentials.
+    /// alternative, or a choice of credentials. If credentials are optional, alternatives that are not
+    /// sent in a header need no argument.
     fn has_credentials<'f>(&self, operation: &Value, argument: &dyn Fn(&str) -> Option<&'f syn::Field>) -> bool {
         let requirement = operation.get("security").or_else(|| self.document.get("security")).and_then(Value::as_array);
-        let alternatives: Vec<_> = requirement
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_object)
-            .filter(|alternative| !alternative.is_empty())
-            .collect();
-        let has_argument = |scheme: &str| {
-            let scheme = self.document.pointer(&format!("/components/securitySchemes/{}", escape(scheme)));
-            let name = scheme.map(|scheme| self.resolved(scheme)).and_then(|scheme| scheme.get("name")?.as_str());
-            argument(&snake(name.unwrap_or("Authorization"))).is_some()
+        let alternatives = requirement.into_iter().flatten().filter_map(Value::as_object);
+        let (none, alternatives): (Vec<_>, Vec<_>) = alternatives.partition(|alternative| alternative.is_empty());
+        let scheme = |name: &str| {
+            let scheme = self.document.pointer(&format!("/components/securitySchemes/{}", escape(name)));
+            scheme.map_or(&Value::Null, |scheme| self.resolved(scheme))
+        };
+        let has_argument = |name: &str| {
+            let header = scheme(name).get("name").and_then(Value::as_str).unwrap_or("Authorization");
+            argument(&snake(header)).is_some()
+        };
+        let is_header = |name: &str| {
+            let place = scheme(name).get("in").and_then(Value::as_str);
+            !matches!(place, Some("query" | "cookie"))
         };
         alternatives.is_empty()
             || argument("credentials").is_some()
             || alternatives.iter().any(|alternative| alternative.keys().all(|scheme| has_argument(scheme)))
+            || !none.is_empty()
+                && !alternatives.iter().any(|alternative| alternative.keys().all(|scheme| is_header(scheme)))
     }
 
     /// Returns whether a parameter is the header of a security scheme.

@@ -199,8 +199,12 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     let mut whole = Map::new();
     // Only a part with a type says whether null is allowed.
     let mut allows_null = Vec::new();
+    let mut conditions = Vec::new();
     for part in parts.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let Value::Object(mut part) = merged(part, named)? else { return None };
+        let Some(Value::Object(mut part)) = merged(part, named) else {
+            conditions.push(part);
+            continue;
+        };
         if part.contains_key("type") {
             allows_null.push(part.get("nullable") == Some(&Value::Bool(true)));
         }
@@ -212,6 +216,9 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     }
     let has_parts = !whole.is_empty();
     combine(&mut whole, own, named)?;
+    if !conditions.into_iter().all(|part| is_condition(part, &whole, named)) {
+        return None;
+    }
     if !allows_null.is_empty() && allows_null.into_iter().all(|allows_null| allows_null) {
         whole.insert("nullable".into(), Value::Bool(true));
     }
@@ -220,6 +227,33 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
         whole.shift_remove("additionalProperties");
     }
     Some(Value::Object(whole))
+}
+
+/// Returns whether a part of an `allOf` is a choice between schemas whose properties are all known.
+/// Such a part only restricts the values of the properties. Rust cannot express that, and the server
+/// checks it.
+fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>) -> bool {
+    let Some(part) = named.resolve(part).as_object().cloned() else { return false };
+    let known = whole.get("properties").and_then(Value::as_object);
+    let is_restricting = |alternative: &Value, named: &mut Named<'_>| {
+        let Some(Value::Object(alternative)) = merged(alternative, named) else { return false };
+        alternative.iter().all(|(key, value)| match key.as_str() {
+            "properties" => value.as_object().is_some_and(|properties| {
+                properties.keys().all(|name| known.is_some_and(|known| known.contains_key(name)))
+            }),
+            "required" | "title" | "description" => true,
+            "type" => value == "object",
+            _ => false,
+        })
+    };
+    part.iter().all(|(key, value)| match (key.as_str(), value) {
+        ("oneOf" | "anyOf", Value::Array(alternatives)) => {
+            alternatives.iter().all(|alternative| is_restricting(alternative, named))
+        }
+        ("title" | "description", _) => true,
+        ("type", kind) => kind == "object",
+        _ => false,
+    })
 }
 
 /// Adds the members of `part` to `whole`. Returns `None` if they contradict each other.
@@ -276,6 +310,6 @@ fn combine_schemas(known: &mut Value, other: Value, named: &mut Named<'_>) -> Op
         return Some(());
     }
     let both = json!({"allOf": [known.take(), other]});
-    *known = merged(&both, named)?;
+    *known = merged(&both, named).or_else(|| distributed(&both, named))?;
     Some(())
 }

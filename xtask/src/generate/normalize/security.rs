@@ -151,8 +151,12 @@ fn is_marked(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// Returns an operation's security requirement. Omits alternatives that a client cannot send,
-/// unless it can send none of them, and alternatives that are sent like an earlier one.
+/// Returns an operation's security requirement. Omits alternatives that are sent like an earlier one
+/// and alternatives that a client cannot send.
+///
+/// # Errors
+///
+/// Returns an error if credentials are required and a client can send none of the alternatives.
 fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
@@ -182,7 +186,7 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
         }
     }
     match refused {
-        Some(error) if requirement.alternatives.is_empty() => Err(error),
+        Some(error) if requirement.is_required && requirement.alternatives.is_empty() => Err(error),
         _ => Ok(requirement),
     }
 }
@@ -194,14 +198,18 @@ fn scopes(alternative: &Value) -> Vec<String> {
 }
 
 fn alternative_of(document: &Value, schemes: Vec<String>) -> Result<Alternative> {
-    let credentials: Vec<Credential> = schemes.iter().map(|name| credential(document, name)).collect::<Result<_>>()?;
-    let is_twice = |(index, credential): (usize, &Credential)| {
-        credentials.iter().take(index).any(|other| other.name.eq_ignore_ascii_case(&credential.name))
-    };
-    if credentials.iter().enumerate().any(is_twice) {
-        return Err(
-            Error::new("two credentials would use the same header").help("keep one of them with an overlay action")
-        );
+    let mut credentials: Vec<Credential> = Vec::new();
+    for scheme in &schemes {
+        let credential = credential(document, scheme)?;
+        match credentials.iter().find(|other| other.name.eq_ignore_ascii_case(&credential.name)) {
+            None => credentials.push(credential),
+            // One token fulfils both schemes, such as OAuth and OpenID Connect.
+            Some(other) if other.kind == credential.kind => {}
+            Some(_) => {
+                return Err(Error::new("two credentials would use the same header")
+                    .help("keep one of them with an overlay action"));
+            }
+        }
     }
     Ok(Alternative { schemes, credentials })
 }
@@ -317,11 +325,12 @@ mod tests {
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "query", "name": "key"}), "into a URL"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "cookie", "name": "key"}), "apiKey cookie"),
             (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
-            (json!([{"s": [], "t": []}]), json!({"type": "http", "scheme": "basic"}), "the same header"),
             (json!([{"gone": []}]), json!({}), "not defined"),
             (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not defined"),
+            (json!([{"s": [], "bearer": []}]), json!({"type": "http", "scheme": "basic"}), "the same header"),
         ] {
-            let error = normalize(document(security, json!({"s": scheme, "t": scheme}))).unwrap_err();
+            let schemes = json!({"s": scheme, "bearer": {"type": "http", "scheme": "bearer"}});
+            let error = normalize(document(security, schemes)).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
             assert_eq!(error.pointer(), Some("/security"), "{error}");
         }

@@ -201,6 +201,7 @@ impl Search<'_> {
         // The exemption may also be in a part of the schema.
         let is_part_exempt =
             parts.iter().any(|part| part.schema != resolved && part.schema.get(NOT_SECRET_KEY).is_some());
+        let (cure_at, cure) = likely_cure(schema, &resolved, at);
         let error = match exemption {
             None if is_open && !is_part_exempt => Error::new(format!(
                 "`{name}` looks like a secret, but is neither marked as a secret nor exempted"
@@ -209,7 +210,7 @@ impl Search<'_> {
                 "mark `{name}` as a secret or exempt it with an overlay action:\n    - target: {}\n      description: A secret.\n      update: {{type: string, format: password}}   # or: update: {{{NOT_SECRET_KEY}: the reason}}",
                 json_path(self.document, at)
             ))
-            .cured_by_update(at, likely_cure(schema)),
+            .cured_by_update(cure_at, cure),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
                 Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` does not give a reason")).help("set the value of the `x-not-secret` key to the reason for the exemption")
             }
@@ -237,20 +238,20 @@ impl Search<'_> {
     }
 }
 
-/// Returns the update that is suggested for a field that looks like a secret: the mark, or an
-/// exemption if the field cannot be marked.
-fn likely_cure(schema: &Value) -> Value {
-    let is_text =
-        |schema: Option<&Value>| schema.is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "string"));
-    if is_text(Some(schema)) {
-        return json!({"format": "password"});
-    }
-    for key in ["items", "additionalProperties"] {
-        if is_text(schema.get(key)) {
-            return json!({key: {"format": "password"}});
-        }
-    }
-    json!({NOT_SECRET_KEY: "Check that no part of the value is a secret."})
+/// Returns the location and the update that are suggested for a field that looks like a secret: the
+/// mark, or an exemption if the field cannot be marked. A field that refers to a named schema is
+/// marked there, because its type is that of the named schema.
+fn likely_cure(schema: &Value, resolved: &Value, at: &str) -> (String, Value) {
+    let is_text = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "string");
+    let mark = json!({"format": "password"});
+    let entries = ["items", "additionalProperties"].into_iter().find(|key| resolved.get(key).is_some_and(is_text));
+    let update = match entries {
+        _ if is_text(resolved) => mark,
+        Some(entries) => json!({entries: mark}),
+        None => return (at.to_owned(), json!({NOT_SECRET_KEY: "Check that no part of the value is a secret."})),
+    };
+    let named = schema::referenced(schema).map(|name| format!("/components/schemas/{}", escape(name)));
+    (named.unwrap_or_else(|| at.to_owned()), update)
 }
 
 #[cfg(test)]
@@ -399,6 +400,23 @@ mod tests {
         let mut document = document_with_response(json!({"keys": {"$ref": "#/components/schemas/Tree"}}));
         document["components"] =
             json!({"schemas": {"Tree": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}}}});
+        assert_eq!(message(&document), "");
+    }
+
+    #[test]
+    fn a_field_that_refers_to_a_text_is_marked_at_the_named_schema() {
+        let mut document = document_with_response(json!({
+            "card_token": {"$ref": "#/components/schemas/Text"},
+            "tokens": {"items": {"$ref": "#/components/schemas/Tokens"}},
+        }));
+        document["components"] = json!({"schemas": {
+            "Text": {"type": "string"},
+            "Tokens": {"type": "object", "properties": {"access_token": {"$ref": "#/components/schemas/Text"}}},
+        }});
+        let errors = check(&document).unwrap_err().split();
+        let cures: Vec<_> = errors.iter().map(|error| error.cure().unwrap().pointer.as_str()).collect();
+        assert_eq!(cures, ["/components/schemas/Text"; 2]);
+        document["components"]["schemas"]["Text"]["format"] = "password".into();
         assert_eq!(message(&document), "");
     }
 }

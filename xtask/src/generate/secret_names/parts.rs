@@ -32,7 +32,10 @@ fn is_open(schema: &Value) -> bool {
             !is_composed && !has_properties && !schema.get("additionalProperties").is_some_and(Value::is_object)
         }
         Some(_) => false,
-        None => !is_composed && schema.get("properties").is_none() && schema.get("additionalProperties").is_none(),
+        // A schema with one of these keys is an object or a list, whose parts are checked.
+        None => {
+            !is_composed && ["properties", "additionalProperties", "items"].iter().all(|key| schema.get(*key).is_none())
+        }
     }
 }
 
