@@ -47,7 +47,10 @@ impl<'a> Comparison<'a> {
                 self.schema(schema, &field.ty, &at)?;
             }
         }
-        for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
+        let responses = operation.get("responses").and_then(Value::as_object);
+        let has_success =
+            responses.is_some_and(|responses| responses.keys().any(|status| status.starts_with(['2', '3'])));
+        for (status, response) in responses.into_iter().flatten() {
             let (response, response_at) = self.resolved_at(response, format!("{at}/responses/{}", escape(status)));
             let content = response.get("content").and_then(Value::as_object);
             let Some((media_type, content)) = content.and_then(|content| Some((json_key(content)?, content))) else {
@@ -55,10 +58,16 @@ impl<'a> Comparison<'a> {
             };
             let at = format!("{response_at}/content/{}/schema", escape(media_type));
             let schema = content.get(media_type).and_then(|media| media.get("schema")).unwrap_or(&Value::Null);
-            let ty = if status.starts_with('2') { success } else { error };
-            // The type is the body, or a union of the bodies by status.
-            let types: Vec<Type> = std::iter::once(ty.clone()).chain(self.variants(ty)).collect();
-            self.any_of(schema, &types, &at)?;
+            let outcomes: &[&Type] = match status.as_str() {
+                "default" if !has_success => &[success, error],
+                status if status.starts_with('2') => &[success],
+                _ => &[error],
+            };
+            for outcome in outcomes {
+                // The type is the body, or a union of the bodies by status.
+                let types: Vec<Type> = std::iter::once((*outcome).clone()).chain(self.variants(outcome)).collect();
+                self.any_of(schema, &types, &at)?;
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ use crate::{Error, Result};
 use operation::Linter;
 pub use outline::check_outline;
 pub(crate) use outline::{CORRECT, check_shape};
+pub(super) use schemas::fits_core_type;
 
 /// Checks a document in normal form and parses it into the types that progenitor expects.
 ///

@@ -253,18 +253,8 @@ impl Linter<'_> {
         if let Some(target) = response.get("$ref") {
             return Err(self.error(&at, format!("the reference {target} cannot be resolved in this document")));
         }
-        match Status::parse(status) {
-            Some(Status::Success | Status::Redirect | Status::Error) => {}
-            Some(Status::Default) => {
-                return Err(self
-                    .error(&at, "`default` is the only response, so it would mean both success and error")
-                    .help("add the success statuses with an overlay action")
-                    .cured_by_update(
-                        format!("{}/responses", self.place.pointer()),
-                        json!({"2XX": {"description": "The operation succeeded."}}),
-                    ));
-            }
-            None => return Err(self.error(&at, format!("`{status}` is not a valid response status"))),
+        if !is_status(status) {
+            return Err(self.error(&at, format!("`{status}` is not a valid response status")));
         }
         for header in response.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name) {
             if !schema::is_header_name(header) {
@@ -287,29 +277,13 @@ impl Linter<'_> {
     }
 }
 
-enum Status {
-    Success,
-    Redirect,
-    Error,
-    Default,
-}
-
-impl Status {
-    fn parse(status: &str) -> Option<Self> {
-        if status == "default" {
-            return Some(Self::Default);
-        }
-        let class = status.strip_suffix("XX").or_else(|| {
-            let (class, rest) = status.split_at_checked(1)?;
-            (rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit())).then_some(class)
-        })?;
-        match class {
-            "2" => Some(Self::Success),
-            "3" => Some(Self::Redirect),
-            "4" | "5" => Some(Self::Error),
-            _ => None,
-        }
-    }
+/// Returns whether a text is a status of a success, a redirect or an error, or a range of them.
+fn is_status(text: &str) -> bool {
+    let class = text.strip_suffix("XX").or_else(|| {
+        let (class, rest) = text.split_at_checked(1)?;
+        (rest.len() == 2 && rest.bytes().all(|byte| byte.is_ascii_digit())).then_some(class)
+    });
+    matches!(class, Some("2" | "3" | "4" | "5"))
 }
 
 /// Returns the variable names in a path template, or `None` if a brace is unmatched or a name is

@@ -42,13 +42,7 @@ pub(super) fn check_named_schemas(normalized: &Normalized) -> Vec<Error> {
 
 /// Checks that a schema named after a `flinks-core` type describes that type.
 fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
-    let fits = match schema::pascal(name).as_str() {
-        "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
-        "Authorization" => schema::is_secret(schema),
-        "FilePart" => schema.get(FILE_KEY).is_some(),
-        _ => true,
-    };
-    if fits {
+    if fits_core_type(name, schema) {
         Ok(())
     } else {
         Err(Error::new(format!(
@@ -56,6 +50,17 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
         ))
         .at(at)
         .help("rename the schema with `x-rust-name` in an overlay action"))
+    }
+}
+
+/// Returns whether a schema describes the `flinks-core` type that would replace it because of its
+/// name. Returns `true` for other names.
+pub(in crate::generate) fn fits_core_type(name: &str, schema: &Value) -> bool {
+    match schema::pascal(name).as_str() {
+        "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
+        "Authorization" => schema::is_secret(schema),
+        "FilePart" => schema.get(FILE_KEY).is_some(),
+        _ => true,
     }
 }
 

@@ -53,6 +53,7 @@ use security::Security;
 
 pub(crate) use names::is_nullable_reference;
 pub(crate) use prose::rustdoc;
+pub(super) use relax::for_each_schema;
 
 /// Converts a document to normal form.
 ///

@@ -235,7 +235,7 @@ pub(super) fn for_each_part(value: &mut Value, act: &mut dyn FnMut(&mut Value)) 
 
 /// Calls `act` for every schema of a document, from the outside to the inside. Does not call it for
 /// examples and defaults.
-pub(super) fn for_each_schema(document: &mut Value, act: &mut dyn FnMut(&mut Value)) {
+pub(in crate::generate) fn for_each_schema(document: &mut Value, act: &mut dyn FnMut(&mut Value)) {
     match document {
         Value::Object(object) => {
             for (key, value) in object {

@@ -103,16 +103,15 @@ pub(super) fn response_headers(operation: &Value) -> Vec<String> {
     names.into_iter().filter(|name| !known.contains(&name.as_str())).collect()
 }
 
-/// If a successful response is documented, replaces `default` with `4XX` and `5XX`. Otherwise,
-/// `default` could describe either a success or an error, and the lint rejects the operation.
+/// Replaces `default` with the ranges of statuses that it describes: `4XX` and `5XX`, and `2XX` if no
+/// successful response is documented.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    if !responses.keys().any(|status| status.starts_with(['2', '3'])) {
-        return;
-    }
+    let has_success = responses.keys().any(|status| status.starts_with(['2', '3']));
     if let Some(default) = responses.shift_remove("default") {
-        for range in ["4XX", "5XX"] {
-            responses.entry(range).or_insert_with(|| default.clone());
+        let ranges: &[&str] = if has_success { &["4XX", "5XX"] } else { &["2XX", "4XX", "5XX"] };
+        for range in ranges {
+            responses.entry(*range).or_insert_with(|| default.clone());
         }
     }
 }

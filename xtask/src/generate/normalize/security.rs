@@ -12,6 +12,7 @@ use crate::spec::schema::{self, Place, escape, is_secret, pascal, reference, res
 use crate::{Error, Result};
 
 /// A header that a security requirement calls for.
+#[derive(Clone)]
 struct Credential {
     /// The kind of credential, such as `a bearer token`. Two credentials with the same kind and
     /// header are sent in the same way.
@@ -30,13 +31,32 @@ struct Requirement {
 }
 
 /// The credentials that are sent together.
+#[derive(Clone)]
 struct Alternative {
-    /// The names of the security schemes.
+    /// The name of the security scheme of each credential.
     schemes: Vec<String>,
     credentials: Vec<Credential>,
 }
 
 impl Alternative {
+    fn add(&mut self, credential: &Credential, scheme: &str) {
+        self.schemes.push(scheme.to_owned());
+        self.credentials.push(credential.clone());
+    }
+
+    /// Returns this alternative with `credential` instead of another kind of credential in the same
+    /// header. Returns `None` if it has no other kind in this header.
+    fn replacing(&self, credential: &Credential, scheme: &str) -> Option<Self> {
+        let is_other_kind =
+            |other: &Credential| other.name.eq_ignore_ascii_case(&credential.name) && other.kind != credential.kind;
+        let index = self.credentials.iter().position(is_other_kind)?;
+        let mut way = self.clone();
+        way.credentials.remove(index);
+        way.schemes.remove(index);
+        way.add(credential, scheme);
+        Some(way)
+    }
+
     /// Returns how the credentials are sent, such as `a key in `X-API-Key``.
     fn words(&self) -> String {
         let words = self.credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
@@ -171,15 +191,17 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
             requirement.is_required = false;
             continue;
         }
-        match alternative_of(document, schemes) {
-            Ok(alternative) => {
+        match ways_to_send(document, &schemes) {
+            Ok(ways) => {
                 let scopes = scopes(described);
                 if !scopes.is_empty() && !requirement.scopes.contains(&scopes) {
                     requirement.scopes.push(scopes);
                 }
-                let is_known = requirement.alternatives.iter().any(|other| other.words() == alternative.words());
-                if !is_known {
-                    requirement.alternatives.push(alternative);
+                for alternative in ways {
+                    let is_known = requirement.alternatives.iter().any(|other| other.words() == alternative.words());
+                    if !is_known {
+                        requirement.alternatives.push(alternative);
+                    }
                 }
             }
             Err(error) => drop(refused.get_or_insert(error.at(&at))),
@@ -197,21 +219,25 @@ fn scopes(alternative: &Value) -> Vec<String> {
     lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn alternative_of(document: &Value, schemes: Vec<String>) -> Result<Alternative> {
-    let mut credentials: Vec<Credential> = Vec::new();
-    for scheme in &schemes {
+/// Returns the ways to send the credentials of an alternative. There are several if its schemes use
+/// one header with different kinds of credentials, because a request has only one such header.
+fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>> {
+    let mut ways = vec![Alternative { schemes: Vec::new(), credentials: Vec::new() }];
+    for scheme in schemes {
         let credential = credential(document, scheme)?;
-        match credentials.iter().find(|other| other.name.eq_ignore_ascii_case(&credential.name)) {
-            None => credentials.push(credential),
-            // One token fulfils both schemes, such as OAuth and OpenID Connect.
-            Some(other) if other.kind == credential.kind => {}
-            Some(_) => {
-                return Err(Error::new("two credentials would use the same header")
-                    .help("keep one of them with an overlay action"));
+        let is_same_header = |other: &Credential| other.name.eq_ignore_ascii_case(&credential.name);
+        let others: Vec<Alternative> = ways.iter().filter_map(|way| way.replacing(&credential, scheme)).collect();
+        for way in &mut ways {
+            match way.credentials.iter().find(|other| is_same_header(other)) {
+                // One token fulfils both schemes, such as OAuth and OpenID Connect. Another kind of
+                // credential is in `others`.
+                Some(_) => {}
+                None => way.add(&credential, scheme),
             }
         }
+        ways.extend(others);
     }
-    Ok(Alternative { schemes, credentials })
+    Ok(ways)
 }
 
 fn credential(document: &Value, name: &str) -> Result<Credential> {
@@ -243,10 +269,16 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
             description: described.into(),
         }),
         ("apiKey", _, "query") => Err(Error::new(format!("the security scheme `{name}` would put a secret into a URL"))),
-        ("", ..) => Err(Error::new(format!("the security scheme `{name}` is not defined in this document"))),
+        ("", ..) => {
+            let bearer = json!({"type": "http", "scheme": "bearer", "description": "Check the kind of credential."});
+            let error = Error::new(format!("the security scheme `{name}` is not defined in this document"));
+            Err(error
+                .help("define the scheme with an overlay action")
+                .cured_by_update("/components", json!({"securitySchemes": {name: bearer}})))
+        }
         (kind, ..) => Err(Error::new(format!("the security scheme `{name}` has the unsupported type {kind} {http}{}", text("in")))),
     }
-    .map_err(|error| error.help("use overlay actions to describe the credential as a header parameter of format `password` and to remove the requirement"))
+    .map_err(|error| error.or_help("use overlay actions to describe the credential as a header parameter of format `password` and to remove the requirement"))
 }
 
 #[cfg(test)]
@@ -327,10 +359,8 @@ mod tests {
             (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
             (json!([{"gone": []}]), json!({}), "not defined"),
             (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not defined"),
-            (json!([{"s": [], "bearer": []}]), json!({"type": "http", "scheme": "basic"}), "the same header"),
         ] {
-            let schemes = json!({"s": scheme, "bearer": {"type": "http", "scheme": "bearer"}});
-            let error = normalize(document(security, schemes)).unwrap_err();
+            let error = normalize(document(security, json!({"s": scheme}))).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
             assert_eq!(error.pointer(), Some("/security"), "{error}");
         }

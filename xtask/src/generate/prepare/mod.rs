@@ -10,9 +10,11 @@
 //!
 //! 1. `references`: references are written without percent-encoding.
 //! 2. `unused`: components that no operation uses are removed.
-//! 3. `operation_ids`: operations without an `operationId` get one.
-//! 4. `schema_names`: schemas are renamed if their name cannot be used in Rust.
+//! 3. `keywords`: keywords without an effect are removed, such as `items` next to `type: string`.
+//! 4. `operation_ids`: operations without an `operationId` get one.
+//! 5. `schema_names`: schemas are renamed if their name cannot be used in Rust.
 
+mod keywords;
 mod operation_ids;
 mod references;
 mod schema_names;
@@ -40,6 +42,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(mut document: Value) -> Prepared {
     references::decode_references(&mut document);
     unused::remove_unused(&mut document);
+    keywords::remove_without_effect(&mut document);
     operation_ids::add_operation_ids(&mut document);
     let original_names = schema_names::rename_schemas(&mut document);
     Prepared { document, original_names }

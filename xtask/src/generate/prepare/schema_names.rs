@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use crate::generate::lint::fits_core_type;
+use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, RUST_NAME_KEY, SCHEMAS, escape, is_type_name, pascal};
 
 /// Renames each schema whose name is not a Rust type name or becomes the same type name as an
@@ -37,14 +39,15 @@ fn new_names(document: &Value) -> BTreeMap<String, String> {
         let own = schema.get(RUST_NAME_KEY).and_then(Value::as_str).filter(|own| is_type_name(own));
         match own {
             Some(own) if taken.insert(pascal(own)) => drop(names.insert(name.clone(), pascal(own))),
-            None if is_usable(name) && taken.insert(pascal(name)) => {}
+            None if is_usable(name) && fits_core_type(name, schema) && taken.insert(pascal(name)) => {}
             _ => unusable.push(name),
         }
     }
     for name in unusable {
         let base = [pascal(name), format!("{}Schema", pascal(name)), format!("Schema{}", pascal(name))];
         let mut numbered = (2_u32..).map(|number| format!("Schema{}{number}", pascal(name)));
-        let new = base.into_iter().find(|new| is_type_name(new) && !taken.contains(new));
+        let is_free = |new: &String| is_type_name(new) && !taken.contains(new) && !is_core_type(new);
+        let new = base.into_iter().find(is_free);
         if let Some(new) = new.or_else(|| numbered.find(|new| !taken.contains(new))) {
             taken.insert(new.clone());
             names.insert(name.clone(), new);
@@ -56,6 +59,11 @@ fn new_names(document: &Value) -> BTreeMap<String, String> {
 /// Returns whether a schema's name becomes a Rust type name and needs no escaping in a reference.
 fn is_usable(name: &str) -> bool {
     is_type_name(name) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// Returns whether a schema with this name is replaced by a `flinks-core` type.
+fn is_core_type(name: &str) -> bool {
+    CORE_TYPES.iter().any(|(core, _)| *core == name)
 }
 
 /// Rewrites all references to renamed schemas.

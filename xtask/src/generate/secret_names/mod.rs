@@ -222,13 +222,14 @@ impl Search<'_> {
             _ => return,
         };
         // A secret must not appear in a URL, so marking the parameter would not be enough.
-        let parameter = at.strip_suffix("/schema").filter(|parameter| {
-            let place = self.document.pointer(parameter).and_then(|parameter| parameter.get("in"));
-            place.is_some_and(|place| place == "query")
-        });
-        let error = match parameter {
-            Some(parameter) => error.cured_by_removal(parameter),
-            None => error,
+        let parameter = at.strip_suffix("/schema").unwrap_or_default();
+        let place = self.document.pointer(parameter).and_then(|parameter| parameter.get("in")?.as_str());
+        let error = match place {
+            Some("query") => error.cured_by_removal(parameter),
+            Some("path") => {
+                error.cured_by_update(at, json!({NOT_SECRET_KEY: "Check that the path contains no secret."}))
+            }
+            _ => error,
         };
         let error = error.at(at);
         self.errors.push(match &self.operation {
