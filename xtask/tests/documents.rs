@@ -50,8 +50,8 @@ const BROKEN: &[(&str, &str)] = &[
         "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}}, encoding: {a: {style: form}}}}}",
     ),
     (
-        "form with a list",
-        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: array, items: {type: string}}}}}}}",
+        "form with an object",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: array, items: {type: object}}}}}}}",
     ),
     ("request without content", "requestBody: {description: d}"),
     ("request in another file", "requestBody: {$ref: 'other.yaml#/x'}"),
@@ -108,8 +108,8 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     ("form without fields", "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: string}}}}"),
     (
-        "form with a map of lists",
-        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}, additionalProperties: {type: array, items: {type: string}}}}}}",
+        "form with a map of objects",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}, additionalProperties: {type: object}}}}}",
     ),
     (
         "allOf with two different schemas of one field",

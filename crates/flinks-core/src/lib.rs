@@ -97,7 +97,7 @@ pub mod generated {
     pub use crate::lenient::lenient;
     #[cfg(feature = "multipart")]
     pub use crate::multipart::MultipartBody;
-    pub use crate::parameter_list::{Style, add_query, encode_path_list, header_list};
+    pub use crate::parameter_list::{Style, add_query, encode_path_list, form_with_lists, header_list};
     pub use crate::redirect::redirect_response;
     pub use crate::request::{Operation, encode_path, form_body};
     pub use crate::response::{

@@ -1,9 +1,9 @@
-//! Writes lists and objects into a path, a query or a header.
+//! Writes lists and objects into a path, a query, a header or a form.
 
 use percent_encoding::utf8_percent_encode;
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::error::InvalidRequest;
@@ -141,6 +141,33 @@ pub fn header_list(
     header_text(name, values(name, value, style, plain)?.join(","))
 }
 
+/// Form-encodes `body`, whose fields can be lists, and sets the result as the body of `request`. Each
+/// entry of a list becomes a pair of its own: `ids=1&ids=2`.
+#[doc(hidden)]
+pub fn form_with_lists(
+    request: reqwest::RequestBuilder,
+    body: &impl Serialize,
+) -> Result<reqwest::RequestBuilder, InvalidRequest> {
+    let form = encode_form(body)?;
+    let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+    Ok(request.header(CONTENT_TYPE, content_type).body(form))
+}
+
+fn encode_form(body: &impl Serialize) -> Result<String, InvalidRequest> {
+    let invalid = || InvalidRequest::new("body", "contains a value that cannot be form-encoded");
+    // Conversion through text keeps the digits of an `f32`.
+    let fields: Map<String, Value> =
+        serde_json::to_vec(body).and_then(|json| serde_json::from_slice(&json)).map_err(|_| invalid())?;
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &fields {
+        let entries = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        for entry in entries.iter().filter(|entry| !entry.is_null()) {
+            form.append_pair(name, &scalar(entry).ok_or_else(invalid)?);
+        }
+    }
+    Ok(form.finish())
+}
+
 /// Returns the values of a list or an object, each converted with `write`.
 fn values(
     name: &'static str,
@@ -214,6 +241,15 @@ mod tests {
         }
         for invalid in [json!([]), json!([".."]), json!([[1]]), json!({"a": {"b": 1}})] {
             assert_eq!(encode_path_list("p", &invalid, Style::Joined(',')).unwrap_err().field(), "p");
+        }
+    }
+
+    #[test]
+    fn lists_in_a_form() {
+        let body = json!({"ids": ["a b", 2, null], "flag": true, "none": null, "empty": [], "text": "x&y"});
+        assert_eq!(encode_form(&body).unwrap(), "flag=true&ids=a+b&ids=2&text=x%26y");
+        for invalid in [json!({"a": {"b": 1}}), json!({"a": [[1]]}), json!([1])] {
+            assert_eq!(encode_form(&invalid).unwrap_err().field(), "body");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Request bodies: media types, unusual names and null.
 
-use super::generated::types::{Address, Consent, CreateTokenRequest, CreateTransferRequest, Profile, Reactions};
+use super::generated::types::{
+    Address, Consent, CreateGrantRequest, CreateTokenRequest, CreateTransferRequest, Profile, Reactions,
+};
 use super::server::{Request, Server, json, response};
 
 /// Checks the `Content-Type` and `Accept` headers of a request. Each must be sent exactly once.
@@ -67,6 +69,16 @@ async fn a_form_has_one_content_type() {
     let (request, _) = server.exchange(&response(204, "", ""), client.create_token(&form).send()).await;
     assert_media_types(&request, "application/x-www-form-urlencoded", "*/*");
     assert_eq!(request.text(), "scope=a+b%26c+%C3%A9");
+}
+
+#[tokio::test]
+async fn each_entry_of_a_list_is_a_pair_of_a_form() {
+    let server = Server::start().await;
+    let client = server.client();
+    let form = CreateGrantRequest::new(vec!["read".into(), "a b".into()]).audience("x&y");
+    let (request, _) = server.exchange(&response(204, "", ""), client.create_grant(&form).send()).await;
+    assert_media_types(&request, "application/x-www-form-urlencoded", "*/*");
+    assert_eq!(request.text(), "audience=x%26y&scopes=read&scopes=a+b");
 }
 
 #[tokio::test]

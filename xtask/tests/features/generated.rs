@@ -232,6 +232,46 @@ pub mod types {
         );
     }
 
+    /// The schema `CreateGrantRequest`.
+    #[derive(::serde::Serialize, Clone)]
+    #[non_exhaustive]
+    pub struct CreateGrantRequest {
+        /// The property `audience`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub audience: ::std::option::Option<::std::string::String>,
+        /// The property `scopes`.
+        pub scopes: ::std::vec::Vec<::std::string::String>,
+    }
+
+    impl ::std::fmt::Debug for CreateGrantRequest {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            f.debug_struct("CreateGrantRequest")
+                .field(
+                    "audience",
+                    &self.audience.as_ref().map(|_| ::flinks_core::generated::Redacted),
+                )
+                .field("scopes", &::flinks_core::generated::Redacted)
+                .finish()
+        }
+    }
+
+    impl CreateGrantRequest {
+        /// Creates a value from the required fields.
+        pub fn new(scopes: ::std::vec::Vec<::std::string::String>) -> Self {
+            Self {
+                audience: Default::default(),
+                scopes,
+            }
+        }
+
+        /// Sets `audience`.
+        #[must_use]
+        pub fn audience(mut self, audience: impl Into<::std::string::String>) -> Self {
+            self.audience = Some(audience.into());
+            self
+        }
+    }
+
     /// The schema `CreateTokenRequest`.
     #[derive(::serde::Serialize, Clone)]
     #[non_exhaustive]
@@ -1828,6 +1868,17 @@ impl Client {
         }
     }
 
+    /// Sends a `POST` request to `/grants`.
+    pub fn create_grant<'a>(
+        &'a self,
+        body: &'a types::CreateGrantRequest,
+    ) -> operation::CreateGrant<'a> {
+        operation::CreateGrant {
+            client: self,
+            body,
+        }
+    }
+
     /// Sends a `POST` request to `/notes`.
     pub fn create_note<'a>(&'a self, body: &'a str) -> operation::CreateNote<'a> {
         operation::CreateNote {
@@ -2880,6 +2931,43 @@ pub mod operation {
             let Self { client, body } = self;
             let url = client.transport.url("/token");
             let request = form_body(client.transport.http().post(url), body)?;
+            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            match response.status().as_u16() {
+                200 | 204 => empty_response(response).await,
+                _ => Err(status_error(&response, &[])),
+            }
+        }
+    }
+
+    /// A request builder for the operation `createGrant`, created by [`Client::create_grant`].
+    #[must_use = "the request is not sent until `send` is called and awaited"]
+    pub struct CreateGrant<'a> {
+        pub(super) client: &'a Client,
+        pub(super) body: &'a types::CreateGrantRequest,
+    }
+
+    impl<'a> CreateGrant<'a> {
+        const OPERATION: Operation = Operation::new("createGrant");
+
+        /// Sends the request once and decodes the response.
+        ///
+        /// # Errors
+        ///
+        /// Returns an error if the request cannot be sent, if the server responds with an
+        /// error, or if the response cannot be decoded. The [`Error`] names the operation
+        /// and reports whether the server may have received the request.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the server may still have received the request.
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<()>> {
+            self.exchange().await.map_err(|error| error.in_operation(Self::OPERATION.id))
+        }
+
+        async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
+            let Self { client, body } = self;
+            let url = client.transport.url("/grants");
+            let request = form_with_lists(client.transport.http().post(url), body)?;
             let response = client.transport.execute(request, &Self::OPERATION).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,

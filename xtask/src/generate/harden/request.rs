@@ -138,22 +138,31 @@ fn with_body(
     let Some((media_type, kind)) = content.and_then(RequestBody::choose) else {
         return Err(Error::new("the request body has no supported media type").at(at));
     };
+    let schema = content.and_then(|content| content.get(media_type)?.get("schema")).unwrap_or(&Value::Null);
     let is_reference = matches!(body.ty, Type::Reference(_));
     let value = if is_reference { quote!(body) } else { quote!(&body) };
-    // `json` sets this header only if it is missing. `form_body` and `multipart` always set it.
+    // `json` sets this header only if it is missing. The calls for forms and multipart
+    // bodies always set it.
     let is_default = media_type == JSON || matches!(kind, RequestBody::Form | RequestBody::Multipart);
     let request =
         if is_default { request } else { quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#media_type))) };
     Ok(match kind {
         RequestBody::Json => quote!(#request.json(#value)),
+        RequestBody::Form if has_lists(schema, normalized) => quote!(form_with_lists(#request, #value)?),
         RequestBody::Form => quote!(form_body(#request, #value)?),
-        RequestBody::Multipart => {
-            let schema = content.and_then(|content| content.get(media_type)?.get("schema")).unwrap_or(&Value::Null);
-            multipart(request, schema, normalized)
-        }
+        RequestBody::Multipart => multipart(request, schema, normalized),
         RequestBody::Text => quote!(#request.body(body.to_owned())),
         RequestBody::Bytes => quote!(#request.body(body.to_vec())),
     })
+}
+
+/// Returns whether a field of a form is a list.
+fn has_lists(schema: &Value, normalized: &Normalized) -> bool {
+    let components = normalized.document.get("components").unwrap_or(&Value::Null);
+    let schema = schema::resolve_ref(components, schema);
+    let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(_, property)| property);
+    own.chain(schema.get("additionalProperties"))
+        .any(|property| schema::resolve_ref(components, property).get("type").is_some_and(|kind| kind == "array"))
 }
 
 /// Generates the expression that adds a multipart body to a request, one part for each property.

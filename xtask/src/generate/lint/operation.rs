@@ -178,7 +178,10 @@ impl Linter<'_> {
             return Err(self.error(&at, format!("invalid media type `{media_type}`: it must be ASCII")));
         }
         let media = content.get(media_type).unwrap_or(&Value::Null);
-        if media.get("encoding").and_then(Value::as_object).is_some_and(|encoding| !encoding.is_empty()) {
+        let is_default =
+            |encoding: &Value| *encoding == json!({}) || *encoding == json!({"style": "form", "explode": true});
+        let mut encoding = media.get("encoding").and_then(Value::as_object).into_iter().flatten();
+        if encoding.any(|(_, encoding)| !is_default(encoding)) {
             return Err(self
                 .error(&format!("{at}/encoding"), "`encoding` is not supported")
                 .help("remove it with an overlay action if the fields use the default encoding"));
@@ -199,7 +202,8 @@ impl Linter<'_> {
         Ok(())
     }
 
-    /// Checks that a form contains only scalars. A form with any other value could not be sent.
+    /// Checks that a form contains only scalars and lists of scalars. A form with any other value could
+    /// not be sent.
     fn check_form(&self, at: &str, media: &Value) -> Result<()> {
         let schema = media.get("schema").map(|schema| self.resolved(schema));
         let properties = schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
@@ -208,12 +212,15 @@ impl Linter<'_> {
         let additional = additional.map(|schema| (String::from("additionalProperties"), schema.clone()));
         let named = properties.iter().map(|(name, property)| (name.clone(), property.clone()));
         for (name, property) in named.chain(additional) {
-            let kind = self.resolved(&property).get("type").and_then(Value::as_str);
+            let property = self.resolved(&property);
+            let is_list = property.get("type").is_some_and(|kind| kind == "array");
+            let entry = property.get("items").filter(|_| is_list).map_or(property, |items| self.resolved(items));
+            let kind = entry.get("type").and_then(Value::as_str);
             if matches!(kind, None | Some("object" | "array")) {
                 return Err(self
                     .error(
                         at,
-                        format!("the form field `{name}` is not a scalar, but a form can contain only scalars"),
+                        format!("the form field `{name}` is neither a scalar nor a list of scalars"),
                     )
                     .help(
                         "describe the field as a string with an overlay action, so that the caller formats the value, or remove the field",
