@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use crate::error::Cure;
 use crate::generate::output::Header;
 use crate::generate::refusals::{Refusals, Scope, refusals};
+use crate::generate::secret_names;
 use crate::spec::overlay;
 use crate::spec::read::yaml;
-use crate::spec::schema::{self, Place, json_path};
+use crate::spec::schema::{self, NOT_SECRET_KEY, Place, json_path};
 use crate::{Error, Result};
 
 /// The problems of one document.
@@ -71,8 +72,26 @@ impl LintReport {
     /// Returns an overlay that makes the document acceptable: a correction for each problem that has
     /// a likely one, and the removal of the operations with other problems.
     pub fn suggestion(&self) -> Value {
-        let Refusals { errors, suspects, .. } = &self.refusals;
         let removed = self.removed_operations();
+        let mut cures = self.cures(&removed);
+        loop {
+            let overlay = self.overlay(&cures, &removed);
+            let Ok(corrected) = overlay::apply(self.document.clone(), &overlay) else { return overlay };
+            // An exemption can have no effect because another action marks a part of the field.
+            let problems = secret_names::check(&corrected).err().map(Error::split).unwrap_or_default();
+            let targets = problems.iter().filter_map(|error| Some(json_path(&self.document, error.pointer()?)));
+            let obsolete: Vec<String> =
+                targets.filter(|target| cures.get(target).is_some_and(Action::is_exemption)).collect();
+            if obsolete.is_empty() {
+                return overlay;
+            }
+            cures.retain(|target, _| !obsolete.contains(target));
+        }
+    }
+
+    /// Returns the likely corrections, by their targets.
+    fn cures(&self, removed: &[(Place, &Error)]) -> BTreeMap<String, Action> {
+        let Refusals { errors, suspects, .. } = &self.refusals;
         let is_removed = |pointer: &str| {
             removed.iter().any(|(place, _)| {
                 let own = place.pointer();
@@ -95,7 +114,11 @@ impl LintReport {
                 action.add(update.as_ref());
             }
         }
-        let cures = actions.into_iter().map(|(target, action)| action.to_json(&target));
+        actions
+    }
+
+    fn overlay(&self, cures: &BTreeMap<String, Action>, removed: &[(Place, &Error)]) -> Value {
+        let cures = cures.iter().map(|(target, action)| action.to_json(target));
         // An earlier action may be about an operation that is removed, so removals come last.
         let removals = removed.iter().map(|(place, error)| {
             let target = json_path(&self.document, &place.pointer());
@@ -182,6 +205,12 @@ impl Action {
             (Some(known), Some(update)) => overlay::merge(known, update),
             (none, Some(update)) => *none = Some(update.clone()),
         }
+    }
+
+    /// Returns whether this action only exempts a field that looks like a secret.
+    fn is_exemption(&self) -> bool {
+        let keys = self.update.iter().filter_map(Value::as_object).flat_map(|update| update.keys());
+        !self.is_removal && keys.eq([NOT_SECRET_KEY])
     }
 
     fn to_json(&self, target: &str) -> Value {

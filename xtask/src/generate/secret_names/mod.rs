@@ -201,7 +201,7 @@ impl Search<'_> {
         // The exemption may also be in a part of the schema.
         let is_part_exempt =
             parts.iter().any(|part| part.schema != resolved && part.schema.get(NOT_SECRET_KEY).is_some());
-        let (cure_at, cure) = likely_cure(schema, &resolved, at);
+        let (cure_at, cure) = likely_cure(components, schema, at);
         let error = match exemption {
             None if is_open && !is_part_exempt => Error::new(format!(
                 "`{name}` looks like a secret, but is neither marked as a secret nor exempted"
@@ -240,19 +240,22 @@ impl Search<'_> {
 }
 
 /// Returns the location and the update that are suggested for a field that looks like a secret: the
-/// mark, or an exemption if the field cannot be marked. A field that refers to a named schema is
-/// marked there, because its type is that of the named schema.
-fn likely_cure(schema: &Value, resolved: &Value, at: &str) -> (String, Value) {
-    let is_text = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "string");
-    let mark = json!({"format": "password"});
-    let entries = ["items", "additionalProperties"].into_iter().find(|key| resolved.get(key).is_some_and(is_text));
-    let update = match entries {
-        _ if is_text(resolved) => mark,
-        Some(entries) => json!({entries: mark}),
-        None => return (at.to_owned(), json!({NOT_SECRET_KEY: "Check that no part of the value is a secret."})),
+/// mark, or an exemption if the field cannot be marked. A field or an entry that refers to a named
+/// schema is marked there, because its type is that of the named schema.
+fn likely_cure(components: &Value, schema: &Value, at: &str) -> (String, Value) {
+    let is_text = |schema: &Value| resolve(components, schema).get("type").is_some_and(|kind| kind == "string");
+    let mark = |schema: &Value, at: &str| {
+        let named = schema::referenced(schema).map(|name| format!("/components/schemas/{}", escape(name)));
+        (named.unwrap_or_else(|| at.to_owned()), json!({"format": "password"}))
     };
-    let named = schema::referenced(schema).map(|name| format!("/components/schemas/{}", escape(name)));
-    (named.unwrap_or_else(|| at.to_owned()), update)
+    if is_text(schema) {
+        return mark(schema, at);
+    }
+    let entries = ["items", "additionalProperties"].into_iter().find_map(|key| Some((key, schema.get(key)?)));
+    match entries.filter(|(_, entry)| is_text(entry)) {
+        Some((key, entry)) => mark(entry, &format!("{at}/{key}")),
+        None => (at.to_owned(), json!({NOT_SECRET_KEY: "Check that no part of the value is a secret."})),
+    }
 }
 
 #[cfg(test)]
