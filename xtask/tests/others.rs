@@ -96,7 +96,7 @@ fn the_code_for_supported_documents_compiles() {
 fn an_unsupported_document_is_a_located_error_with_help() {
     for (name, parts) in [(
         "card-forms",
-        ["`metadata` is not a scalar", "operation: PostPaymentIntents", "requestBody", "overlay action"],
+        ["`metadata` is neither a scalar", "operation: PostPaymentIntents", "requestBody", "overlay action"],
     )] {
         let error = generate(name).unwrap_err().to_string();
         for part in parts {

@@ -142,7 +142,7 @@ pub fn header_list(
 }
 
 /// Form-encodes `body`, whose fields can be lists, and sets the result as the body of `request`. Each
-/// entry of a list becomes a pair of its own: `ids=1&ids=2`.
+/// entry of a list becomes a separate pair: `ids=1&ids=2`.
 #[doc(hidden)]
 pub fn form_with_lists(
     request: reqwest::RequestBuilder,

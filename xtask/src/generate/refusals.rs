@@ -29,7 +29,7 @@ pub struct Refusals {
 /// Finds all problems of a document.
 pub fn refusals(document: &Value, header: &Header<'_>) -> Refusals {
     let operations = schema::operations(document).len();
-    let suspects = secret_names::check(document).err().map(Error::split).unwrap_or_default();
+    let suspects = suspects(document);
     let mut errors: Vec<Error> = Vec::new();
     let mut rest = document.clone();
     while let Err(error) = generate(rest.clone(), header, SecretNames::Unchecked) {
@@ -47,6 +47,13 @@ pub fn refusals(document: &Value, header: &Header<'_>) -> Refusals {
         }
     }
     Refusals { operations, accepted: schema::operations(&rest).len(), errors, suspects }
+}
+
+/// Returns the fields that look like secrets, and the exemptions without an effect.
+pub(crate) fn suspects(document: &Value) -> Vec<Error> {
+    let prepared = prepare::prepare(document.clone());
+    let errors = secret_names::check(&prepared.document).err().map(Error::split).unwrap_or_default();
+    errors.into_iter().map(|error| prepared.original(error)).collect()
 }
 
 /// Returns the operations that the errors are about.

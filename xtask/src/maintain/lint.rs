@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::Cure;
 use crate::generate::output::Header;
-use crate::generate::refusals::{Refusals, Scope, refusals};
-use crate::generate::secret_names;
+use crate::generate::refusals::{Refusals, Scope, refusals, suspects};
 use crate::spec::overlay;
 use crate::spec::read::yaml;
 use crate::spec::schema::{self, NOT_SECRET_KEY, Place, json_path};
@@ -78,7 +77,7 @@ impl LintReport {
             let overlay = self.overlay(&cures, &removed);
             let Ok(corrected) = overlay::apply(self.document.clone(), &overlay) else { return overlay };
             // An exemption can have no effect because another action marks a part of the field.
-            let problems = secret_names::check(&corrected).err().map(Error::split).unwrap_or_default();
+            let problems = suspects(&corrected);
             let targets = problems.iter().filter_map(|error| Some(json_path(&self.document, error.pointer()?)));
             let obsolete: Vec<String> =
                 targets.filter(|target| cures.get(target).is_some_and(Action::is_exemption)).collect();

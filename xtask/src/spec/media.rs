@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::schema::JSON;
+
 /// How a request body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum RequestBody {
@@ -35,7 +37,8 @@ impl RequestBody {
     /// Returns the media type that the client sends, if a request body is documented with several.
     pub(crate) fn choose(content: &Map<String, Value>) -> Option<(&str, Self)> {
         let known = content.keys().filter_map(|media_type| Some((media_type.as_str(), Self::of(media_type)?)));
-        known.min_by_key(|(_, body)| *body)
+        // Other kinds of JSON, such as `application/json-patch+json`, can have another structure.
+        known.min_by_key(|(media_type, body)| (*body, essence(media_type) != JSON))
     }
 }
 
@@ -64,7 +67,7 @@ fn is_charset(parameter: &str) -> bool {
 
 /// Returns whether a media type in lower case and without parameters is JSON.
 pub(crate) fn is_json(essence: &str) -> bool {
-    essence == super::schema::JSON || essence.ends_with("+json")
+    essence == JSON || essence.ends_with("+json")
 }
 
 #[cfg(test)]
@@ -111,5 +114,8 @@ mod tests {
         let content = json!({"*/*": {}, "text/plain": {}, "application/vnd.v1+json": {}});
         let chosen = RequestBody::choose(content.as_object().unwrap());
         assert_eq!(chosen, Some(("application/vnd.v1+json", RequestBody::Json)));
+        let content = json!({"application/json-patch+json": {}, "application/json": {}});
+        let chosen = RequestBody::choose(content.as_object().unwrap());
+        assert_eq!(chosen, Some(("application/json", RequestBody::Json)));
     }
 }

@@ -53,8 +53,8 @@ fn cases() -> impl Iterator<Item = &'static Case> {
     [requests::CASES, responses::CASES, errors::CASES, parameters::CASES, document::CASES].into_iter().flatten()
 }
 
-/// What the diff reports for a case. It contains no temporary folder, because a value in a `static`
-/// is never dropped.
+/// The outcome of a case. It contains no temporary folder, because a value in a `static` is never
+/// dropped.
 struct Outcome {
     diff: ProductDiff,
     /// The diff in the other direction, and the code generated from the changed document. `None` if

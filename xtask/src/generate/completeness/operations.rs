@@ -14,9 +14,6 @@ impl<'a> Comparison<'a> {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let name = pascal(&snake(id));
         let code = self.code;
-        let missing = |what: &str, at: &str| {
-            Error::new(format!("{what} is in the document but not in the generated code")).at(at)
-        };
         let (Some(ty), Some((success, error))) =
             (code.structs.get(&format!("operation::{name}")), code.outcomes.get(&name))
         else {
@@ -34,19 +31,28 @@ impl<'a> Comparison<'a> {
                 return Err(missing(&format!("the parameter `{wire}`"), &format!("{at}/parameters")));
             }
         }
-        if let Some(body) = operation.get("requestBody") {
-            let (body, body_at) = self.resolved_at(body, format!("{at}/requestBody"));
-            let field = argument("body").ok_or_else(|| missing("the request body", &format!("{at}/requestBody")))?;
-            let content = body.get("content").and_then(Value::as_object);
-            let chosen = content.and_then(|content| Some((content, RequestBody::choose(content)?)));
-            if let Some((content, (media_type, RequestBody::Json | RequestBody::Form | RequestBody::Multipart))) =
-                chosen
-            {
-                let at = format!("{body_at}/content/{}/schema", escape(media_type));
-                let schema = content.get(media_type).and_then(|media| media.get("schema")).unwrap_or(&Value::Null);
-                self.schema(schema, &field.ty, &at)?;
-            }
+        self.request_body(operation, argument("body"), &at)?;
+        self.responses(operation, success, error, &at)
+    }
+
+    fn request_body(&mut self, operation: &'a Value, argument: Option<&syn::Field>, at: &str) -> Result<()> {
+        let Some(body) = operation.get("requestBody") else { return Ok(()) };
+        let (body, body_at) = self.resolved_at(body, format!("{at}/requestBody"));
+        let Some(content) = body.get("content").and_then(Value::as_object).filter(|content| !content.is_empty()) else {
+            return Ok(());
+        };
+        let argument = argument.ok_or_else(|| missing("the request body", &format!("{at}/requestBody")))?;
+        if let Some((media_type, RequestBody::Json | RequestBody::Form | RequestBody::Multipart)) =
+            RequestBody::choose(content)
+        {
+            let at = format!("{body_at}/content/{}/schema", escape(media_type));
+            let schema = content.get(media_type).and_then(|media| media.get("schema")).unwrap_or(&Value::Null);
+            self.schema(schema, &argument.ty, &at)?;
         }
+        Ok(())
+    }
+
+    fn responses(&mut self, operation: &'a Value, success: &Type, error: &Type, at: &str) -> Result<()> {
         let responses = operation.get("responses").and_then(Value::as_object);
         let has_success =
             responses.is_some_and(|responses| responses.keys().any(|status| status.starts_with(['2', '3'])));
@@ -127,4 +133,8 @@ impl<'a> Comparison<'a> {
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_lowercase();
         text(parameter, "in") == "header" && schemes.any(|scheme| text(scheme, "name") == text(parameter, "name"))
     }
+}
+
+fn missing(what: &str, at: &str) -> Error {
+    Error::new(format!("{what} is in the document but not in the generated code")).at(at)
 }

@@ -212,7 +212,8 @@ impl Linter<'_> {
         let additional = additional.map(|schema| (String::from("additionalProperties"), schema.clone()));
         let named = properties.iter().map(|(name, property)| (name.clone(), property.clone()));
         for (name, property) in named.chain(additional) {
-            let property = self.resolved(&property);
+            // A nullable reference is an `allOf` with one part.
+            let property = self.resolved(property.pointer("/allOf/0").unwrap_or(&property));
             let is_list = property.get("type").is_some_and(|kind| kind == "array");
             let entry = property.get("items").filter(|_| is_list).map_or(property, |items| self.resolved(items));
             let kind = entry.get("type").and_then(Value::as_str);

@@ -37,6 +37,12 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
         if let (Some(choice), Some(description)) = (choice.as_object_mut(), description) {
             choice.insert("description".into(), description);
         }
+        // An extension that adds nothing would be the choice itself.
+        for target in &targets {
+            if schema::named(document, target).and_then(schema::referenced) == Some(base) {
+                schema::insert(document, target, own.clone());
+            }
+        }
         schema::insert(document, &base_name, own);
         schema::insert(document, base, choice);
     }

@@ -90,8 +90,8 @@ fn complete_required(object: &mut serde_json::Map<String, Value>) {
     }
 }
 
-/// Completes an operation: a path parameter is always required, and a body without a schema can
-/// contain any JSON value.
+/// Completes an operation: a path parameter is always required, a body without a schema can contain
+/// any JSON value, and a request without a media type has no body.
 pub(super) fn complete_operation(document: &mut Value, place: &Place) {
     let Some(operation) = document.pointer_mut(&place.pointer()) else { return };
     for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -99,6 +99,9 @@ pub(super) fn complete_operation(document: &mut Value, place: &Place) {
         if is_in_path && let Some(parameter) = parameter.as_object_mut() {
             parameter.insert("required".into(), true.into());
         }
+    }
+    if operation.pointer("/requestBody/content").and_then(Value::as_object).is_some_and(serde_json::Map::is_empty) {
+        operation.as_object_mut().map(|operation| operation.shift_remove("requestBody"));
     }
     let any_value = |holder: &mut Value| {
         let content = holder.get_mut("content").and_then(Value::as_object_mut);

@@ -11,9 +11,12 @@
 //! 1. `references`: references are written without percent-encoding.
 //! 2. `unused`: components that no operation uses are removed.
 //! 3. `keywords`: keywords without an effect are removed, such as `items` next to `type: string`.
-//! 4. `operation_ids`: operations without an `operationId` get one.
-//! 5. `schema_names`: schemas are renamed if their name cannot be used in Rust.
+//! 4. `authorization`: a described `Authorization` header becomes a credential, if nothing else
+//!    describes the credentials.
+//! 5. `operation_ids`: operations without an `operationId` get one.
+//! 6. `schema_names`: schemas are renamed if their name cannot be used in Rust.
 
+mod authorization;
 mod keywords;
 mod operation_ids;
 mod references;
@@ -43,6 +46,7 @@ pub(super) fn prepare(mut document: Value) -> Prepared {
     references::decode_references(&mut document);
     unused::remove_unused(&mut document);
     keywords::remove_without_effect(&mut document);
+    authorization::keep_credentials(&mut document);
     operation_ids::add_operation_ids(&mut document);
     let original_names = schema_names::rename_schemas(&mut document);
     Prepared { document, original_names }
