@@ -37,8 +37,8 @@ impl ParameterStyle {
         };
         let is_query = place == "query";
         match (style, kind) {
-            // A scalar is written in the same way in both styles.
-            ("simple" | "form", "scalar") => Some(Self::Scalar),
+            ("simple", "scalar") if !is_query => Some(Self::Scalar),
+            ("form", "scalar") if is_query => Some(Self::Scalar),
             ("simple", "object") if !is_query && is_exploded => Some(Self::JoinedPairs),
             ("simple", "array" | "object" | "choice") if !is_query => Some(Self::Joined(',')),
             ("form", "array" | "object" | "choice") if is_query && is_exploded => Some(Self::Exploded),
