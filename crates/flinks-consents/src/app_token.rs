@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks::{Clock, HeaderValue};
 use flinks::outbound::{AccessToken, Client};
+use flinks::{Clock, HeaderValue};
 use tokio_util::task::TaskTracker;
 
 use crate::cached_token::CachedToken;
@@ -103,7 +103,7 @@ impl AppTokenSource {
     ///
     /// If the caller is cancelled, an in-flight request still completes and its result is cached.
     pub async fn header(&self) -> Result<HeaderValue, ConsentError> {
-        self.with_token(AccessToken::authorization).await
+        shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
     /// Invalidates an access token that a server has rejected, for example if the Open Banking API

@@ -40,7 +40,8 @@ const MARGIN: Duration = Duration::from_secs(10);
 impl CachedToken {
     pub(crate) fn new(token: AccessToken, grant: Option<u64>, clock: &dyn Clock) -> Self {
         let slack = slack(token.lifetime().unwrap_or_default());
-        let stale_from = token.remaining().and_then(|remaining| StaleFrom::after(remaining.saturating_sub(slack), clock));
+        let stale_from =
+            token.remaining().and_then(|remaining| StaleFrom::after(remaining.saturating_sub(slack), clock));
         let id = TokenId::from_token(&token);
         Self { token, id, grant, slack, stale_from, must_fetch: false }
     }

@@ -55,12 +55,15 @@ impl Consent {
         shared_token::access_token(self).await
     }
 
-    /// Passes a valid access token to `read` and returns the result. This is the fastest way to
-    /// read a cached token, because threads that read the same token do not contend for its
-    /// reference count.
+    /// Passes the token that [`access_token`](Self::access_token) would return to `read`, and
+    /// returns the result.
     ///
-    /// The token is the same as from [`access_token`](Self::access_token). `read` is called once.
-    /// It must not block, because the cached token stays in memory while it runs.
+    /// This is the fastest way to read a cached token. It changes no reference count, so threads
+    /// that read the same token do not slow each other down. A clone of the token or of its
+    /// [header value](AccessToken::authorization) has a reference count that all threads share.
+    ///
+    /// `read` is called at most once. It should return quickly, because the token stays in memory
+    /// until then, even if another has replaced it.
     ///
     /// ```no_run
     /// # use flinks_consents::{Consent, ConsentError};
@@ -98,7 +101,7 @@ impl Consent {
     ///
     /// If the caller is cancelled, an in-flight refresh still completes and its result is stored.
     pub async fn header(&self) -> Result<HeaderValue, ConsentError> {
-        self.with_token(AccessToken::authorization).await
+        shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
     /// Invalidates an access token that a server has rejected, for example if the Open Banking API

@@ -65,8 +65,7 @@ where
 {
     match source.cache().read_fresh(source.clock().as_ref(), read) {
         Ok(value) => Ok(value),
-        // The future of a slow read is large, so it is moved to the heap.
-        Err(read) => Ok(read(Box::pin(cached_token(source)).await?.as_ref())),
+        Err(read) => Ok(read(cached_token(source).await?.as_ref())),
     }
 }
 

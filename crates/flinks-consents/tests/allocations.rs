@@ -33,7 +33,8 @@ fn o4_cached_token_is_returned_without_an_allocation() {
             for _ in 0..1000 {
                 let _ = (consent.access_token().await.unwrap(), source.access_token().await.unwrap());
                 let _ = (consent.header().await.unwrap(), source.header().await.unwrap());
-                let is_expired = (consent.with_token(AccessToken::is_expired), source.with_token(AccessToken::is_expired));
+                let is_expired =
+                    (consent.with_token(AccessToken::is_expired), source.with_token(AccessToken::is_expired));
                 assert!(!is_expired.0.await.unwrap());
                 assert!(!is_expired.1.await.unwrap());
             }

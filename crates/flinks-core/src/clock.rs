@@ -155,7 +155,10 @@ mod tests {
             assert!(clock.is_before(since_boot + minute, since_epoch + minute));
             assert!(clock.is_before(Duration::MAX, Duration::MAX));
             assert!(!clock.is_before(since_boot, since_epoch + minute), "only the wall clock is before the moment");
-            assert!(!clock.is_before(since_boot + minute, since_epoch), "only the monotonic clock is before the moment");
+            assert!(
+                !clock.is_before(since_boot + minute, since_epoch),
+                "only the monotonic clock is before the moment"
+            );
             assert!(!clock.is_before(Duration::ZERO, Duration::MAX));
             assert!(!clock.is_before(Duration::MAX, Duration::ZERO));
         }
