@@ -74,7 +74,7 @@ mod sealed {
     }
 }
 
-/// What a request needs from a cached token: the value of its `Authorization` header, and the id
+/// The values that a request needs from a cached token: its `Authorization` header, and the id
 /// for [`reject`](sealed::Tokens::reject).
 pub struct Credential {
     header: HeaderValue,
