@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flinks::Clock;
 use flinks::outbound::{AccessToken, Client};
+use flinks::{Clock, HeaderValue};
 use tokio_util::task::TaskTracker;
 
 use crate::cached_token::CachedToken;
@@ -74,6 +74,36 @@ impl AppTokenSource {
     /// If the caller is cancelled, the request still completes and its result is cached.
     pub async fn access_token(&self) -> Result<AccessToken, ConsentError> {
         shared_token::access_token(self).await
+    }
+
+    /// Passes a valid access token to `read` and returns the result. This is the fastest way to
+    /// read a cached token. See [`Consent::with_token`](crate::Consent::with_token), which has an
+    /// example.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`access_token`](Self::access_token).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the caller is cancelled, `read` is not called, but an in-flight request still completes
+    /// and its result is cached.
+    pub async fn with_token<T>(&self, read: impl FnOnce(&AccessToken) -> T) -> Result<T, ConsentError> {
+        shared_token::with_token(self, |cached| read(&cached.token)).await
+    }
+
+    /// Returns the value of the `Authorization` header for a request: `Bearer …` with a valid
+    /// access token, marked as sensitive. The value is created once for each token.
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as [`access_token`](Self::access_token).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the caller is cancelled, an in-flight request still completes and its result is cached.
+    pub async fn header(&self) -> Result<HeaderValue, ConsentError> {
+        shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
     /// Invalidates an access token that a server has rejected, for example if the Open Banking API

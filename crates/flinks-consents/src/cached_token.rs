@@ -18,12 +18,19 @@ pub(crate) struct CachedToken {
     pub(crate) grant: Option<u64>,
     /// The remaining lifetime below which a refresh of the token is due.
     slack: Duration,
-    /// When the refresh is due, on the monotonic clock and on the wall clock. `None` if the
-    /// lifetime is unknown, because a refresh is then always due. (O3)
-    stale_from: Option<(Duration, SystemTime)>,
+    /// When the refresh is due. `None` if the lifetime is unknown, because a refresh is then always
+    /// due. (O3)
+    stale_from: Option<StaleFrom>,
     /// Whether the next caller must start a fetch even if the token is valid. This is set while the
     /// consent has a pending write, because a fetch stores that write first.
     pub(crate) must_fetch: bool,
+}
+
+/// The time on both clocks when a refresh is due, in the form that [`Clock::is_before`] compares.
+#[derive(Clone, Copy)]
+struct StaleFrom {
+    monotonic: Duration,
+    since_epoch: Duration,
 }
 
 /// The minimum remaining lifetime of a token that is returned while its refresh is in flight. It is
@@ -33,26 +40,31 @@ const MARGIN: Duration = Duration::from_secs(10);
 impl CachedToken {
     pub(crate) fn new(token: AccessToken, grant: Option<u64>, clock: &dyn Clock) -> Self {
         let slack = slack(token.lifetime().unwrap_or_default());
-        let stale_from = token.remaining().and_then(|remaining| {
-            let fresh_for = remaining.saturating_sub(slack);
-            // If the wall clock cannot represent the time, the token is never fresh.
-            Some((clock.monotonic().saturating_add(fresh_for), clock.wall().checked_add(fresh_for)?))
-        });
+        let stale_from =
+            token.remaining().and_then(|remaining| StaleFrom::after(remaining.saturating_sub(slack), clock));
         let id = TokenId::from_token(&token);
         Self { token, id, grant, slack, stale_from, must_fetch: false }
     }
 
     /// Returns `true` if no refresh is due yet.
     pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
-        match self.stale_from {
-            Some((monotonic, wall)) => !self.must_fetch && clock.monotonic() < monotonic && clock.wall() < wall,
-            None => false,
-        }
+        let is_early = |from: StaleFrom| clock.is_before(from.monotonic, from.since_epoch);
+        !self.must_fetch && self.stale_from.is_some_and(is_early)
     }
 
     /// Returns whether the token remains valid long enough to be used in a call.
     pub(crate) fn outlives_a_call(&self) -> bool {
         self.token.remaining().unwrap_or_default() > MARGIN.min(self.slack.mul_f64(0.25))
+    }
+}
+
+impl StaleFrom {
+    /// Returns the time after `duration`. Returns `None` if the wall clock cannot represent that
+    /// time, or if that time is before the Unix epoch.
+    fn after(duration: Duration, clock: &dyn Clock) -> Option<Self> {
+        let wall = clock.wall().checked_add(duration)?;
+        let since_epoch = wall.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self { monotonic: clock.monotonic().saturating_add(duration), since_epoch })
     }
 }
 

@@ -54,10 +54,19 @@ enum Start {
 
 /// Returns a valid token.
 pub(crate) async fn access_token<S: Source>(source: &S) -> Result<AccessToken, ConsentError> {
-    if let Some(token) = source.cache().fresh(source.clock().as_ref()) {
-        return Ok(token);
+    with_token(source, |cached| cached.token.clone()).await
+}
+
+/// Passes the cache entry for a valid token to `read` and returns the result.
+pub(crate) async fn with_token<S, T, R>(source: &S, read: R) -> Result<T, ConsentError>
+where
+    S: Source,
+    R: FnOnce(&CachedToken) -> T,
+{
+    match source.cache().read_fresh(source.clock().as_ref(), read) {
+        Ok(value) => Ok(value),
+        Err(read) => Ok(read(cached_token(source).await?.as_ref())),
     }
-    Ok(cached_token(source).await?.token.clone())
 }
 
 /// Returns the cache entry for a valid token.

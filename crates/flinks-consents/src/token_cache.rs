@@ -111,14 +111,21 @@ impl TokenCache {
         Self { current: ArcSwapOption::empty(), flight: SingleFlight::new(Control::default()) }
     }
 
-    /// Returns the current token if no refresh is due. Takes no lock.
-    pub(crate) fn fresh(&self, clock: &dyn Clock) -> Option<AccessToken> {
+    /// Passes the current token to `read` and returns the result. If a refresh is due, returns
+    /// `read` as an error instead.
+    ///
+    /// Takes no lock and changes no reference count, so threads do not contend for the token. The
+    /// guard that keeps the token in memory occupies one of the eight slots of its thread, which
+    /// all `ArcSwap`s of the program share. Therefore, the guard never leaves this function.
+    pub(crate) fn read_fresh<T, R>(&self, clock: &dyn Clock, read: R) -> Result<T, R>
+    where
+        R: FnOnce(&CachedToken) -> T,
+    {
         let current = self.current.load();
-        let current = current.as_ref()?;
-        if !current.is_fresh(clock) {
-            return None;
+        match current.as_ref() {
+            Some(current) if current.is_fresh(clock) => Ok(read(current)),
+            _ => Err(read),
         }
-        Some(current.token.clone())
     }
 
     /// Returns the current token, even if it has expired.
@@ -169,8 +176,7 @@ impl TokenCache {
     ///
     /// Returns `true` if the token has been or will be replaced, so that the request can be sent
     /// again.
-    pub(crate) fn reject(&self, token: &AccessToken, clock: &dyn Clock) -> bool {
-        let id = TokenId::from_token(token);
+    pub(crate) fn reject(&self, id: TokenId, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {
             let is_replaced = self.current().is_some_and(|current| current.id != id);
@@ -362,6 +368,10 @@ mod tests {
             self.cache.next_step(Need::Token, &self.clock)
         }
 
+        fn is_fresh(&self) -> bool {
+            self.cache.read_fresh(&self.clock, |_| ()).is_ok()
+        }
+
         fn lead(&self) -> (Leader<Outcome>, Epoch) {
             match self.next_step() {
                 NextStep::Lead(leader, _, epoch) => (leader, epoch),
@@ -375,6 +385,15 @@ mod tests {
     }
 
     #[test]
+    fn o4_a_fresh_token_is_borrowed_without_changing_a_reference_count() {
+        let local = Local::new();
+        local.finish(local.lead(), &local.fetched());
+        let current = local.cache.current().unwrap();
+        let count = local.cache.read_fresh(&local.clock, |_| Arc::strong_count(&current));
+        assert_eq!(count.ok(), Some(2), "the cache and this test own the token");
+    }
+
+    #[test]
     fn o5_refresh_from_before_a_consent_was_replaced_is_not_cached() {
         let local = Local::new();
         let refresh = local.lead();
@@ -383,7 +402,7 @@ mod tests {
         assert!(local.cache.current().is_none());
         let refresh = local.lead();
         local.finish(refresh, &local.fetched());
-        assert!(local.cache.fresh(&local.clock).is_some());
+        assert!(local.is_fresh());
     }
 
     #[test]
@@ -421,13 +440,13 @@ mod tests {
         let refresh = local.lead();
         local.finish(refresh, &local.fetched());
         local.cache.set_must_fetch(true);
-        assert!(local.cache.fresh(&local.clock).is_none());
+        assert!(!local.is_fresh());
         assert!(local.cache.usable().is_some());
         local.clock.advance(Duration::from_secs(1));
         let refresh = local.lead();
         local.finish(refresh, &local.fetched());
-        assert!(local.cache.fresh(&local.clock).is_none(), "the next token is not fresh either");
+        assert!(!local.is_fresh(), "the next token is not fresh either");
         local.cache.set_must_fetch(false);
-        assert!(local.cache.fresh(&local.clock).is_some());
+        assert!(local.is_fresh());
     }
 }

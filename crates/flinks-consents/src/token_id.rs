@@ -11,7 +11,7 @@ use crate::store::whole_milliseconds;
 /// also depends on the time of issue, so a token string that is issued at two different times has
 /// two ids.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TokenId(u64);
+pub struct TokenId(u64);
 
 impl TokenId {
     pub(crate) fn new(secret: &str, issued_at: Option<SystemTime>) -> Self {

@@ -5,6 +5,9 @@ use std::time::{Duration, SystemTime};
 #[cfg(not(target_os = "linux"))]
 use std::{sync::OnceLock, time::Instant};
 
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, Secs, Timespec, clock_gettime};
+
 /// A clock that a client uses to read the time and to wait. Tests use a
 /// [`ManualClock`](crate::ManualClock).
 ///
@@ -17,6 +20,16 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns the wall-clock time.
     fn wall(&self) -> SystemTime;
+
+    /// Returns whether the monotonic clock shows a time before `monotonic`, and the wall clock
+    /// shows a time less than `since_epoch` after the Unix epoch.
+    ///
+    /// Each read of a cached token calls this method. [`SystemClock`] implements it without
+    /// converting the times; for any other clock, the default implementation is sufficient.
+    fn is_before(&self, monotonic: Duration, since_epoch: Duration) -> bool {
+        let wall = self.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.monotonic() < monotonic && wall < since_epoch
+    }
 
     /// Returns a future that completes after `duration` on the monotonic clock.
     ///
@@ -52,13 +65,18 @@ impl Clock for SystemClock {
 
     #[cfg(target_os = "linux")]
     fn monotonic(&self) -> Duration {
-        read_coarse(rustix::time::ClockId::MonotonicCoarse)
+        read_coarse(ClockId::MonotonicCoarse)
     }
 
     #[cfg(target_os = "linux")]
     fn wall(&self) -> SystemTime {
-        let since_epoch = read_coarse(rustix::time::ClockId::RealtimeCoarse);
+        let since_epoch = read_coarse(ClockId::RealtimeCoarse);
         SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_before(&self, monotonic: Duration, since_epoch: Duration) -> bool {
+        is_coarse_before(ClockId::MonotonicCoarse, monotonic) && is_coarse_before(ClockId::RealtimeCoarse, since_epoch)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
@@ -69,8 +87,21 @@ impl Clock for SystemClock {
 /// Reads one of the kernel's clocks. Returns zero for a time before the epoch. A wall clock that
 /// was never set may show a time before the epoch.
 #[cfg(target_os = "linux")]
-fn read_coarse(clock: rustix::time::ClockId) -> Duration {
-    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+fn read_coarse(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+}
+
+/// Returns whether one of the kernel's clocks shows a time before `time`. Compares the seconds and
+/// the nanoseconds as the kernel stores them.
+#[cfg(target_os = "linux")]
+fn is_coarse_before(clock: ClockId, time: Duration) -> bool {
+    clock_gettime(clock) < to_timespec(time)
+}
+
+#[cfg(target_os = "linux")]
+fn to_timespec(time: Duration) -> Timespec {
+    let tv_sec = time.as_secs().try_into().unwrap_or(Secs::MAX);
+    Timespec { tv_sec, tv_nsec: time.subsec_nanos().into() }
 }
 
 #[cfg(test)]
@@ -94,5 +125,53 @@ mod tests {
         assert!(!is_stuck());
         let behind = SystemTime::now().duration_since(clock.wall()).unwrap_or_default();
         assert!(behind < SECOND, "the wall clock differs from that of the machine");
+    }
+
+    /// A clock with the default implementation of `is_before`.
+    struct Converting;
+
+    impl Clock for Converting {
+        fn monotonic(&self) -> Duration {
+            SystemClock.monotonic()
+        }
+
+        fn wall(&self) -> SystemTime {
+            SystemClock.wall()
+        }
+
+        fn sleep(&self, duration: Duration) -> Sleep {
+            SystemClock.sleep(duration)
+        }
+    }
+
+    #[test]
+    fn a4_a_moment_is_ahead_only_if_both_clocks_are_before_it() {
+        let clocks: [&dyn Clock; 2] = [&SystemClock, &Converting];
+        for clock in clocks {
+            let since_boot = clock.monotonic();
+            let since_epoch = clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            // The clocks advance during this test, but not by a minute.
+            let minute = 60 * SECOND;
+            assert!(clock.is_before(since_boot + minute, since_epoch + minute));
+            assert!(clock.is_before(Duration::MAX, Duration::MAX));
+            assert!(!clock.is_before(since_boot, since_epoch + minute), "only the wall clock is before the moment");
+            assert!(
+                !clock.is_before(since_boot + minute, since_epoch),
+                "only the monotonic clock is before the moment"
+            );
+            assert!(!clock.is_before(Duration::ZERO, Duration::MAX));
+            assert!(!clock.is_before(Duration::MAX, Duration::ZERO));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a4_the_kernels_clocks_are_compared_to_the_nanosecond() {
+        let second = Duration::from_secs(7);
+        let nanosecond = Duration::from_nanos(1);
+        assert_eq!(to_timespec(second), Timespec { tv_sec: 7, tv_nsec: 0 });
+        assert!(to_timespec(second) < to_timespec(second + nanosecond));
+        assert!(to_timespec(second - nanosecond) < to_timespec(second));
+        assert!(Timespec { tv_sec: -1, tv_nsec: 999_999_999 } < to_timespec(Duration::ZERO));
     }
 }

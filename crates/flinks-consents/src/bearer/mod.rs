@@ -24,12 +24,13 @@ mod reqwest_middleware;
 mod tower;
 
 use flinks::HeaderValue;
-use flinks::outbound::AccessToken;
 
 use crate::app_token::AppTokenSource;
+use crate::cached_token::CachedToken;
 use crate::consent::Consent;
 use crate::error::ConsentError;
 use crate::shared_token::{self, Source};
+use crate::token_id::TokenId;
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 pub use self::auth::BearerAuth;
@@ -48,21 +49,22 @@ mod sealed {
     use super::*;
 
     pub trait Tokens: Clone + std::fmt::Debug + Send + Sync + 'static {
-        fn token(&self) -> impl Future<Output = Result<AccessToken, ConsentError>> + Send;
+        fn credential(&self) -> impl Future<Output = Result<Credential, ConsentError>> + Send;
 
         /// Invalidates a rejected token. Returns `true` if the server may accept another token.
-        fn reject(&self, token: &AccessToken) -> bool;
+        fn reject(&self, token: TokenId) -> bool;
 
         /// Records that the server accepted the second token of a request.
         fn accept_replay(&self);
     }
 
     impl<S: Source + std::fmt::Debug> Tokens for S {
-        async fn token(&self) -> Result<AccessToken, ConsentError> {
-            shared_token::access_token(self).await
+        async fn credential(&self) -> Result<Credential, ConsentError> {
+            let read = |cached: &CachedToken| Credential { header: cached.token.authorization(), token: cached.id };
+            shared_token::with_token(self, read).await
         }
 
-        fn reject(&self, token: &AccessToken) -> bool {
+        fn reject(&self, token: TokenId) -> bool {
             self.cache().reject(token, self.clock().as_ref())
         }
 
@@ -70,6 +72,13 @@ mod sealed {
             self.cache().accept_replay();
         }
     }
+}
+
+/// The values that a request needs from a cached token: its `Authorization` header, and the id
+/// for [`reject`](sealed::Tokens::reject).
+pub struct Credential {
+    header: HeaderValue,
+    token: TokenId,
 }
 
 /// Sends requests with one HTTP client.
@@ -91,16 +100,15 @@ pub(crate) async fn send<E: Exchange>(
     request: E::Request,
     replay: Option<E::Request>,
 ) -> Result<E::Response, ConsentError> {
-    let token = source.token().await?;
-    let response = exchange.send(request, token.authorization()).await;
-    if !exchange.is_rejected(&response) || !source.reject(&token) {
+    let Credential { header, token } = source.credential().await?;
+    let response = exchange.send(request, header).await;
+    if !exchange.is_rejected(&response) || !source.reject(token) {
         return Ok(response);
     }
     let Some(replay) = replay else { return Ok(response) };
     // Frees the connection for the second request.
     drop(response);
-    let token = source.token().await?;
-    let response = exchange.send(replay, token.authorization()).await;
+    let response = exchange.send(replay, source.credential().await?.header).await;
     if !exchange.is_rejected(&response) {
         source.accept_replay();
     }

@@ -23,6 +23,48 @@ async fn o4_thousand_callers_share_one_refresh() {
 }
 
 #[tokio::test]
+async fn o4_token_header_and_closure_are_for_the_same_token() {
+    let setup = start().await;
+    let consent = setup.consent().await;
+    let source = AppTokenSource::new(setup.client(), None);
+    // The first reads fetch the tokens, and the others find them in the cache.
+    for _ in 0..2 {
+        let header = consent.header().await.unwrap();
+        assert!(header.is_sensitive());
+        assert_eq!(header, consent.with_token(AccessToken::authorization).await.unwrap());
+        assert_eq!(header, consent.access_token().await.unwrap().authorization());
+        let header = source.header().await.unwrap();
+        assert!(header.is_sensitive());
+        assert_eq!(header, source.with_token(AccessToken::authorization).await.unwrap());
+        assert_eq!(header, source.access_token().await.unwrap().authorization());
+    }
+    assert_eq!(setup.token_requests(), 2);
+}
+
+#[tokio::test]
+async fn a4_closure_receives_a_new_token_after_the_old_one_has_expired_on_either_clock() {
+    let setup = start().await;
+    let consent = setup.consent().await;
+    let first = consent.with_token(AccessToken::clone).await.unwrap();
+    setup.clock.set_wall(setup.now() + LIFETIME);
+    let second = consent.with_token(AccessToken::clone).await.unwrap();
+    assert_ne!(text(&second), text(&first));
+    setup.advance(LIFETIME);
+    let third = consent.with_token(AccessToken::clone).await.unwrap();
+    assert_ne!(text(&third), text(&second));
+    assert!(!third.is_expired());
+}
+
+#[tokio::test]
+async fn o4_closure_is_not_called_if_no_token_is_available() {
+    let setup = start().await;
+    let consent = setup.consents(MemoryStore::new()).consent(&user());
+    let result = consent.with_token(|_| panic!("there is no token")).await;
+    assert!(result.unwrap_err().needs_consent());
+    assert!(consent.header().await.unwrap_err().needs_consent());
+}
+
+#[tokio::test]
 async fn o4_thousand_callers_share_one_failure() {
     for (status, app_attempts, consent_attempts) in [(500, 3, 2), (429, 3, 3)] {
         let setup = start().await;
