@@ -2,12 +2,14 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use xtask::Product;
 use xtask::generate::output::Header;
-use xtask::generate::{SecretNames, generate};
+use xtask::generate::{SecretNames, generate, generated, inspect};
 use xtask::maintain::lint::lint;
 use xtask::spec::overlay;
 use xtask::spec::read::yaml;
@@ -25,6 +27,33 @@ fn header() -> Header<'static> {
 #[test]
 fn all_problems_are_reported_at_once_by_reason() {
     insta::assert_snapshot!("lint", lint(Path::new(PROBLEMS)).unwrap().text());
+}
+
+/// Returns the locations in an output or a message.
+fn locations(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(|line| line.strip_prefix("  at: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn one_run_of_the_generator_reports_the_same_problems() {
+    let project = tempfile::tempdir().unwrap();
+    let write = |path: &Path, text: &str| {
+        let path = project.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let text = std::fs::read_to_string(PROBLEMS).unwrap();
+    write(&Product::Pay.document(), &text);
+    write(
+        &Product::Pay.overlay(),
+        "overlay: 1.0.0\ninfo: {title: t, version: '1'}\nactions: [{target: $.info, description: d, update: {title: T}}]",
+    );
+    let sources = "[flinks-pay]\nversion = \"1\"\nsha256 = \"HASH\"\nslices = []\n";
+    let hash = inspect(project.path(), Product::Pay, SecretNames::Checked).unwrap().unwrap().sha256;
+    write(Path::new("openapi/sources.toml"), &sources.replace("HASH", &hash));
+    let error = generated(project.path(), Product::Pay).unwrap_err().to_string();
+    assert_eq!(locations(&error), locations(&lint(Path::new(PROBLEMS)).unwrap().text()));
+    assert_eq!(locations(&error).len(), 16);
 }
 
 #[test]

@@ -23,6 +23,11 @@ fn main() {
         trial("the_output_contains_the_corrected_document", the_output_contains_the_corrected_document),
         trial("several_documents_are_separated", several_documents_are_separated),
         trial("a_stale_overlay_is_an_error", a_stale_overlay_is_an_error),
+        trial(
+            "credentials_are_not_parameters_that_openapi_ignores",
+            credentials_are_not_parameters_that_openapi_ignores,
+        ),
+        trial("other_tools_can_read_the_overlay_targets", other_tools_can_read_the_overlay_targets),
         trial("an_independent_validator_accepts_the_output", an_independent_validator_accepts_the_output)
             .with_ignored_flag(!is_installed),
     ];
@@ -69,6 +74,44 @@ fn several_documents_are_separated() -> Result<(), Failed> {
     let (_, text, _) = spec(&root(), &["--format", "json"]);
     let documents = serde_json::Deserializer::from_str(&text).into_iter().collect::<Result<Vec<_>, _>>()?;
     assert_eq!(titles(documents), expected);
+    Ok(())
+}
+
+/// OpenAPI ignores a header parameter named `Authorization`, so other tools would not send credentials
+/// that an overlay describes as such a parameter.
+fn credentials_are_not_parameters_that_openapi_ignores() -> Result<(), Failed> {
+    for product in Product::ALL {
+        let document = effective_document(&root(), product)?;
+        let described = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
+        for (method, operation) in described {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap().to_ascii_lowercase();
+                assert_ne!(name, "authorization", "{}: {method}: {parameter}", product.name());
+            }
+        }
+        let has_credentials = document.to_string().contains("securitySchemes");
+        assert_eq!(has_credentials, product != Product::Connect, "{}", product.name());
+    }
+    Ok(())
+}
+
+/// RFC 9535 allows a filter without parentheses, but implementations of Overlay 1.0 that precede the
+/// RFC require them.
+fn other_tools_can_read_the_overlay_targets() -> Result<(), Failed> {
+    let mut filters = 0;
+    for folder in [root(), root().join("xtask/tests/frozen")] {
+        for product in Product::ALL {
+            let overlay = yaml(&fs::read(folder.join(product.overlay()))?)?;
+            for action in overlay["actions"].as_array().unwrap() {
+                let target = action["target"].as_str().unwrap();
+                for filter in target.split("[?").skip(1) {
+                    assert!(filter.starts_with('('), "{}: {target}", product.name());
+                    filters += 1;
+                }
+            }
+        }
+    }
+    assert!(filters >= 4, "{filters}");
     Ok(())
 }
 

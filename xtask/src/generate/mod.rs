@@ -50,6 +50,7 @@ use crate::{Error, Result};
 use normalize::form::Normalized;
 use output::Header;
 use public_api::PublicApi;
+use refusals::Refusals;
 
 /// The result of all stages for one document.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub struct Generated {
     pub text: String,
     /// The public items of the generated file.
     pub public_api: PublicApi,
+    /// The corrected document without unused parts, before it was normalized.
+    pub prepared: serde_json::Value,
     /// The normalized document that the code was generated from.
     pub normalized: Normalized,
 }
@@ -76,7 +79,7 @@ pub enum SecretNames {
 ///
 /// # Errors
 ///
-/// Returns the error from the first stage that fails, with the location of the problem.
+/// Returns an error that lists the problems of all stages, with their locations.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
     let document = correct(root, product, source.value)?.accepted()?;
@@ -108,7 +111,8 @@ pub struct Inspected {
     pub overlay_errors: Vec<Error>,
     /// Whether the overlay has stale actions, which the generated code does not include.
     pub has_stale_actions: bool,
-    /// The code generated without the stale actions, or the error from the stage that failed.
+    /// The code generated without the stale actions, or an error that lists the problems of all
+    /// stages.
     pub generated: Result<Generated>,
 }
 
@@ -173,7 +177,20 @@ fn generate_product(
     secret_names: SecretNames,
 ) -> Result<Generated> {
     let header = Header { document: product.document(), overlay: product.overlay(), sha256 };
-    generate(document, &header, secret_names).map_err(|error| error.in_file(&document_with_overlay(product)))
+    let generated = generate(document.clone(), &header, secret_names);
+    generated.map_err(|error| {
+        let all = all_problems(&document, &header, secret_names).unwrap_or(error);
+        all.in_file(&document_with_overlay(product))
+    })
+}
+
+/// Returns the problems of all stages. [`generate`] returns those of the first stage that fails.
+fn all_problems(document: &serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Option<Error> {
+    let Refusals { mut errors, suspects, .. } = refusals::refusals(document, header);
+    if secret_names == SecretNames::Checked {
+        errors.extend(suspects);
+    }
+    Error::all(errors).err()
 }
 
 /// Runs the stages that follow the overlay, even if the overlay has problems. Returns the problems
@@ -208,11 +225,20 @@ fn generate_skipping_stale(
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
     lint::check_shape(&document).map_err(|error| error.or_help(lint::CORRECT))?;
     let prepared = prepare::prepare(document);
-    from_prepared(&prepared.document, header, secret_names).map_err(|error| prepared.original(error))
+    match from_prepared(&prepared.document, header, secret_names) {
+        Ok((text, public_api, normalized)) => {
+            Ok(Generated { text, public_api, prepared: prepared.document, normalized })
+        }
+        Err(error) => Err(prepared.original(error)),
+    }
 }
 
 /// Runs the stages that follow the preparation.
-fn from_prepared(document: &serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
+fn from_prepared(
+    document: &serde_json::Value,
+    header: &Header<'_>,
+    secret_names: SecretNames,
+) -> Result<(String, PublicApi, Normalized)> {
     lint::check_outline(document)?;
     let normalized = normalize::normalize(document.clone())?;
     let openapi = lint::check_normal_form(&normalized)?;
@@ -225,7 +251,7 @@ fn from_prepared(document: &serde_json::Value, header: &Header<'_>, secret_names
     if secret_names == SecretNames::Checked {
         secret_names::check(document)?;
     }
-    Ok(Generated { text, public_api, normalized })
+    Ok((text, public_api, normalized))
 }
 
 /// How a generated file on disk compares with newly generated text.

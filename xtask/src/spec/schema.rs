@@ -13,6 +13,9 @@ pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options"
 /// The prefix of references to named schemas.
 pub(crate) const SCHEMAS: &str = "#/components/schemas/";
 
+/// The member of a choice in the normal form that lists references to its alternatives.
+pub(crate) const CHOICE_KEY: &str = "x-choice";
+
 /// Escapes a key for use as a step in a JSON pointer (RFC 6901).
 pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
@@ -226,7 +229,7 @@ pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
     for (name, child) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         children.push((format!("/properties/{}", escape(name)), child));
     }
-    for key in ["oneOf", "anyOf", "allOf", "x-choice"] {
+    for key in ["oneOf", "anyOf", "allOf", CHOICE_KEY] {
         for (index, child) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
             children.push((format!("/{key}/{index}"), child));
         }

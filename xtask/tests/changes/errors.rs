@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
         overlay: &[],
         expected: Reported(Step::Major, &[
             "error 4XX, 5XX field `error_uri` added: text, optional [compatible]",
-            "the error type changed from `ErrorResponse` to `RevokeError` [breaking for code that reads it]",
+            "the error type changed from `ErrorResponse` to `RevokeError` (another schema is now named `ErrorResponse`) [breaking for code that reads it]",
         ]),
     },
     Case {

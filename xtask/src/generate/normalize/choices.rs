@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::form::{Choice, ChoiceVariant, Discriminator};
 use super::merge::TARGET_KEY;
 use super::names::{NameIndex, Names};
-use crate::spec::schema::{self, SCHEMAS, is_type_name, pascal, reference};
+use crate::spec::schema::{self, CHOICE_KEY, SCHEMAS, is_type_name, pascal, reference};
 
 /// The member of a choice that names the schema for values without a known alternative.
 const BASE_KEY: &str = "x-xtask-base";
@@ -129,7 +129,7 @@ fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Optio
         variants.push(ChoiceVariant { name: variant, schema: base.clone(), documented: base.clone() });
     }
     // The references keep the alternatives reachable. `harden` generates the type.
-    let mut placeholder = json!({"type": "object", "x-choice": references});
+    let mut placeholder = json!({"type": "object", CHOICE_KEY: references});
     if let (Some(placeholder), Some(description)) = (placeholder.as_object_mut(), schema.get("description")) {
         placeholder.insert("description".into(), description.clone());
     }

@@ -62,12 +62,13 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Returns the trait and the type of an implementation. A derived trait of the standard library has
-/// no path, so its path is ignored.
+/// Returns the trait and the type of an implementation. Some traits of the standard library are
+/// written without their path, so the path is ignored.
 fn implementation(key: &str) -> Option<(&str, &str)> {
     let (name, ty) = key.strip_prefix("impl ")?.split_once(" for ")?;
-    let is_std = name.starts_with("std::") && !name.contains('<');
-    Some((if is_std { name.rsplit("::").next()? } else { name }, ty))
+    let path = name.split('<').next().filter(|path| path.starts_with("std::"));
+    let start = path.and_then(|path| path.rfind("::")).map_or(0, |end| end.saturating_add(2));
+    Some((name.get(start..)?, ty))
 }
 
 /// Returns whether `new` contains the same arguments as `old`, but in a different order.

@@ -7,6 +7,7 @@ const OLD: &str = "
         #[derive(Clone, ::serde::Serialize)] #[non_exhaustive] pub struct X { pub a: ::std::option::Option<u8>, b: u8 }
         impl X { pub fn new(a: u8, b: u8) -> Self { todo!() } fn hidden(&self) {} }
         impl ::std::fmt::Debug for X {}
+        impl ::std::convert::From<u8> for X {}
         pub enum E { One(u8), Two }
     }";
 
@@ -29,6 +30,7 @@ fn public_items_are_listed_with_their_types() {
     fn types::X::new(a: u8, b: u8) -> Self
     impl Clone for types::X
     impl serde::Serialize for types::X
+    impl std::convert::From<u8> for types::X
     impl std::fmt::Debug for types::X
     struct types::X: non_exhaustive
     variant types::E::One: (u8)
@@ -45,6 +47,7 @@ fn a_difference_is_breaking_if_an_item_is_changed_or_removed() {
         ("new(a: u8, b: u8)", "new(c: u8, b: u8)"),
         // A derived trait that is now implemented by hand.
         ("#[derive(Clone, ::serde::Serialize)]", "impl ::std::clone::Clone for X {} #[derive(::serde::Serialize)]"),
+        ("impl ::std::convert::From<u8> for X {}", "impl From<u8> for X {}"),
         ("#[derive(Clone, ::serde::Serialize)]", "/// Prose.\n#[derive(::serde::Serialize, Clone)]"),
     ] {
         assert_eq!(differences(from, to), Vec::new(), "{to}");

@@ -19,6 +19,8 @@ pub struct Change {
     /// Whether the same body contains the changed schema at further places. The change is reported
     /// for a few of these places only.
     pub(super) has_more: bool,
+    /// The reason for the change, if the place itself did not change in the document.
+    pub(super) reason: Option<String>,
     /// The effect on the generated code and its users.
     pub effect: Effect,
     /// The changelog section that lists the change.
@@ -72,17 +74,23 @@ impl Change {
     /// Describes the change in one line.
     pub fn text(&self) -> String {
         let more = if self.has_more { ", like further fields of the same type" } else { "" };
-        format!("{} {}{more}", self.subject, self.detail)
+        let reason = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{} {}{more}{reason}", self.subject, self.detail)
     }
 
     /// Returns whether this change already covers a change to the published document.
     pub(super) fn covers(&self, published: &Self) -> bool {
         let (is_place, is_default) = match (&self.place, &published.place) {
-            (Some(Place::Response { statuses, path }), Some(Place::Response { statuses: others, path: other })) => {
+            (
+                Some(one @ Place::Response { statuses, path }),
+                Some(another @ Place::Response { statuses: others, path: other }),
+            ) => {
                 // `default` stands for the error statuses, or for all statuses.
                 let is_default = others.iter().any(|status| status == "default");
-                (path == other && (is_default || others.iter().any(|status| statuses.contains(status))), is_default)
+                let is_path = path == other || one.is_same_without_alternatives(another);
+                (is_path && (is_default || others.iter().any(|status| statuses.contains(status))), is_default)
             }
+            (Some(one), Some(other)) => (one == other || one.is_same_without_alternatives(other), false),
             (one, other) => (one == other, false),
         };
         let is_place = is_place || self.has_more && self.is_elsewhere(published);

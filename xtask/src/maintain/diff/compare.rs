@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::change::{Change, Effect, Section};
 use super::model::{Model, Operation};
 use super::place::{Fact, Place, Step};
+use super::reasons::Causes;
 use super::tree::{Differences, Found, Versions};
 use super::words::{bare_path, differing, from_to, list, subject};
 use crate::generate::public_api::Difference;
@@ -12,10 +13,16 @@ use crate::spec::schema::{field, pascal, snake};
 
 /// Compares the normal forms from which code is generated. The effect of some changes depends on
 /// how the generator treats a keyword. For such a change, the differences in public items
-/// (`interface`) determine the effect.
-pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> Vec<Change> {
+/// (`interface`) determine the effect. If a place itself did not change in the document, `causes`
+/// gives the reason for its change.
+pub(super) fn effective(
+    old: &Model,
+    new: &Model,
+    interface: &[Difference],
+    causes: Option<&Causes<'_>>,
+) -> Vec<Change> {
     let broken = interface.iter().filter(|item| item.is_breaking()).map(|item| item.key.as_str()).collect();
-    let mut comparison = Comparison { broken, is_published: false, changes: Vec::new() };
+    let mut comparison = Comparison { broken, causes, is_published: false, changes: Vec::new() };
     comparison.models(old, new);
     comparison.changes
 }
@@ -23,7 +30,7 @@ pub(super) fn effective(old: &Model, new: &Model, interface: &[Difference]) -> V
 /// Compares the documents as Flinks publishes them. Changes that only this comparison finds have no
 /// effect on the code.
 pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
-    let mut comparison = Comparison { broken: HashSet::new(), is_published: true, changes: Vec::new() };
+    let mut comparison = Comparison { broken: HashSet::new(), causes: None, is_published: true, changes: Vec::new() };
     comparison.models(old, new);
     comparison.changes
 }
@@ -31,6 +38,7 @@ pub(super) fn published(old: &Model, new: &Model) -> Vec<Change> {
 struct Comparison<'a> {
     /// The keys of the public items that were changed or removed.
     broken: HashSet<&'a str>,
+    causes: Option<&'a Causes<'a>>,
     is_published: bool,
     changes: Vec<Change>,
 }
@@ -41,13 +49,24 @@ struct At<'a> {
     sides: Option<(&'a Operation, &'a Operation)>,
     place: Option<Place>,
     subject: String,
+    /// The reason for the change, if the place itself did not change in the document.
+    reason: Option<String>,
+    /// The named types of the place itself, such as a list and its entries.
+    own_types: Vec<&'a str>,
     /// The place and its parents, if it is in a body.
     found: Option<&'a Found<'a>>,
 }
 
+impl<'a> At<'a> {
+    /// Returns the location of a change of a whole operation or of the whole document.
+    fn whole(sides: Option<(&'a Operation, &'a Operation)>, subject: String) -> Self {
+        Self { sides, place: None, subject, reason: None, own_types: Vec::new(), found: None }
+    }
+}
+
 impl Comparison<'_> {
     fn models(&mut self, old: &Model, new: &Model) {
-        let whole = |subject: String| At { sides: None, place: None, subject, found: None };
+        let whole = |subject: String| At::whole(None, subject);
         for (key, before, after) in differing(&old.general, &new.general) {
             let detail = format!("changed {}", from_to(before, after));
             self.push(&whole(format!("the {key}")), key, detail, Effect::Documented, Section::Changed);
@@ -73,7 +92,7 @@ impl Comparison<'_> {
                 }
                 None => {
                     let subject = format!("operation `{}`", before.id);
-                    let at = At { sides: Some((before, before)), place: None, subject, found: None };
+                    let at = At::whole(Some((before, before)), subject);
                     self.push(&at, "operation", "removed".into(), Effect::BreaksCallers, Section::Removed);
                 }
             }
@@ -82,13 +101,13 @@ impl Comparison<'_> {
         let is_new = |operation: &&Operation| !known.contains(operation.title.as_str());
         for operation in new.operations.iter().filter(is_new) {
             let subject = format!("operation `{}`", operation.id);
-            let at = At { sides: Some((operation, operation)), place: None, subject, found: None };
+            let at = At::whole(Some((operation, operation)), subject);
             self.push(&at, "operation", "added".into(), Effect::Compatible, Section::Added);
         }
     }
 
     fn operation(&mut self, old: &Operation, new: &Operation, differences: &Differences<'_>) {
-        let at = |subject: String| At { sides: Some((old, new)), place: None, subject, found: None };
+        let at = |subject: String| At::whole(Some((old, new)), subject);
         let whole = at(format!("operation `{}`", new.id));
         if snake(&old.id) != snake(&new.id) {
             self.push(
@@ -120,7 +139,9 @@ impl Comparison<'_> {
                         _ => Effect::Compatible,
                     };
                     let detail = format!("changed {}", from_to(before, after));
-                    self.push(&at(format!("the {key}")), key, detail, effect, Section::Changed);
+                    let reason = self.causes.and_then(|causes| causes.of_type(old, new, key));
+                    let at = At { reason, ..at(format!("the {key}")) };
+                    self.push(&at, key, detail, effect, Section::Changed);
                 }
             }
         }
@@ -129,7 +150,11 @@ impl Comparison<'_> {
             let (before, after) = (old.parameters.get(place), new.parameters.get(place));
             let name = after.or(before).and_then(|fact| fact.facets.get("name")).map(String::as_str);
             let subject = subject(place, name);
-            let at = At { sides: Some((old, new)), place: Some(place.clone()), subject, found: None };
+            let facts = [before, after];
+            let own_types: Vec<&str> = facts.into_iter().filter_map(|fact| fact?.type_name.as_deref()).collect();
+            let reason = self.reason((old, new), place, facts, &own_types);
+            let at =
+                At { sides: Some((old, new)), place: Some(place.clone()), subject, reason, own_types, found: None };
             self.place(&at, place, before, after);
         }
         for (place, body) in bodies(old, new) {
@@ -144,10 +169,33 @@ impl Comparison<'_> {
                     continue;
                 }
                 let subject = subject(&place, None);
-                let at = At { sides: Some((old, new)), place: Some(place.clone()), subject, found: Some(&found) };
+                let reason = self.reason((old, new), &place, [before, after], &found.types());
+                let at = At {
+                    sides: Some((old, new)),
+                    place: Some(place.clone()),
+                    subject,
+                    reason,
+                    own_types: found.own_types(),
+                    found: Some(&found),
+                };
                 self.place(&at, &place, before, after);
             }
         }
+    }
+
+    /// Returns the reason for a change of a place that itself did not change in the document. `types`
+    /// contains the types of the place and of its parents, starting with the innermost type.
+    fn reason(
+        &self,
+        operations: (&Operation, &Operation),
+        place: &Place,
+        facts: [Option<&Fact>; 2],
+        types: &[&str],
+    ) -> Option<String> {
+        let [Some(before), Some(after)] = facts else { return None };
+        let causes = self.causes.filter(|_| before != after)?;
+        let names = [before.type_name.as_deref(), after.type_name.as_deref()];
+        causes.of_use(operations, place, types).or_else(|| causes.of_name(operations, place, names))
     }
 
     fn place(&mut self, at: &At<'_>, place: &Place, before: Option<&Fact>, after: Option<&Fact>) {
@@ -278,13 +326,15 @@ impl Comparison<'_> {
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {
         let Some((old, _)) = at.sides else { return Effect::Compatible };
         let id = snake(&old.id);
-        let keys: Vec<String> = match place {
+        let mut keys: Vec<String> = match place {
             Place::Parameter { name, .. } => {
                 vec![format!("fn Client::{id}"), format!("fn operation::{}<'a>::{}", pascal(&id), snake(name))]
             }
             Place::PathParameter(_) => vec![format!("fn Client::{id}")],
             Place::Request(_) | Place::Response { .. } => at.found.map(body_keys).unwrap_or_default(),
         };
+        // A named schema that is not an object is a type with one field.
+        keys.extend(at.own_types.iter().map(|ty| format!("field types::{ty}.0")));
         if keys.iter().any(|key| self.broken.contains(key.as_str())) { breaking(place) } else { Effect::Compatible }
     }
 
@@ -297,6 +347,7 @@ impl Comparison<'_> {
             subject: at.subject.clone(),
             detail,
             has_more: at.found.is_some_and(|found| found.has_more),
+            reason: at.reason.clone(),
             effect,
             section,
         });

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::place::{Fact, Place, Step};
 use super::tree::{EMPTY, Entry, Node};
 use crate::generate::normalize::form::OtherBody;
-use crate::spec::schema::{is_secret, pascal, referenced, resolve_ref};
+use crate::spec::schema::{CHOICE_KEY, is_secret, pascal, referenced, resolve_ref};
 
 /// Reads the facts about the parameters and bodies of a document. Each schema is read once, even if
 /// many bodies contain it.
@@ -46,6 +46,12 @@ impl<'a> Facts<'a> {
             }
             if let Place::PathParameter(_) = place {
                 fact.facets.insert("name", name.to_owned());
+            }
+            // A parameter has no places inside it, so the entries of a list belong to the parameter.
+            if let Some(items) = parameter.get("schema").and_then(|schema| self.resolved(schema).get("items")) {
+                let items = self.fact(items, true);
+                fact.values = fact.values.or(items.values);
+                fact.type_name = fact.type_name.or(items.type_name);
             }
             places.insert(place, fact);
         }
@@ -142,7 +148,7 @@ impl<'a> Facts<'a> {
         for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
             self.children(part, required, depth.saturating_add(1), children);
         }
-        for key in ["oneOf", "anyOf"] {
+        for key in ["oneOf", "anyOf", CHOICE_KEY] {
             for (index, part) in schema.get(key).and_then(Value::as_array).into_iter().flatten().enumerate() {
                 // Alternatives are named by type, because their order has no meaning.
                 let name = referenced(part).map_or_else(|| self.kind(part, 0), pascal);
@@ -181,7 +187,9 @@ impl<'a> Facts<'a> {
     }
 
     fn fact(&self, schema: &Value, required: bool) -> Fact {
-        let resolved = self.resolved(schema);
+        let around = self.resolved(schema);
+        let named = single_reference(around).unwrap_or(schema);
+        let resolved = self.resolved(named);
         let mut facets = BTreeMap::new();
         for key in KEYWORDS {
             // `format: password` is part of the kind. In the generated code, an optional field can
@@ -189,7 +197,7 @@ impl<'a> Facts<'a> {
             let is_redundant = |value: &&Value| {
                 key == "format" && *value == "password" || key == "nullable" && !required && !self.is_published
             };
-            if let Some(value) = resolved.get(key).filter(|value| !is_redundant(value)) {
+            if let Some(value) = around.get(key).or(resolved.get(key)).filter(|value| !is_redundant(value)) {
                 facets.insert(key, plain(value));
             }
         }
@@ -199,11 +207,14 @@ impl<'a> Facts<'a> {
         let values = resolved.get("enum").and_then(Value::as_array);
         let values = values.map(|values| values.iter().map(plain).collect());
         let order = self.required_in_order(schema, &self.required_properties(schema, 0), 0);
-        Fact { required, kind: self.kind(schema, 0), values, facets, order, type_name: referenced(schema).map(pascal) }
+        let kind = self.kind(schema, 0);
+        let names = ["title", "x-rust-name"].map(|key| resolved.get(key).and_then(Value::as_str).map(str::to_owned));
+        Fact { required, kind, values, facets, order, type_name: referenced(named).map(pascal), names }
     }
 
     /// Returns the kind of a schema in words, such as `list of text`.
     fn kind(&self, schema: &Value, depth: usize) -> String {
+        let schema = single_reference(self.resolved(schema)).unwrap_or(schema);
         let named = referenced(schema);
         let schema = self.resolved(schema);
         if is_secret(schema) {
@@ -215,6 +226,7 @@ impl<'a> Facts<'a> {
         }
         let inner = |key: &str| schema.get(key).map(|inner| self.kind(inner, depth.saturating_add(1)));
         match schema.get("type").and_then(Value::as_str) {
+            _ if schema.get(CHOICE_KEY).is_some() => "one of several types or another value".into(),
             Some("string") => "text".into(),
             Some("array") => format!("list of {}", inner("items").unwrap_or_default()),
             Some("object") | None if schema.get("properties").is_some() || schema.get("allOf").is_some() => {
@@ -240,9 +252,18 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// Returns the reference in an `allOf` with no other part. Such an `allOf` makes the reference nullable
+/// or describes it.
+fn single_reference(schema: &Value) -> Option<&Value> {
+    match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([part]) if referenced(part).is_some() => Some(part),
+        _ => None,
+    }
+}
+
 /// Returns whether there can be places inside a schema.
 fn has_contents(schema: &Value) -> bool {
-    ["properties", "items", "additionalProperties", "allOf", "oneOf", "anyOf"]
+    ["properties", "items", "additionalProperties", "allOf", "oneOf", "anyOf", CHOICE_KEY]
         .iter()
         .any(|key| schema.get(key).is_some())
 }

@@ -35,6 +35,7 @@ use crate::product::Product;
 use crate::{Error, Result};
 use model::Model;
 use prose::{prose, reworded};
+use reasons::Causes;
 
 pub use change::{Change, Effect, Section};
 pub use report::{changelog, markdown, terminal};
@@ -191,10 +192,11 @@ fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, 
     let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();
     let mut interface = PublicApi::differences(&public_api(old), &public_api(new));
-    if let (Some(old), Some(new)) = (old, new) {
-        reasons::add_reasons(&mut interface, &old.normalized, &new.normalized);
+    let causes = old.zip(new).map(|(old, new)| Causes::new(old, new));
+    if let Some(causes) = &causes {
+        causes.add_reasons(&mut interface);
     }
-    let changes = compare::effective(&model(old), &model(new), &interface);
+    let changes = compare::effective(&model(old), &model(new), &interface, causes.as_ref());
     (changes, interface)
 }
 

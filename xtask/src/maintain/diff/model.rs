@@ -31,6 +31,9 @@ pub(super) struct Operation {
     pub(super) title: String,
     /// Facts about the whole operation, keyed by name.
     pub(super) general: BTreeMap<&'static str, String>,
+    /// The names of the success type and of the error type, keyed by the name of the fact that
+    /// describes the type.
+    pub(super) type_names: BTreeMap<&'static str, String>,
     pub(super) parameters: BTreeMap<Place, Fact>,
     pub(super) bodies: BTreeMap<Place, Entry>,
 }
@@ -80,8 +83,10 @@ impl Model {
                 let (place, entry) = reader.response(&body.status, schema.as_ref(), body.other.as_ref());
                 operation.bodies.entry(place).or_insert(entry);
             }
-            operation.general.insert("success type", type_of(&facts.success));
-            operation.general.insert("error type", type_of(&facts.error));
+            for (key, bodies) in [("success type", &facts.success), ("error type", &facts.error)] {
+                operation.general.insert(key, type_of(bodies));
+                operation.type_names.extend(type_name(bodies).map(|name| (key, name)));
+            }
             if !facts.credentials.is_empty() {
                 operation.general.insert("credentials", facts.credentials.clone());
             }
@@ -134,12 +139,18 @@ impl Model {
 /// is an enum with a variant for each status.
 fn type_of(bodies: &Bodies) -> String {
     let other = bodies.bodies.iter().find_map(|body| body.other.as_ref());
-    match (&bodies.union, bodies.bodies.iter().find_map(|body| body.schema.as_deref()), other) {
-        (Some(union), ..) => format!("`{}`, by status", pascal(union)),
-        (None, Some(schema), _) => format!("`{}`", pascal(schema)),
-        (None, None, Some(other)) => other.words().into(),
-        (None, None, None) => "none".into(),
+    match (type_name(bodies), other) {
+        (Some(name), _) if bodies.union.is_some() => format!("`{name}`, by status"),
+        (Some(name), _) => format!("`{name}`"),
+        (None, Some(other)) => other.words().into(),
+        (None, None) => "none".into(),
     }
+}
+
+/// Returns the name of the type of an outcome.
+fn type_name(bodies: &Bodies) -> Option<String> {
+    let schema = bodies.bodies.iter().find_map(|body| body.schema.as_deref());
+    bodies.union.as_deref().or(schema).map(pascal)
 }
 
 impl Operation {
@@ -153,6 +164,13 @@ impl Operation {
         }
         general.extend(operation.get("security").map(|security| ("security", security.to_string())));
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Self { id, title: place.title(), general, parameters: BTreeMap::new(), bodies: BTreeMap::new() }
+        Self {
+            id,
+            title: place.title(),
+            general,
+            type_names: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+        }
     }
 }

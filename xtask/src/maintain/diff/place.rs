@@ -45,6 +45,11 @@ pub(super) fn path_text(path: &[Step]) -> String {
     text
 }
 
+/// Returns the steps of a path that do not select an alternative.
+fn without_alternatives(path: &[Step]) -> impl Iterator<Item = &Step> {
+    path.iter().filter(|step| !matches!(step, Step::Option(_)))
+}
+
 impl Place {
     /// Returns whether the client receives the value at this place. The client sends the values at
     /// all other places.
@@ -58,6 +63,14 @@ impl Place {
             Self::Request(path) | Self::Response { path, .. } => Some(path),
             Self::PathParameter(_) | Self::Parameter { .. } => None,
         }
+    }
+
+    /// Returns whether two places differ at most in the alternatives of `oneOf` or `anyOf`. The normal
+    /// form names these differently, and it can have alternatives where the published document has
+    /// subtypes.
+    pub(super) fn is_same_without_alternatives(&self, other: &Self) -> bool {
+        let steps = |place: &Self| place.path().map(|path| without_alternatives(path).cloned().collect::<Vec<_>>());
+        self.is_received() == other.is_received() && steps(self).is_some() && steps(self) == steps(other)
     }
 
     /// Returns the name of the fact that contains the type of this response.
@@ -92,4 +105,7 @@ pub(super) struct Fact {
     pub(super) order: Vec<String>,
     /// The name of the Rust type, if the schema references a named schema.
     pub(super) type_name: Option<String>,
+    /// The `title` and the `x-rust-name` of the schema. They are not reported, because the type that
+    /// they name is reported.
+    pub(super) names: [Option<String>; 2],
 }

@@ -396,6 +396,14 @@ fn a_use_elsewhere_breaks_only_if_a_public_item_changes() {
                         interface.iter().filter(|item| item.is_breaking()).map(Difference::text).collect();
                     let reported: Vec<String> =
                         changes.iter().filter(|change| change.effect.is_breaking()).map(Change::text).collect();
+                    // The operation `x` does not change in the document.
+                    let mut about_x = changes.iter().filter(|change| is_about_x(change));
+                    if let Some(change) = about_x.find(|change| change.reason.is_none()) {
+                        failures.push(format!(
+                            "{name} received first: {is_received_first} {required}: no reason: {}",
+                            change.text()
+                        ));
+                    }
                     if broken.is_empty() != reported.is_empty()
                         || breaks.is_some_and(|breaks| breaks == broken.is_empty())
                     {
@@ -446,4 +454,255 @@ fn a_shared_schema_is_reported_for_each_operation_at_a_few_places() {
     let lines = lines(&schemas(&["a"]), &schemas(&["a", "b"]));
     assert_eq!(lines.len(), 4, "{lines:#?}");
     assert!(lines.iter().all(|line| line.contains("added: text, optional, like further fields of the same type")));
+}
+
+/// Creates two versions of a document with the operation `x`. In the second version, the operation `y`
+/// returns the schema `name`.
+fn with_another_response(parts: &Value, name: &str) -> [Generated; 2] {
+    let mut before = document(parts);
+    before["paths"]["/y"] = json!({"post": {"operationId": "y", "responses": {"204": {"description": ""}}}});
+    let mut after = before.clone();
+    let schema = json!({"$ref": format!("#/components/schemas/{name}")});
+    after["paths"]["/y"]["post"]["responses"] =
+        json!({"200": {"description": "", "content": {"application/json": {"schema": schema}}}});
+    [before, after].map(generated_from)
+}
+
+fn generated_from(document: Value) -> Generated {
+    let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
+    generate::generate(document, &header, SecretNames::Unchecked).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn is_about_x(change: &Change) -> bool {
+    change.operation.iter().any(|title| title == "POST /x")
+}
+
+/// Returns the lines about the operation `x`.
+fn lines_about_x(old: &Generated, new: &Generated) -> Vec<String> {
+    let (changes, _) = effective(Some(old), Some(new));
+    let changes = changes.iter().filter(|change| is_about_x(change));
+    changes.map(|change| format!("{} [{}]", change.text(), change.effect.words())).collect()
+}
+
+#[test]
+fn a_change_with_its_cause_elsewhere_names_the_cause() {
+    let values = json!({"type": "string", "enum": ["a", "b"]});
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let object = |property: &Value| json!({"type": "object", "properties": {"a": property}});
+    let parameter = |schema: Value| json!({"parameters": [{"name": "k", "in": "query", "schema": schema}]});
+    let choice = json!({"oneOf": [reference("P"), reference("Q")]});
+    let both = json!({"P": object(&json!({"type": "string"})), "Q": object(&json!({"type": "integer"}))});
+    let request = |schema: Value| json!({"request": schema});
+    for (name, x, schemas, wide, narrow) in [
+        (
+            "S",
+            request(reference("S")),
+            json!({"S": object(&values)}),
+            "request field `a` now allows any text",
+            "request field `a` now allows only `a`, `b`",
+        ),
+        (
+            "K",
+            request(object(&reference("K"))),
+            json!({"K": values}),
+            "request field `a` now allows any text",
+            "request field `a` now allows only `a`, `b`",
+        ),
+        (
+            "K",
+            request(object(&json!({"type": "array", "items": reference("K")}))),
+            json!({"K": values}),
+            "request field `a[]` now allows any text",
+            "request field `a[]` now allows only `a`, `b`",
+        ),
+        (
+            "L",
+            request(object(&reference("L"))),
+            json!({"L": {"type": "array", "items": {"type": "integer", "format": "int32"}}}),
+            "request field `a[]` changed its `format` from int32 to none",
+            "request field `a[]` changed its `format` from none to int32",
+        ),
+        (
+            "K",
+            request(object(&reference("K"))),
+            json!({"K": {"type": "integer", "format": "int32"}}),
+            "request field `a` changed its `format` from int32 to none",
+            "request field `a` changed its `format` from none to int32",
+        ),
+        (
+            "K",
+            parameter(reference("K")),
+            json!({"K": {"type": "integer", "format": "int32"}}),
+            "query parameter `k` changed its `format` from int32 to none",
+            "query parameter `k` changed its `format` from none to int32",
+        ),
+        (
+            "K",
+            parameter(json!({"type": "array", "items": reference("K")})),
+            json!({"K": values}),
+            "query parameter `k` now allows any text",
+            "query parameter `k` now allows only `a`, `b`",
+        ),
+        (
+            "C",
+            request(object(&reference("C"))),
+            json!({"C": choice, "P": both["P"], "Q": both["Q"]}),
+            "request field `a` changed from one of several types to one of several types or another value",
+            "request field `a` changed from one of several types or another value to one of several types",
+        ),
+    ] {
+        let mut parts = x;
+        parts["schemas"] = schemas;
+        let [old, new] = with_another_response(&parts, name);
+        assert_eq!(
+            lines_about_x(&old, &new),
+            [format!("{wide} (`POST /y` now receives the type `{name}`) [breaking for callers]")]
+        );
+        assert_eq!(
+            lines_about_x(&new, &old),
+            [format!("{narrow} (no operation receives the type `{name}` any more) [breaking for callers]")]
+        );
+    }
+}
+
+#[test]
+fn a_use_elsewhere_without_an_effect_on_the_code_is_compatible() {
+    let schema = json!({"type": "object", "additionalProperties": false, "properties": {
+        "a": {"type": "number", "minimum": 0}, "b": {"type": "string", "maxLength": 9}}});
+    let parts = json!({"request": {"$ref": "#/components/schemas/S"}, "schemas": {"S": schema}});
+    let [old, new] = with_another_response(&parts, "S");
+    assert_eq!(
+        lines_about_x(&old, &new),
+        [
+            "request body changed its `additionalProperties` from false to none (`POST /y` now receives the type `S`) [compatible]",
+            "request field `a` changed its `minimum` from 0 to none (`POST /y` now receives the type `S`) [compatible]",
+        ]
+    );
+}
+
+#[test]
+fn a_change_of_the_place_itself_has_no_other_cause() {
+    // The enum becomes text in the document, too.
+    let parts = |property: Value| {
+        let schema = json!({"type": "object", "properties": {"a": property}});
+        json!({"request": {"$ref": "#/components/schemas/S"}, "schemas": {"S": schema}})
+    };
+    let [old, _] = with_another_response(&parts(json!({"type": "string", "enum": ["a"]})), "S");
+    let [_, new] = with_another_response(&parts(json!({"type": "string"})), "S");
+    assert_eq!(lines_about_x(&old, &new), ["request field `a` now allows any text [breaking for callers]"]);
+    // The title changes in the document, and another schema has the old name.
+    let titled = |title: &str| json!({"title": title, "type": "object", "properties": {"b": {"type": "string"}}});
+    let named = |title: &str| json!({"responses": {"200": titled(title)}, "schemas": {"Item": object(&["z"])}});
+    let mut old = document(&named("Item"));
+    old["components"]["schemas"] = json!({});
+    let [_, new] = with_another_response(&named("Entry"), "Item");
+    assert_eq!(
+        lines_about_x(&generated_from(old), &new),
+        ["the success type changed from `Item` to `Entry` [breaking for code that reads it]"]
+    );
+    // One of two error bodies with the same title gets a field, so the bodies get separate types.
+    let error = |fields: &[&str]| {
+        let mut error = object(fields);
+        error["title"] = json!("Failure");
+        error
+    };
+    let errors = |fields: &[&str]| json!({"responses": {"204": {}, "400": error(&["a"]), "500": error(fields)}});
+    let lines = lines(&errors(&["a"]), &errors(&["a", "b"]));
+    assert!(lines.iter().any(|line| line.starts_with("the error type changed from `Failure`")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("another schema")), "{lines:#?}");
+}
+
+#[test]
+fn a_name_that_another_schema_takes_is_named_as_the_cause() {
+    let item = json!({"title": "Item", "type": "object", "properties": {"b": {"type": "string"}}});
+    let responses =
+        json!({"200": item, "404": {"type": "object", "properties": {"items": {"type": "array", "items": item}}}});
+    let [old, new] =
+        with_another_response(&json!({"responses": responses, "schemas": {"Item": object(&["z"])}}), "Item");
+    for (old, new, from, to, cause) in [
+        (&old, &new, "Item", "XResponse", "another schema is now named `Item`"),
+        (&new, &old, "XResponse", "Item", "no other schema is named `Item` any more"),
+    ] {
+        let lines = lines_about_x(old, new);
+        let expected =
+            format!("the success type changed from `{from}` to `{to}` ({cause}) [breaking for code that reads it]");
+        assert!(lines.contains(&expected), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.contains(cause)), "{lines:#?}");
+    }
+}
+
+#[test]
+fn a_change_inside_an_alternative_of_a_response_has_its_effect() {
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let choice = |names: &[&str], fields: &[&str]| {
+        let parts: Vec<Value> = names.iter().map(|name| reference(name)).collect();
+        json!({"responses": {"200": {"oneOf": parts}},
+            "schemas": {"A": object(fields), "B": object(&["b"]), "C": object(&["c"])}})
+    };
+    let subtype = |own: &[&str], base: &[&str]| {
+        let mut pet = object(base);
+        pet["discriminator"] = json!({"propertyName": "kind"});
+        json!({"responses": {"200": reference("Pet")},
+            "schemas": {"Pet": pet, "Cat": {"allOf": [reference("Pet"), object(own)]}}})
+    };
+    let inline = |fields: &[&str]| json!({"responses": {"200": {"oneOf": [object(fields), object(&["b"])]}}});
+    for (old, new, expected) in [
+        (
+            choice(&["A", "B"], &["a", "z"]),
+            choice(&["A", "B"], &["a"]),
+            vec!["response 200 field `(A).z` removed [breaking for code that reads it]"],
+        ),
+        (
+            choice(&["A", "B"], &["a"]),
+            choice(&["A", "B", "C"], &["a"]),
+            vec!["response 200 field `(C)` added: object [compatible]"],
+        ),
+        (
+            choice(&["A", "B", "C"], &["a"]),
+            choice(&["A", "B"], &["a"]),
+            vec!["response 200 field `(C)` removed [breaking for code that reads it]"],
+        ),
+        (
+            subtype(&["a", "z"], &["kind"]),
+            subtype(&["a"], &["kind"]),
+            vec!["response 200 field `(Cat).z` removed [breaking for code that reads it]"],
+        ),
+        (
+            subtype(&["a"], &["kind", "z"]),
+            subtype(&["a"], &["kind"]),
+            vec![
+                "response 200 field `(Cat).z` removed [breaking for code that reads it]",
+                "response 200 field `(PetBase).z` removed [breaking for code that reads it]",
+            ],
+        ),
+        (
+            inline(&["a", "z"]),
+            inline(&["a"]),
+            vec!["response 200 field `(XResponseOption1).z` removed [breaking for code that reads it]"],
+        ),
+    ] {
+        assert_eq!(lines(&old, &new), expected);
+        // The published documents show no further change.
+        let (changes, _) = effective(Some(&generated(&old)), Some(&generated(&new)));
+        let published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
+        let published: Vec<String> = uncovered(published, &changes).iter().map(Change::text).collect();
+        assert_eq!(published, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn values_of_a_nullable_enum_and_of_a_list_parameter_are_reported() {
+    let nullable = |values: Value| json!({"request": {"type": "object", "properties": {"a": {"type": "string", "nullable": true, "enum": values}}}});
+    assert_eq!(
+        lines(&nullable(json!(["a", "b", null])), &nullable(json!(["a", "c", null]))),
+        [
+            "request field `a` now also allows `c` [compatible]",
+            "request field `a` no longer allows `b` [breaking for callers]"
+        ]
+    );
+    let list = |values: Value| json!({"parameters": [{"name": "k", "in": "query", "schema": {"type": "array", "items": {"type": "string", "enum": values}}}]});
+    assert_eq!(
+        lines(&list(json!(["a", "b"])), &list(json!(["a"]))),
+        ["query parameter `k` no longer allows `b` [breaking for callers]"]
+    );
 }

@@ -38,7 +38,11 @@ pub(super) struct Versions<'a> {
     pub(super) new: Option<&'a Entry>,
 }
 
-impl Versions<'_> {
+impl<'a> Versions<'a> {
+    fn types(self) -> impl Iterator<Item = &'a str> {
+        [self.old, self.new].into_iter().filter_map(|entry| entry?.fact.type_name.as_deref())
+    }
+
     fn contents(self) -> Option<Pair> {
         Some((self.old?.contents, self.new?.contents))
     }
@@ -108,6 +112,11 @@ impl<'a> Differences<'a> {
         differences
     }
 
+    /// Returns whether there is a difference inside a body.
+    pub(super) fn is_inside(&self, body: Versions<'a>) -> bool {
+        body.contents().is_some_and(|pair| self.steps.contains_key(&pair))
+    }
+
     /// Returns the differences inside a body, sorted by path. The changes of a schema are returned
     /// for the places with the shortest paths.
     pub(super) fn within(&self, body: Versions<'a>) -> Vec<Found<'a>> {
@@ -171,6 +180,18 @@ impl<'a> Found<'a> {
     /// Returns the path to the place.
     pub(super) fn steps(&self) -> impl Iterator<Item = &'a Step> {
         self.places.iter().filter_map(|(step, _)| *step)
+    }
+
+    /// Returns the named types of the place and of its parents, starting with the innermost type.
+    pub(super) fn types(&self) -> Vec<&'a str> {
+        self.places.iter().rev().flat_map(|(_, versions)| versions.types()).collect()
+    }
+
+    /// Returns the named types of the place itself. The contents of a list or map belong to the field
+    /// that contains the list or map.
+    pub(super) fn own_types(&self) -> Vec<&'a str> {
+        let field = self.places.iter().rposition(|(step, _)| matches!(step, Some(Step::Field(_))));
+        self.places.iter().skip(field.unwrap_or_default()).flat_map(|(_, versions)| versions.types()).collect()
     }
 
     /// Returns the versions of the place.
