@@ -11,11 +11,20 @@ use crate::body::without_bom;
 /// Returns the name of a field that is listed in `names` and contains an error code. Returns `None`
 /// if there is no such field, or if the body is not a JSON object.
 pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
-    if names.is_empty() {
+    if !may_contain(body, names) {
         return None;
     }
     let mut deserializer = serde_json::Deserializer::from_slice(without_bom(body));
     deserializer.deserialize_map(ErrorCodeVisitor(names)).ok()?
+}
+
+/// Returns whether a field of a JSON body can have one of these names. This check is cheaper than
+/// parsing the body, and almost every success body fails it.
+///
+/// A name in JSON is written between two quotation marks, unless it contains an escape sequence.
+fn may_contain(body: &[u8], names: &[&'static str]) -> bool {
+    let mut between_quotes = body.split(|byte| *byte == b'"');
+    between_quotes.any(|text| text.contains(&b'\\') || names.iter().any(|name| name.as_bytes() == text))
 }
 
 /// Reads the fields that may contain an error code, and skips all others. The same field may appear
