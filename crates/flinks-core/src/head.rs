@@ -5,6 +5,8 @@ use std::fmt;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use crate::response::Response;
+
 /// The head of a response: its status, the headers that an error report needs, and the headers that
 /// the OpenAPI document describes. All other headers are dropped.
 #[derive(Clone)]
@@ -17,10 +19,6 @@ pub struct ResponseHead {
     /// The documented headers of the operation that the response contains.
     documented: Vec<(&'static str, HeaderValue)>,
 }
-
-/// The response headers that an operation documents. The transport attaches them to the response.
-#[derive(Clone, Copy)]
-pub(crate) struct DocumentedHeaders(pub(crate) &'static [&'static str]);
 
 impl ResponseHead {
     /// Returns the status.
@@ -74,13 +72,14 @@ impl ResponseHead {
         value.as_ref()
     }
 
-    pub(crate) fn from_response(response: &reqwest::Response) -> Self {
+    pub(crate) fn from_response(response: &Response<'_>) -> Self {
         let headers = response.headers();
-        let names = response.extensions().get::<DocumentedHeaders>().map(|documented| documented.0).unwrap_or_default();
         Self {
-            documented: names
+            documented: response
+                .operation
+                .response_headers
                 .iter()
-                .filter_map(|name| Some((*name, kept(headers, name, MAX_DOCUMENTED_HEADER_BYTES)?)))
+                .filter_map(|name| Some((*name, kept(headers.get(*name), MAX_DOCUMENTED_HEADER_BYTES)?)))
                 .collect(),
             status: response.status(),
             correlation_id: header(headers, const { HeaderName::from_static("ob-correlation-id") }),
@@ -105,12 +104,12 @@ const MAX_HEADER_BYTES: usize = 256;
 const MAX_DOCUMENTED_HEADER_BYTES: usize = 8 * 1024;
 
 fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
-    kept(headers, name.as_str(), MAX_HEADER_BYTES)
+    kept(headers.get(name), MAX_HEADER_BYTES)
 }
 
-/// Returns a header unless its value is longer than `limit`.
-fn kept(headers: &HeaderMap, name: &str, limit: usize) -> Option<HeaderValue> {
-    let mut value = headers.get(name).filter(|value| value.len() <= limit)?.clone();
+/// Returns a copy of a header's value unless it is longer than `limit`.
+fn kept(value: Option<&HeaderValue>, limit: usize) -> Option<HeaderValue> {
+    let mut value = value.filter(|value| value.len() <= limit)?.clone();
     value.set_sensitive(true);
     Some(value)
 }

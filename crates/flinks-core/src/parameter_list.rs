@@ -67,8 +67,7 @@ fn encode(text: &str) -> String {
 /// Adds a list or an object to the query of a URL. The separator between two values is not encoded
 /// if it is a comma, and a comma in a value is. Any other separator is encoded, so a value that
 /// contains it cannot be sent.
-#[doc(hidden)]
-pub fn add_query(
+pub(crate) fn add_query(
     mut url: Url,
     name: &'static str,
     value: &(impl Serialize + ?Sized),

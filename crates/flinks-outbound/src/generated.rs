@@ -448,8 +448,9 @@ pub mod operation {
     }
 
     impl<'a> Token<'a> {
-        const OPERATION: Operation = Operation::new("token");
-
+        const OPERATION: Operation = Operation::new("token")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sets the optional argument `authorization`. Client credentials, for a server that requires HTTP Basic. In this case, omit `client_id` and `client_secret` in the body. The credentials for the HTTP scheme `Basic`.
         pub fn authorization(
             mut self,
@@ -480,13 +481,10 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::TokenResponse>, Error<types::ErrorResponse>> {
             let Self { client, authorization, body } = self;
-            let url = client.transport.url("/api/v1/token");
             let request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
+                .request(&Self::OPERATION, Method::POST, "/api/v1/token")?;
+            let request = request.json(body)?;
             let request = match authorization {
                 Some(value) => {
                     request
@@ -497,7 +495,8 @@ pub mod operation {
                 }
                 None => request,
             };
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => {
                     json_or_error_response(response, &["error", "FlinksCode"]).await
@@ -515,7 +514,7 @@ pub mod operation {
     }
 
     impl<'a> Revoke<'a> {
-        const OPERATION: Operation = Operation::new("revoke");
+        const OPERATION: Operation = Operation::new("revoke").accept("application/json");
 
         /// Sends the request once and decodes the response.
         ///
@@ -538,18 +537,16 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {
             let Self { client, authorization } = self;
-            let url = client.transport.url("/api/v1/revoke");
             let request = client
                 .transport
-                .http()
-                .delete(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
+                .request(&Self::OPERATION, Method::DELETE, "/api/v1/revoke")?;
             let request = request
                 .header(
                     HeaderName::from_static("authorization"),
                     authorization.header_value("Authorization")?,
                 );
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_or_error_response(response).await,
                 _ => Err(response_error(response).await),

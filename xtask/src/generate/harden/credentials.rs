@@ -86,8 +86,8 @@ fn enumeration(choice: &CredentialChoice) -> TokenStream {
         impl #name<'_> {
             pub(super) fn set(
                 self,
-                request: ::flinks_core::generated::RequestBuilder,
-            ) -> Result<::flinks_core::generated::RequestBuilder, ::flinks_core::InvalidRequest> {
+                request: ::flinks_core::generated::Request,
+            ) -> Result<::flinks_core::generated::Request, ::flinks_core::InvalidRequest> {
                 Ok(match self {
                     #(#arms),*
                 })
