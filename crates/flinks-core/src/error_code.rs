@@ -21,10 +21,10 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
 /// Returns whether a field of a JSON body can have one of these names. This check is cheaper than
 /// parsing the body, and almost every success body fails it.
 ///
-/// A name in JSON is written between two quotation marks, unless it contains an escape sequence.
+/// A field name in JSON is written as it is, unless it contains an escape sequence.
 fn may_contain(body: &[u8], names: &[&'static str]) -> bool {
-    let mut between_quotes = body.split(|byte| *byte == b'"');
-    between_quotes.any(|text| text.contains(&b'\\') || names.iter().any(|name| name.as_bytes() == text))
+    let Ok(text) = str::from_utf8(body) else { return true };
+    names.iter().any(|name| text.contains(name)) || (text.contains('\\') && !names.is_empty())
 }
 
 /// Reads the fields that may contain an error code, and skips all others. The same field may appear

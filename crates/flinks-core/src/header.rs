@@ -24,7 +24,8 @@ impl Authorization {
 
     /// Creates the `Authorization` header value for a bearer token.
     pub fn bearer(token: &Secret) -> Self {
-        Self(Secret::new(format!("Bearer {}", token.expose_secret())))
+        // `concat` allocates once, so no part of the token is left in freed memory.
+        Self(Secret::new(["Bearer ", token.expose_secret()].concat()))
     }
 }
 
@@ -44,14 +45,15 @@ pub trait HeaderArgument {
 
 impl HeaderArgument for Secret {
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
-        sensitive(name, None, self.expose_secret())
+        sensitive(name, self.expose_secret(), self.expose_secret())
     }
 }
 
 impl HeaderArgument for Authorization {
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
-        match self.0.expose_secret().split_once(' ') {
-            Some((scheme, token)) => sensitive(name, Some(scheme), token),
+        let text = self.0.expose_secret();
+        match text.split_once(' ') {
+            Some((_, token)) => sensitive(name, token, text),
             None => Err(InvalidRequest::new(name, "must start with an authentication scheme")),
         }
     }
@@ -77,15 +79,13 @@ pub fn token_problem(text: &str) -> Option<&'static str> {
     None
 }
 
-/// Creates a sensitive header value from a secret token and an optional authentication scheme.
-fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
+/// Creates a sensitive header value from `text`, which consists of a secret token and possibly an
+/// authentication scheme before it.
+fn sensitive(name: &'static str, token: &str, text: &str) -> Result<HeaderValue, InvalidRequest> {
     if let Some(problem) = token_problem(token) {
         return Err(InvalidRequest::new(name, problem));
     }
-    let mut value = match scheme {
-        Some(scheme) => parse_value(name, Secret::new(format!("{scheme} {token}")).expose_secret())?,
-        None => parse_value(name, token)?,
-    };
+    let mut value = parse_value(name, text)?;
     value.set_sensitive(true);
     Ok(value)
 }

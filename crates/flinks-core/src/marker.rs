@@ -83,19 +83,14 @@ impl AttemptMarkers {
 
     /// Wraps the body of `request` so that polling the body sets the markers. A request without a
     /// body is marked as sent immediately, because nothing indicates when its head is sent.
+    ///
+    /// An empty body is wrapped as well. `reqwest` would copy a request whose body it can copy.
     pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
-        let slot = request.body_mut();
-        match slot.take() {
-            Some(body) if !body.is_end_stream() => {
-                *slot = Some(reqwest::Body::wrap(MarkedBody { body, markers: self.clone() }));
-            }
-            empty => {
-                *slot = empty;
-                if !self.mark_sent() {
-                    return Err(InvalidRequest::new("request", "belongs to an abandoned call"));
-                }
-            }
+        let body = request.body_mut().take().unwrap_or_default();
+        if body.is_end_stream() && !self.mark_sent() {
+            return Err(InvalidRequest::new("request", "belongs to an abandoned call"));
         }
+        *request.body_mut() = Some(reqwest::Body::wrap(MarkedBody { body, markers: self.clone() }));
         Ok(())
     }
 

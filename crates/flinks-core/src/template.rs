@@ -80,7 +80,8 @@ impl Templates {
     }
 
     fn headers(&self, operation: &Operation) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        // With room for the headers of one call, because clones keep the size of the hash table.
+        let mut headers = HeaderMap::with_capacity(12);
         let fixed = [
             (ACCEPT, operation.accept.map(HeaderValue::from_static)),
             (CONTENT_TYPE, operation.content_type.map(HeaderValue::from_static)),

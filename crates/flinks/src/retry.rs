@@ -53,6 +53,8 @@ impl RetryPolicy {
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether the clock may advance at another rate than the timers of the transport.
+    pub(crate) has_custom_clock: bool,
     /// The timeout for a whole call, including waits. If no timeout is set, each operation uses its
     /// own default.
     pub(crate) timeout: Option<Duration>,
@@ -90,7 +92,7 @@ impl CallExecutor {
         F: Future<Output = Result<Success<T>, Error>>,
     {
         let call = RunningCall::start(operation, &self.server);
-        if !can_sleep(self.clock.as_ref()) {
+        if !self.can_sleep() {
             return call.finish(Err(Error::new(operation, Kind::NoRuntime)));
         }
         let timeout = self.timeout.unwrap_or(default_timeout);
@@ -101,6 +103,25 @@ impl CallExecutor {
             Err(_) => Err(Error::new(operation, Kind::Abandoned)),
         };
         call.finish(outcome)
+    }
+
+    /// Returns whether the current thread is in a Tokio runtime in which a call can wait.
+    ///
+    /// A call with the system clock does not try to sleep. Without a time driver, the timer of the
+    /// transport panics before anything is sent.
+    fn can_sleep(&self) -> bool {
+        if self.has_custom_clock { can_sleep(self.clock.as_ref()) } else { tokio::runtime::Handle::try_current().is_ok() }
+    }
+
+    /// Waits until a call must end, although an attempt has not ended.
+    ///
+    /// The transport's timer limits every attempt to the timeout of a call. For the first attempt,
+    /// a second timer is necessary only if the call has another clock.
+    async fn attempt_deadline(&self, attempt: u32, remaining: Duration) {
+        if attempt == 1 && !self.has_custom_clock {
+            return std::future::pending().await;
+        }
+        self.clock.sleep(remaining).await;
     }
 
     async fn attempts<T, F>(
@@ -131,7 +152,7 @@ impl CallExecutor {
             let outcome = tokio::select! {
                 biased;
                 outcome = run_attempt() => outcome,
-                () = clock.sleep(remaining()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
+                () = self.attempt_deadline(attempt, remaining()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
             };
             let took_microseconds = started.elapsed().as_micros();
             let error = match outcome {
