@@ -824,7 +824,7 @@ pub mod operation {
             Error<types::ErrorResponse>,
         > {
             let Self { client, customer_id, flinks_auth_key } = self;
-            let request = client
+            let mut request = client
                 .transport
                 .request(
                     &Self::OPERATION,
@@ -834,7 +834,7 @@ pub mod operation {
                         encode_path("customerId", customer_id) ?
                     ),
                 )?;
-            let request = request
+            request
                 .header(
                     HeaderName::from_static("flinks-auth-key"),
                     flinks_auth_key.header_value("flinks-auth-key")?,
@@ -891,7 +891,7 @@ pub mod operation {
             Error<types::ErrorResponse>,
         > {
             let Self { client, customer_id, flinks_auth_key, body } = self;
-            let request = client
+            let mut request = client
                 .transport
                 .request(
                     &Self::OPERATION,
@@ -901,8 +901,8 @@ pub mod operation {
                         customer_id) ?
                     ),
                 )?;
-            let request = request.json(body)?;
-            let request = request
+            request.json(body)?;
+            request
                 .header(
                     HeaderName::from_static("flinks-auth-key"),
                     flinks_auth_key.header_value("flinks-auth-key")?,

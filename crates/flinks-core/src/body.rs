@@ -36,7 +36,7 @@ impl Deref for Body {
 
 /// Reads a body of at most [`MAX_RESPONSE_BYTES`], or of the operation's own limit. A body that
 /// arrives in one chunk is not copied.
-pub(crate) async fn read_body(mut response: Response<'_>) -> Result<Body, TransportError> {
+pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
     let limit = response.operation.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES);
     let announced = response.response.content_length();

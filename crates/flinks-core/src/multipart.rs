@@ -124,10 +124,11 @@ impl MultipartBody {
     /// # Errors
     ///
     /// Returns an error if the request cannot be built.
-    pub fn send_with(self, request: Request, transport: &Transport) -> Result<Request, InvalidRequest> {
-        let Request { operation, request } = request;
-        let request = reqwest::RequestBuilder::from_parts(transport.http().clone(), request).multipart(self.0).build();
-        Ok(Request { operation, request: request.map_err(|_| INVALID_REQUEST)? })
+    pub fn send_with(self, request: &mut Request, transport: &Transport) -> Result<(), InvalidRequest> {
+        let parts = request.request.try_clone().ok_or(INVALID_REQUEST)?;
+        let built = reqwest::RequestBuilder::from_parts(transport.http().clone(), parts).multipart(self.0).build();
+        request.request = built.map_err(|_| INVALID_REQUEST)?;
+        Ok(())
     }
 }
 

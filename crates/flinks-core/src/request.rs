@@ -101,14 +101,12 @@ pub struct Request {
 
 impl Request {
     /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub fn header(&mut self, name: HeaderName, value: HeaderValue) {
         self.request.headers_mut().append(name, value);
-        self
     }
 
     /// Adds a scalar to the query. `None` adds nothing.
-    pub fn query(mut self, name: &'static str, value: &impl Serialize) -> Result<Self, InvalidRequest> {
+    pub fn query(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), InvalidRequest> {
         let url = self.request.url_mut();
         let mut pairs = url.query_pairs_mut();
         [(name, value)].serialize(serde_urlencoded::Serializer::new(&mut pairs)).map_err(|_| INVALID_REQUEST)?;
@@ -116,38 +114,38 @@ impl Request {
         if url.query() == Some("") {
             url.set_query(None);
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Adds a list or an object to the query.
     pub fn query_list(
-        mut self,
+        &mut self,
         name: &'static str,
         value: &(impl Serialize + ?Sized),
         style: Style,
-    ) -> Result<Self, InvalidRequest> {
+    ) -> Result<(), InvalidRequest> {
         *self.request.url_mut() = add_query(self.request.url().clone(), name, value, style)?;
-        Ok(self)
+        Ok(())
     }
 
     /// Sets the body to `body`, written as JSON.
-    pub fn json(self, body: &impl Serialize) -> Result<Self, InvalidRequest> {
-        Ok(self.body(serde_json::to_vec(body).map_err(|_| INVALID_REQUEST)?))
+    pub fn json(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
+        self.body(serde_json::to_vec(body).map_err(|_| INVALID_REQUEST)?);
+        Ok(())
     }
 
     /// Sets the body to `body`, form-encoded.
-    pub fn form(self, body: &impl Serialize) -> Result<Self, InvalidRequest> {
+    pub fn form(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(FORM_BYTES));
         body.serialize(serde_urlencoded::Serializer::new(&mut form))
             .map_err(|_| InvalidRequest::new("body", "contains a value that cannot be form-encoded"))?;
-        Ok(self.body(form.finish()))
+        self.body(form.finish());
+        Ok(())
     }
 
     /// Sets the body.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
+    pub fn body(&mut self, body: impl Into<reqwest::Body>) {
         *self.request.body_mut() = Some(body.into());
-        self
     }
 }
 

@@ -92,10 +92,10 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
 /// `error_codes` fields is treated as malformed.
 #[doc(hidden)]
 pub async fn json_response<T: ReplyBody, E>(
-    response: Response<'_>,
+    mut response: Response<'_>,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or_else(response, error_codes, |_| None).await
+    json_or_else(&mut response, error_codes, |_| None).await
 }
 
 /// Reads the body of a documented success response. Also recognizes an error body, because some
@@ -106,18 +106,18 @@ pub async fn json_response<T: ReplyBody, E>(
 /// that both schemas define is not enough to identify an error body.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
-    response: Response<'_>,
+    mut response: Response<'_>,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or_else(response, error_codes, |body| documented_error(body, T::FIELDS.unwrap_or_default())).await
+    json_or_else(&mut response, error_codes, |body| documented_error(body, T::FIELDS.unwrap_or_default())).await
 }
 
 async fn json_or_else<T: ReplyBody, E>(
-    response: Response<'_>,
+    response: &mut Response<'_>,
     error_codes: &[&'static str],
     read_error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let head = ResponseHead::from_response(&response);
+    let head = ResponseHead::from_response(response);
     let body = match read_body(response).await {
         Ok(body) => body,
         Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
@@ -142,22 +142,22 @@ fn documented_error<E: ReplyBody>(body: &[u8], success_fields: &[Field]) -> Opti
 /// Reads a success response that is documented to have no body. A response with a body is treated
 /// as malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
-pub async fn empty_response<E>(response: Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or_else(response, |_| None).await
+pub async fn empty_response<E>(mut response: Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or_else(&mut response, |_| None).await
 }
 
 /// Reads a success response that is documented to have no body. Also recognizes an error body,
 /// because some servers send error bodies with a 2xx status.
 #[doc(hidden)]
-pub async fn empty_or_error_response<E: ReplyBody>(response: Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or_else(response, |body| documented_error(body, &[])).await
+pub async fn empty_or_error_response<E: ReplyBody>(mut response: Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or_else(&mut response, |body| documented_error(body, &[])).await
 }
 
 async fn empty_or_else<E>(
-    response: Response<'_>,
+    response: &mut Response<'_>,
     read_error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<()>, Error<E>> {
-    let head = ResponseHead::from_response(&response);
+    let head = ResponseHead::from_response(response);
     let body = match read_body(response).await {
         Ok(body) => body,
         Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
@@ -178,9 +178,9 @@ async fn empty_or_else<E>(
 /// Reads a response whose status is not 2xx. If the body is the documented error body of the
 /// operation, the returned error contains it, even if the status is undocumented (A6).
 #[doc(hidden)]
-pub async fn response_error<E: ReplyBody>(response: Response<'_>) -> Error<E> {
+pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E> {
     let head = ResponseHead::from_response(&response);
-    let kind = match read_body(response).await {
+    let kind = match read_body(&mut response).await {
         // The status is more important than the body, which may come from a gateway.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
             let reason = "is larger than its limit";

@@ -481,20 +481,17 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::TokenResponse>, Error<types::ErrorResponse>> {
             let Self { client, authorization, body } = self;
-            let request = client
+            let mut request = client
                 .transport
                 .request(&Self::OPERATION, Method::POST, "/api/v1/token")?;
-            let request = request.json(body)?;
-            let request = match authorization {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("authorization"),
-                            value.header_value("Authorization")?,
-                        )
-                }
-                None => request,
-            };
+            request.json(body)?;
+            if let Some(value) = authorization {
+                request
+                    .header(
+                        HeaderName::from_static("authorization"),
+                        value.header_value("Authorization")?,
+                    );
+            }
             let timer = ::std::pin::pin!(Timer::None);
             let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
@@ -537,10 +534,10 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {
             let Self { client, authorization } = self;
-            let request = client
+            let mut request = client
                 .transport
                 .request(&Self::OPERATION, Method::DELETE, "/api/v1/revoke")?;
-            let request = request
+            request
                 .header(
                     HeaderName::from_static("authorization"),
                     authorization.header_value("Authorization")?,

@@ -417,10 +417,10 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
             let Self { client, body } = self;
-            let request = client
+            let mut request = client
                 .transport
                 .request(&Self::OPERATION, Method::POST, "/api/v1/authorize")?;
-            let request = request.form(body)?;
+            request.form(body)?;
             let timer = ::std::pin::pin!(Timer::None);
             let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
@@ -463,11 +463,11 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {
             let Self { client, authorization, body } = self;
-            let request = client
+            let mut request = client
                 .transport
                 .request(&Self::OPERATION, Method::POST, "/api/v1/sessions/initiate")?;
-            let request = request.json(body)?;
-            let request = request
+            request.json(body)?;
+            request
                 .header(
                     HeaderName::from_static("authorization"),
                     authorization.header_value("Authorization")?,

@@ -1,6 +1,7 @@
 //! Executes calls: deadlines, attempts, the waits between attempts, and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -96,13 +97,14 @@ impl CallExecutor {
             return call.finish(Err(Error::new(operation, Kind::NoRuntime)));
         }
         let timeout = self.timeout.unwrap_or(default_timeout);
-        let attempts = self.attempts(operation, policy, timeout, &call, attempt).instrument(call.span().clone());
-        let outcome = match AssertUnwindSafe(attempts).catch_unwind().await {
-            Ok(outcome) => outcome,
-            Err(_) if lacks_driver() => Err(Error::new(operation, Kind::NoRuntime)),
-            Err(_) => Err(Error::new(operation, Kind::Abandoned)),
+        let outcome = {
+            // Pinned in place, because the future is large and each adapter would move it.
+            let attempts = pin!(self.attempts(operation, policy, timeout, &call, attempt));
+            AssertUnwindSafe(attempts.instrument(call.span().clone())).catch_unwind().await
         };
-        call.finish(outcome)
+        call.finish(outcome.unwrap_or_else(|_| {
+            Err(Error::new(operation, if lacks_driver() { Kind::NoRuntime } else { Kind::Abandoned }))
+        }))
     }
 
     /// Returns whether the current thread is in a Tokio runtime in which a call can wait.
@@ -110,18 +112,11 @@ impl CallExecutor {
     /// A call with the system clock does not try to sleep. Without a time driver, the timer of the
     /// transport panics before anything is sent.
     fn can_sleep(&self) -> bool {
-        if self.has_custom_clock { can_sleep(self.clock.as_ref()) } else { tokio::runtime::Handle::try_current().is_ok() }
-    }
-
-    /// Waits until a call must end, although an attempt has not ended.
-    ///
-    /// The transport's timer limits every attempt to the timeout of a call. For the first attempt,
-    /// a second timer is necessary only if the call has another clock.
-    async fn attempt_deadline(&self, attempt: u32, remaining: Duration) {
-        if attempt == 1 && !self.has_custom_clock {
-            return std::future::pending().await;
+        if self.has_custom_clock {
+            can_sleep(self.clock.as_ref())
+        } else {
+            tokio::runtime::Handle::try_current().is_ok()
         }
-        self.clock.sleep(remaining).await;
     }
 
     async fn attempts<T, F>(
@@ -149,10 +144,17 @@ impl CallExecutor {
             attempt = attempt.saturating_add(1);
             // The call's clock may be coarse, or may not advance in a test.
             let started = Instant::now();
-            let outcome = tokio::select! {
-                biased;
-                outcome = run_attempt() => outcome,
-                () = self.attempt_deadline(attempt, remaining()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
+            let running = pin!(run_attempt());
+            // The transport's timer limits every attempt to the timeout of a call. For the first
+            // attempt, a second timer is necessary only if the call has another clock.
+            let outcome = if attempt == 1 && !self.has_custom_clock {
+                running.await
+            } else {
+                tokio::select! {
+                    biased;
+                    outcome = running => outcome,
+                    () = clock.sleep(remaining()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
+                }
             };
             let took_microseconds = started.elapsed().as_micros();
             let error = match outcome {

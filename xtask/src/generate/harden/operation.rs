@@ -124,6 +124,7 @@ impl Operation {
         let response_headers = (!names.is_empty()).then(|| quote!(.response_headers(&[#(#names),*])));
         let statuses = self.redirects.iter().copied().map(proc_macro2::Literal::u16_unsuffixed);
         let redirects = (!self.redirects.is_empty()).then(|| quote!(.redirects(&[#(#statuses),*])));
+        let mutable = (!parts.is_empty()).then(|| quote!(mut));
         let streamed = self.is_streamed.then(|| quote!(.streamed()));
         let names = self.arguments.iter().map(|argument| &argument.name);
         let (success_ty, success_arms) = (&success.ty, &success.arms);
@@ -159,7 +160,7 @@ impl Operation {
 
                 async fn exchange(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     let Self { client, #(#names,)* } = self;
-                    let request = #request;
+                    let #mutable request = #request;
                     #(#parts)*
                     let timer = ::std::pin::pin!(Timer::None);
                     let response = client.transport.execute(request, timer).await?;

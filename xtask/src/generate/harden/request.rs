@@ -90,17 +90,15 @@ fn add_list(argument: &Argument) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = argument;
     let style = style(argument.style);
     if *is_optional {
-        quote! {
-            let request = match #name { Some(#name) => request.query_list(#wire, #name, #style)?, None => request };
-        }
+        quote!(if let Some(#name) = #name { request.query_list(#wire, #name, #style)?; })
     } else {
-        quote!(let request = request.query_list(#wire, #name, #style)?;)
+        quote!(request.query_list(#wire, #name, #style)?;)
     }
 }
 
 /// Generates the statement that adds a scalar to the query. An absent argument adds nothing.
 fn add_scalar(Argument { name, wire, .. }: &Argument) -> TokenStream {
-    quote!(let request = request.query(#wire, &#name)?;)
+    quote!(request.query(#wire, &#name)?;)
 }
 
 /// Returns the media types of the documented responses, or `None` if no response has a body.
@@ -136,14 +134,14 @@ impl Body {
         let is_reference = matches!(body.ty, Type::Reference(_));
         let value = if is_reference { quote!(body) } else { quote!(&body) };
         let set = match kind {
-            RequestBody::Json => quote!(let request = request.json(#value)?;),
-            RequestBody::Form => quote!(let request = request.form(#value)?;),
+            RequestBody::Json => quote!(request.json(#value)?;),
+            RequestBody::Form => quote!(request.form(#value)?;),
             RequestBody::Multipart => {
                 let schema = content.and_then(|content| content.get(media_type)?.get("schema")).unwrap_or(&Value::Null);
                 multipart(schema, normalized)
             }
-            RequestBody::Text => quote!(let request = request.body(body.to_owned());),
-            RequestBody::Bytes => quote!(let request = request.body(body.to_vec());),
+            RequestBody::Text => quote!(request.body(body.to_owned());),
+            RequestBody::Bytes => quote!(request.body(body.to_vec());),
         };
         let content_type = match kind {
             RequestBody::Form => Some(FORM.to_owned()),
@@ -176,16 +174,16 @@ fn multipart(schema: &Value, normalized: &Normalized) -> TokenStream {
             (false, false) => quote!(.field(#wire, &body.#field)?),
         }
     });
-    quote!(let request = MultipartBody::new() #(#parts)* .send_with(request, &client.transport)?;)
+    quote!(MultipartBody::new() #(#parts)* .send_with(&mut request, &client.transport)?;)
 }
 
 /// Generates the statement that adds the headers of the chosen credentials to the request.
 fn set_credentials(credentials: &Argument) -> TokenStream {
     let name = &credentials.name;
     if credentials.is_optional {
-        quote!(let request = match #name { Some(#name) => #name.set(request)?, None => request };)
+        quote!(if let Some(#name) = #name { #name.set(&mut request)?; })
     } else {
-        quote!(let request = #name.set(request)?;)
+        quote!(#name.set(&mut request)?;)
     }
 }
 
@@ -203,10 +201,6 @@ fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalize
         None if is_secret => quote!(#variable.header_value(#wire)?),
         None => quote!(header_text(#wire, #variable)?),
     };
-    let set = quote!(request.header(HeaderName::from_static(#lower), #value));
-    if *is_optional {
-        quote!(let request = match #name { Some(#variable) => #set, None => request, };)
-    } else {
-        quote!(let request = #set;)
-    }
+    let set = quote!(request.header(HeaderName::from_static(#lower), #value););
+    if *is_optional { quote!(if let Some(#variable) = #name { #set }) } else { set }
 }
