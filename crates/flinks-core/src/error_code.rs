@@ -24,7 +24,9 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
 /// A field name in JSON is written as it is, unless it contains an escape sequence.
 fn may_contain(body: &[u8], names: &[&'static str]) -> bool {
     let Ok(text) = str::from_utf8(body) else { return true };
-    names.iter().any(|name| text.contains(name)) || (text.contains('\\') && !names.is_empty())
+    // Without an early exit, the compiler checks many bytes at once.
+    let has_escape = body.iter().fold(false, |found, byte| found | (*byte == b'\\'));
+    !names.is_empty() && (has_escape || names.iter().any(|name| text.contains(name)))
 }
 
 /// Reads the fields that may contain an error code, and skips all others. The same field may appear

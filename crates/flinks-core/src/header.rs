@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use reqwest::header::HeaderValue;
 
 use crate::error::InvalidRequest;
@@ -59,6 +60,23 @@ impl HeaderArgument for Authorization {
     }
 }
 
+/// Creates the value of an `Authorization` header for a bearer token. The value is marked as
+/// sensitive.
+///
+/// This function copies the token once. The `http` crate would copy the value of an
+/// [`Authorization`] again.
+#[doc(hidden)]
+pub fn bearer_header(token: &Secret) -> Result<HeaderValue, InvalidRequest> {
+    const NAME: &str = "Authorization";
+    if let Some(problem) = token_problem(token.expose_secret()) {
+        return Err(InvalidRequest::new(NAME, problem));
+    }
+    let text = Bytes::from(["Bearer ", token.expose_secret()].concat());
+    let mut value = HeaderValue::from_maybe_shared(text).map_err(|_| InvalidRequest::new(NAME, INVALID_VALUE))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 /// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if the
 /// value is valid. A valid value consists of visible ASCII characters and is not empty.
 ///
@@ -104,8 +122,10 @@ pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<Header
 }
 
 fn parse_value(name: &'static str, text: &str) -> Result<HeaderValue, InvalidRequest> {
-    HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, "must be a valid header value"))
+    HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, INVALID_VALUE))
 }
+
+const INVALID_VALUE: &str = "must be a valid header value";
 
 #[cfg(test)]
 mod tests {

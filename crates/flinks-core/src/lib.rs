@@ -88,7 +88,7 @@ pub use absolute_url::AbsoluteUrl;
 #[doc(hidden)]
 pub use deadline::{Deadline, Timestamps};
 #[doc(hidden)]
-pub use header::token_problem;
+pub use header::{bearer_header, token_problem};
 
 /// Items for generated code. These items are not part of the public API.
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 use std::ptr;
 use std::sync::{PoisonError, RwLock};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use url::Url;
 
 use crate::base_url::BaseUrl;
@@ -38,6 +38,7 @@ struct Template {
 pub(crate) enum HostHeader {
     Prepared,
     /// The HTTP client sets the header, because its settings may contain another host.
+    #[cfg(feature = "reqwest-0_13")]
     FromClient,
 }
 
@@ -45,6 +46,7 @@ impl Templates {
     pub(crate) fn new(base_url: BaseUrl, host: HostHeader) -> Self {
         let host = match host {
             HostHeader::Prepared => HeaderValue::try_from(base_url.authority()).ok(),
+            #[cfg(feature = "reqwest-0_13")]
             HostHeader::FromClient => None,
         };
         Self { base_url, host, known: RwLock::default() }
@@ -85,6 +87,8 @@ impl Templates {
         let fixed = [
             (ACCEPT, operation.accept.map(HeaderValue::from_static)),
             (CONTENT_TYPE, operation.content_type.map(HeaderValue::from_static)),
+            // Replaced by the length of the body. A new header would move the others.
+            (CONTENT_LENGTH, operation.content_type.map(|_| HeaderValue::from_static("0"))),
             (USER_AGENT, Some(HeaderValue::from_static(PRODUCT))),
             (HOST, self.host.clone()),
         ];
