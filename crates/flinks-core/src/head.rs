@@ -3,7 +3,7 @@
 use std::fmt;
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::response::Response;
 
@@ -74,7 +74,7 @@ impl ResponseHead {
 
     pub(crate) fn from_response(response: &Response<'_>) -> Self {
         let headers = response.headers();
-        Self {
+        let mut head = Self {
             documented: response
                 .operation
                 .response_headers
@@ -82,11 +82,34 @@ impl ResponseHead {
                 .filter_map(|name| Some((*name, kept(headers.get(*name), MAX_DOCUMENTED_HEADER_BYTES)?)))
                 .collect(),
             status: response.status(),
-            correlation_id: header(headers, const { HeaderName::from_static("ob-correlation-id") }),
-            trace_id: header(headers, const { HeaderName::from_static("ob-trace-id") }),
-            retry_after: header(headers, RETRY_AFTER),
-            content_type: header(headers, CONTENT_TYPE),
+            correlation_id: None,
+            trace_id: None,
+            retry_after: None,
+            content_type: None,
+        };
+        // One pass over the few headers of a response is cheaper than a lookup for each name.
+        for (name, value) in headers {
+            if let Some(slot) = head.slot(name)
+                && slot.is_none()
+            {
+                *slot = kept(Some(value), MAX_HEADER_BYTES);
+            }
         }
+        head
+    }
+
+    /// Returns the place of a header that is kept even if the document does not describe it.
+    fn slot(&mut self, name: &HeaderName) -> Option<&mut Option<HeaderValue>> {
+        const CORRELATION_ID: HeaderName = HeaderName::from_static("ob-correlation-id");
+        const TRACE_ID: HeaderName = HeaderName::from_static("ob-trace-id");
+        let slot = match name {
+            name if name == CONTENT_TYPE => &mut self.content_type,
+            name if name == RETRY_AFTER => &mut self.retry_after,
+            name if name == CORRELATION_ID => &mut self.correlation_id,
+            name if name == TRACE_ID => &mut self.trace_id,
+            _ => return None,
+        };
+        Some(slot)
     }
 }
 
@@ -102,10 +125,6 @@ const MAX_HEADER_BYTES: usize = 256;
 
 /// The maximum length of a documented header's value.
 const MAX_DOCUMENTED_HEADER_BYTES: usize = 8 * 1024;
-
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
-    kept(headers.get(name), MAX_HEADER_BYTES)
-}
 
 /// Returns a copy of a header's value unless it is longer than `limit`.
 fn kept(value: Option<&HeaderValue>, limit: usize) -> Option<HeaderValue> {

@@ -3,7 +3,7 @@
 use std::ptr;
 use std::sync::{PoisonError, RwLock};
 
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use url::Url;
 
 use crate::base_url::BaseUrl;
@@ -87,8 +87,6 @@ impl Templates {
         let fixed = [
             (ACCEPT, operation.accept.map(HeaderValue::from_static)),
             (CONTENT_TYPE, operation.content_type.map(HeaderValue::from_static)),
-            // Replaced by the length of the body. A new header would move the others.
-            (CONTENT_LENGTH, operation.content_type.map(|_| HeaderValue::from_static("0"))),
             (USER_AGENT, Some(HeaderValue::from_static(PRODUCT))),
             (HOST, self.host.clone()),
         ];

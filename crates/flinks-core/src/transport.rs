@@ -132,7 +132,15 @@ impl Transport {
         } else {
             timer.set(Some(tokio::time::sleep(timeout)));
         }
-        set_content_length(&mut request);
+        // RFC 9110 section 8.6 requires this header, but hyper omits it for an empty body. Some
+        // servers then respond with 411.
+        let is_empty = match request.body() {
+            Some(body) => body.as_bytes().is_some_and(<[u8]>::is_empty),
+            None => request.method() == Method::POST,
+        };
+        if is_empty {
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let markers = AttemptMarkers::new(self.marker.clone());
         markers.attach(&mut request)?;
         let response = in_time(timer.as_mut(), self.http.execute(request)).await.map_err(|error| {
@@ -147,24 +155,6 @@ impl Transport {
         }
         Ok(response)
     }
-}
-
-/// Sets the length of the body, unless it is a stream.
-///
-/// RFC 9110 section 8.6 requires this header, but hyper omits it for an empty body. Some servers
-/// then respond with 411.
-fn set_content_length(request: &mut reqwest::Request) {
-    let length = match request.body() {
-        Some(body) => body.as_bytes().map(|bytes| bytes.len()),
-        None => (request.method() == Method::POST).then_some(0),
-    };
-    match length {
-        Some(0) => request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0")),
-        Some(length) => request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length)),
-        None if request.body().is_none() => request.headers_mut().remove(CONTENT_LENGTH),
-        // A multipart body has set the header if it knows its length.
-        None => None,
-    };
 }
 
 /// Prints the base URL, which contains no credential.
