@@ -68,6 +68,11 @@ impl<T> ResponseValue<T> {
         self.value
     }
 
+    /// Returns the status and the request ids, and the body.
+    pub fn into_parts(self) -> (ResponseHead, T) {
+        (self.head, self.value)
+    }
+
     /// Converts the body with `map`.
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> ResponseValue<U> {
         ResponseValue { head: self.head, value: map(self.value) }

@@ -272,10 +272,9 @@ impl Client {
         response: ResponseValue<types::TokenResponse>,
         sent: Timestamps,
     ) -> Result<Tokens, Error> {
-        let head = response.head().clone();
+        let (head, response) = response.into_parts();
         let malformed = |field, reason| Error::malformed(operation, &head, field, reason);
-        let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
-            response.into_inner();
+        let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } = response;
         let bearer = BearerResponse { access_token, token_type, expires_in };
         let bearer = bearer.check(operation, &head, sent, &self.executor.clock)?;
         let credentials = [self.authentication.client_secret(), request.code.as_ref()];
