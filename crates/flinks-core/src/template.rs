@@ -99,3 +99,72 @@ impl Templates {
 fn find<'a>(known: &'a [Template], operation: &'static Operation) -> Option<&'a Template> {
     known.iter().find(|template| ptr::eq(template.operation, operation))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static FIRST: Operation = Operation::new("first").accept("application/json").content_type("text/plain");
+    static SECOND: Operation = Operation::new("second");
+
+    fn templates(base_url: &str) -> Templates {
+        Templates::new(base_url.parse().unwrap(), HostHeader::Prepared)
+    }
+
+    #[test]
+    fn a_template_has_the_headers_of_its_operation() {
+        let templates = templates("https://a.com");
+        for _ in 0..2 {
+            let (url, headers) = templates.get(&FIRST, "/x").unwrap();
+            assert_eq!(url.as_str(), "https://a.com/x");
+            assert_eq!(headers[ACCEPT], "application/json");
+            assert_eq!(headers[CONTENT_TYPE], "text/plain");
+            assert_eq!(headers[HOST], "a.com");
+            let (url, headers) = templates.get(&SECOND, "/y").unwrap();
+            assert_eq!(url.as_str(), "https://a.com/y");
+            assert!(!headers.contains_key(ACCEPT));
+            assert!(!headers.contains_key(CONTENT_TYPE));
+        }
+        assert_eq!(templates.known.read().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_path_with_other_arguments_has_its_own_url() {
+        let templates = templates("https://a.com/flinks");
+        for path in ["/v3/1", "/v3/2", "/v3/1"] {
+            assert_eq!(templates.get(&FIRST, path).unwrap().0.path(), format!("/flinks{path}"));
+        }
+        assert_eq!(templates.known.read().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn t09_a_path_cannot_leave_the_base_url() {
+        let templates = templates("https://a.com/flinks");
+        for _ in 0..2 {
+            assert_eq!(templates.get(&FIRST, "/../x").unwrap_err().field(), "path");
+        }
+        templates.get(&FIRST, "/x").unwrap();
+        assert_eq!(templates.get(&FIRST, "/../x").unwrap_err().field(), "path");
+    }
+
+    #[test]
+    fn the_host_header_omits_a_default_port_and_keeps_brackets() {
+        for (base_url, host) in [
+            ("https://A.com", "a.com"),
+            ("https://a.com:443/x", "a.com"),
+            ("https://a.com:8443", "a.com:8443"),
+            ("http://127.0.0.1:80", "127.0.0.1"),
+            ("http://127.0.0.1:443", "127.0.0.1:443"),
+            ("http://[::1]:8080", "[::1]:8080"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            assert_eq!(templates(base_url).get(&FIRST, "/").unwrap().1[HOST], host, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn a_customized_client_sets_the_host_header_itself() {
+        let templates = Templates { host: None, ..templates("https://a.com") };
+        assert!(!templates.get(&FIRST, "/").unwrap().1.contains_key(HOST));
+    }
+}
