@@ -106,6 +106,10 @@ impl Request {
     }
 
     /// Adds a scalar to the query. `None` adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
     pub fn query(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), InvalidRequest> {
         let url = self.request.url_mut();
         let mut pairs = url.query_pairs_mut();
@@ -118,6 +122,10 @@ impl Request {
     }
 
     /// Adds a list or an object to the query.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
     pub fn query_list(
         &mut self,
         name: &'static str,
@@ -129,12 +137,20 @@ impl Request {
     }
 
     /// Sets the body to `body`, written as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
     pub fn json(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
         self.body(serde_json::to_vec(body).map_err(|_| INVALID_REQUEST)?);
         Ok(())
     }
 
     /// Sets the body to `body`, form-encoded.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
     pub fn form(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(FORM_BYTES));
         body.serialize(serde_urlencoded::Serializer::new(&mut form))
