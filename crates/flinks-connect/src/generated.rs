@@ -794,8 +794,9 @@ pub mod operation {
     }
 
     impl<'a> GenerateAuthorizeToken<'a> {
-        const OPERATION: Operation = Operation::new("generateAuthorizeToken");
-
+        const OPERATION: Operation = Operation::new("generateAuthorizeToken")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -823,26 +824,23 @@ pub mod operation {
             Error<types::ErrorResponse>,
         > {
             let Self { client, customer_id, flinks_auth_key } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::POST,
                     &format!(
                         "/v3/{}/BankingServices/GenerateAuthorizeToken",
                         encode_path("customerId", customer_id) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            let request = request
+                )?;
+            request
                 .header(
                     HeaderName::from_static("flinks-auth-key"),
                     flinks_auth_key.header_value("flinks-auth-key")?,
                 );
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => {
                     json_or_error_response(response, &["FlinksCode", "error"]).await
@@ -862,8 +860,10 @@ pub mod operation {
     }
 
     impl<'a> Authorize<'a> {
-        const OPERATION: Operation = Operation::new("authorize").timeout_seconds(240);
-
+        const OPERATION: Operation = Operation::new("authorize")
+            .accept("application/json")
+            .content_type("application/json")
+            .timeout_seconds(240);
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -891,26 +891,24 @@ pub mod operation {
             Error<types::ErrorResponse>,
         > {
             let Self { client, customer_id, flinks_auth_key, body } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::POST,
                     &format!(
                         "/v3/{}/BankingServices/Authorize", encode_path("customerId",
                         customer_id) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
-            let request = request
+                )?;
+            request.json(body)?;
+            request
                 .header(
                     HeaderName::from_static("flinks-auth-key"),
                     flinks_auth_key.header_value("flinks-auth-key")?,
                 );
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 => {
                     Ok(

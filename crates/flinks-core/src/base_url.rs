@@ -81,6 +81,14 @@ impl BaseUrl {
         !self.is_https() && !self.is_loopback()
     }
 
+    /// Returns the host, and the port if it is not the default port of the scheme.
+    pub(crate) fn authority(&self) -> String {
+        match self.0.url.port() {
+            Some(port) => format!("{}:{port}", self.host()),
+            None => self.host().to_owned(),
+        }
+    }
+
     /// Appends `path` to the base URL without parsing the host again.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.0.url.clone();

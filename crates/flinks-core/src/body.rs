@@ -5,6 +5,7 @@ use std::ops::Deref;
 use bytes::Bytes;
 use secrecy::zeroize::Zeroizing;
 
+use crate::response::Response;
 use crate::transport_error::{TransportError, TransportErrorKind};
 
 /// The maximum size of a response body: 64 KiB. A token response is smaller than 4 KiB.
@@ -33,29 +34,30 @@ impl Deref for Body {
     }
 }
 
-/// The limit of an operation whose responses can be larger. The transport attaches it to the
-/// response.
-#[derive(Clone, Copy)]
-pub(crate) struct MaxResponseBytes(pub(crate) usize);
-
 /// Reads a body of at most [`MAX_RESPONSE_BYTES`], or of the operation's own limit. A body that
 /// arrives in one chunk is not copied.
-pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Body, TransportError> {
+pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
-    let limit = response.extensions().get::<MaxResponseBytes>().map_or(MAX_RESPONSE_BYTES, |limit| limit.0);
-    let announced = response.content_length().unwrap_or(0);
-    if announced > limit as u64 {
+    let limit = response.operation.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES);
+    let announced = response.response.content_length();
+    if announced.is_some_and(|announced| announced > limit as u64) {
         return Err(too_large);
     }
     let mut body = Body::Chunk(Bytes::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| TransportError::from_reqwest(&error))? {
+    // A body of a known length is complete without another poll.
+    while announced != Some(body.len() as u64)
+        && let Some(chunk) = response.chunk().await?
+    {
         if body.len().saturating_add(chunk.len()) > limit {
             return Err(too_large);
         }
         body = match body {
             Body::Chunk(first) if first.is_empty() => Body::Chunk(chunk),
             Body::Chunk(first) => {
-                let expected = usize::try_from(announced).unwrap_or(limit).max(MAX_RESPONSE_BYTES);
+                let expected = announced
+                    .and_then(|announced| usize::try_from(announced).ok())
+                    .unwrap_or(limit)
+                    .max(MAX_RESPONSE_BYTES);
                 let joined = joined(&first, &chunk, expected.min(limit));
                 Body::Joined(joined)
             }

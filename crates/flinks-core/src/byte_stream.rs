@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 
 use crate::error::{Error, ErrorKind, InvalidResponse};
 use crate::head::ResponseHead;
-use crate::response::ResponseValue;
+use crate::response::{Response, ResponseValue};
 use crate::transport_error::{TransportError, TransportErrorKind};
 
 /// The default limit of a [`ByteStream`]: 16 MiB.
@@ -88,7 +88,7 @@ impl fmt::Debug for ByteStream {
 /// as malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
 pub fn stream_response<E>(
-    response: reqwest::Response,
+    response: Response<'_>,
     media_types: &[&'static str],
 ) -> Result<ResponseValue<ByteStream>, Error<E>> {
     let head = ResponseHead::from_response(&response);
@@ -97,7 +97,7 @@ pub fn stream_response<E>(
         let reason = "does not have a documented media type";
         return Err(Error::new(Some(head), ErrorKind::InvalidResponse(InvalidResponse::of_body(reason, 0))));
     }
-    Ok(ResponseValue::new(head, ByteStream { response, remaining: DEFAULT_STREAM_BYTES }))
+    Ok(ResponseValue::new(head, ByteStream { response: response.response, remaining: DEFAULT_STREAM_BYTES }))
 }
 
 /// Returns whether a media type matches a documented media type or range, regardless of their

@@ -213,7 +213,7 @@ pub struct InvalidRequest {
 }
 
 impl InvalidRequest {
-    pub(crate) fn new(field: &'static str, reason: &'static str) -> Self {
+    pub(crate) const fn new(field: &'static str, reason: &'static str) -> Self {
         Self { field, reason }
     }
 

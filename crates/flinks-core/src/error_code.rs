@@ -11,11 +11,30 @@ use crate::body::without_bom;
 /// Returns the name of a field that is listed in `names` and contains an error code. Returns `None`
 /// if there is no such field, or if the body is not a JSON object.
 pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static str> {
-    if names.is_empty() {
+    if !may_contain(body, names) {
         return None;
     }
     let mut deserializer = serde_json::Deserializer::from_slice(without_bom(body));
     deserializer.deserialize_map(ErrorCodeVisitor(names)).ok()?
+}
+
+/// Returns whether a field of a JSON body can have one of these names. This check is cheaper than
+/// parsing the body, and almost every success body fails it.
+///
+/// A field name in JSON follows a quotation mark and is written as it is, unless it contains an
+/// escape sequence. The loops have no early exit, so the compiler checks many bytes at once.
+fn may_contain(body: &[u8], names: &[&'static str]) -> bool {
+    let from = |index| body.get(index..).unwrap_or_default().iter();
+    let may_start = |name: &&str| {
+        let mut start = name.bytes().chain([b'"', b'"']);
+        let (Some(first), Some(second)) = (start.next(), start.next()) else { return true };
+        from(0)
+            .zip(from(1))
+            .zip(from(2))
+            .fold(false, |found, ((quote, a), b)| found | ((*quote == b'"') & (*a == first) & (*b == second)))
+    };
+    let has_escape = || from(0).fold(false, |found, byte| found | (*byte == b'\\'));
+    !names.is_empty() && (has_escape() || names.iter().any(may_start))
 }
 
 /// Reads the fields that may contain an error code, and skips all others. The same field may appear

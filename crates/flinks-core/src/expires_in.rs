@@ -68,10 +68,11 @@ impl<'de> Deserialize<'de> for ExpiresIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Reads the raw JSON first, because serde_json fails on out-of-range numbers.
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        let text = match serde_json::from_str::<Cow<'_, str>>(json.get()) {
-            Ok(text) => text,
-            Err(_) => Cow::Borrowed(json.get()),
-        };
+        // Reading a number as a string would fail, and creating the error costs more than parsing.
+        if !json.get().starts_with('"') {
+            return Ok(Self::parse(json.get()));
+        }
+        let text: Cow<'_, str> = serde_json::from_str(json.get()).unwrap_or_default();
         Ok(Self::parse(text.trim()))
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+
+use crate::response::Response;
 
 /// The head of a response: its status, the headers that an error report needs, and the headers that
 /// the OpenAPI document describes. All other headers are dropped.
@@ -17,10 +19,6 @@ pub struct ResponseHead {
     /// The documented headers of the operation that the response contains.
     documented: Vec<(&'static str, HeaderValue)>,
 }
-
-/// The response headers that an operation documents. The transport attaches them to the response.
-#[derive(Clone, Copy)]
-pub(crate) struct DocumentedHeaders(pub(crate) &'static [&'static str]);
 
 impl ResponseHead {
     /// Returns the status.
@@ -74,20 +72,44 @@ impl ResponseHead {
         value.as_ref()
     }
 
-    pub(crate) fn from_response(response: &reqwest::Response) -> Self {
+    pub(crate) fn from_response(response: &Response<'_>) -> Self {
         let headers = response.headers();
-        let names = response.extensions().get::<DocumentedHeaders>().map(|documented| documented.0).unwrap_or_default();
-        Self {
-            documented: names
+        let mut head = Self {
+            documented: response
+                .operation
+                .response_headers
                 .iter()
-                .filter_map(|name| Some((*name, kept(headers, name, MAX_DOCUMENTED_HEADER_BYTES)?)))
+                .filter_map(|name| Some((*name, kept(headers.get(*name), MAX_DOCUMENTED_HEADER_BYTES)?)))
                 .collect(),
             status: response.status(),
-            correlation_id: header(headers, const { HeaderName::from_static("ob-correlation-id") }),
-            trace_id: header(headers, const { HeaderName::from_static("ob-trace-id") }),
-            retry_after: header(headers, RETRY_AFTER),
-            content_type: header(headers, CONTENT_TYPE),
+            correlation_id: None,
+            trace_id: None,
+            retry_after: None,
+            content_type: None,
+        };
+        // One pass over the few headers of a response is cheaper than a lookup for each name.
+        for (name, value) in headers {
+            if let Some(slot) = head.slot(name)
+                && slot.is_none()
+            {
+                *slot = kept(Some(value), MAX_HEADER_BYTES);
+            }
         }
+        head
+    }
+
+    /// Returns the place of a header that is kept even if the document does not describe it.
+    fn slot(&mut self, name: &HeaderName) -> Option<&mut Option<HeaderValue>> {
+        const CORRELATION_ID: HeaderName = HeaderName::from_static("ob-correlation-id");
+        const TRACE_ID: HeaderName = HeaderName::from_static("ob-trace-id");
+        let slot = match name {
+            name if name == CONTENT_TYPE => &mut self.content_type,
+            name if name == RETRY_AFTER => &mut self.retry_after,
+            name if name == CORRELATION_ID => &mut self.correlation_id,
+            name if name == TRACE_ID => &mut self.trace_id,
+            _ => return None,
+        };
+        Some(slot)
     }
 }
 
@@ -104,13 +126,9 @@ const MAX_HEADER_BYTES: usize = 256;
 /// The maximum length of a documented header's value.
 const MAX_DOCUMENTED_HEADER_BYTES: usize = 8 * 1024;
 
-fn header(headers: &HeaderMap, name: HeaderName) -> Option<HeaderValue> {
-    kept(headers, name.as_str(), MAX_HEADER_BYTES)
-}
-
-/// Returns a header unless its value is longer than `limit`.
-fn kept(headers: &HeaderMap, name: &str, limit: usize) -> Option<HeaderValue> {
-    let mut value = headers.get(name).filter(|value| value.len() <= limit)?.clone();
+/// Returns a copy of a header's value unless it is longer than `limit`.
+fn kept(value: Option<&HeaderValue>, limit: usize) -> Option<HeaderValue> {
+    let mut value = value.filter(|value| value.len() <= limit)?.clone();
     value.set_sensitive(true);
     Some(value)
 }

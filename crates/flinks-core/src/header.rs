@@ -25,7 +25,8 @@ impl Authorization {
 
     /// Creates the `Authorization` header value for a bearer token.
     pub fn bearer(token: &Secret) -> Self {
-        Self(Secret::new(format!("Bearer {}", token.expose_secret())))
+        // `concat` allocates once, so no part of the token is left in freed memory.
+        Self(Secret::new(["Bearer ", token.expose_secret()].concat()))
     }
 }
 
@@ -45,17 +46,32 @@ pub trait HeaderArgument {
 
 impl HeaderArgument for Secret {
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
-        sensitive(name, None, self.expose_secret())
+        sensitive(name, self.expose_secret(), self.expose_secret())
     }
 }
 
 impl HeaderArgument for Authorization {
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest> {
-        match self.0.expose_secret().split_once(' ') {
-            Some((scheme, token)) => sensitive(name, Some(scheme), token),
+        let text = self.0.expose_secret();
+        match text.split_once(' ') {
+            Some((_, token)) => sensitive(name, token, text),
             None => Err(InvalidRequest::new(name, "must start with an authentication scheme")),
         }
     }
+}
+
+/// Creates the value of an `Authorization` header for a bearer token. The value is marked as
+/// sensitive.
+///
+/// This function copies the token once. The `http` crate would copy the value of an
+/// [`Authorization`] again.
+#[doc(hidden)]
+pub fn bearer_header(token: &Secret) -> Result<HeaderValue, InvalidRequest> {
+    const NAME: &str = "Authorization";
+    if let Some(problem) = token_problem(token.expose_secret()) {
+        return Err(InvalidRequest::new(NAME, problem));
+    }
+    sensitive_value(NAME, Secret::new(["Bearer ", token.expose_secret()].concat()))
 }
 
 /// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if the
@@ -66,30 +82,35 @@ impl HeaderArgument for Authorization {
 /// diagnose.
 #[doc(hidden)]
 pub fn token_problem(text: &str) -> Option<&'static str> {
+    // Without an early exit, the compiler checks many bytes at once.
+    let is_visible = text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    if is_visible && !text.is_empty() {
+        return None;
+    }
     if text.trim().is_empty() {
         return Some("must not be empty");
     }
     if text.ends_with(['\n', '\r']) {
         return Some("must not end with a line break; if the value was read from a file, trim it");
     }
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some("must not contain a space, a line break, a control character or a non-ASCII character");
-    }
-    None
+    Some("must not contain a space, a line break, a control character or a non-ASCII character")
 }
 
-/// Creates a sensitive header value from a secret token and an optional authentication scheme.
-fn sensitive(name: &'static str, scheme: Option<&str>, token: &str) -> Result<HeaderValue, InvalidRequest> {
+/// Creates a sensitive header value from `text`, which consists of a secret token and possibly an
+/// authentication scheme before it.
+fn sensitive(name: &'static str, token: &str, text: &str) -> Result<HeaderValue, InvalidRequest> {
     if let Some(problem) = token_problem(token) {
         return Err(InvalidRequest::new(name, problem));
     }
-    let text = match scheme {
-        Some(scheme) => Secret::new(format!("{scheme} {token}")),
-        None => Secret::new(token),
-    };
+    sensitive_value(name, Secret::new(text))
+}
+
+/// Creates a header value that is marked as sensitive.
+fn sensitive_value(name: &'static str, text: Secret) -> Result<HeaderValue, InvalidRequest> {
     // The text is wiped from memory with the last clone of the value. Cloning allocates nothing,
     // which is not true of the first clone of a value that is created from a string.
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(SecretBytes(text))).map_err(|_| invalid(name))?;
+    let bytes = Bytes::from_owner(SecretBytes(text));
+    let mut value = HeaderValue::from_maybe_shared(bytes).map_err(|_| InvalidRequest::new(name, INVALID_VALUE))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -106,11 +127,7 @@ pub fn header_text(name: &'static str, text: impl fmt::Display) -> Result<Header
 }
 
 fn parse_value(name: &'static str, text: &str) -> Result<HeaderValue, InvalidRequest> {
-    HeaderValue::try_from(text).map_err(|_| invalid(name))
-}
-
-fn invalid(name: &'static str) -> InvalidRequest {
-    InvalidRequest::new(name, "must be a valid header value")
+    HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, INVALID_VALUE))
 }
 
 /// The memory of a sensitive header value.
@@ -121,6 +138,8 @@ impl AsRef<[u8]> for SecretBytes {
         self.0.expose_secret().as_bytes()
     }
 }
+
+const INVALID_VALUE: &str = "must be a valid header value";
 
 #[cfg(test)]
 mod tests {

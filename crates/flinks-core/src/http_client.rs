@@ -14,6 +14,7 @@ use rustls_platform_verifier::Verifier;
 
 use crate::base_url::BaseUrl;
 use crate::plain_http::PrivateAddresses;
+use crate::template::PRODUCT;
 #[cfg(feature = "rustls-no-provider")]
 use crate::tls::CryptoProvider;
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
@@ -71,7 +72,7 @@ pub(crate) fn build(
     tls: &Tls,
 ) -> Result<reqwest::Client, BuildError> {
     builder = builder
-        .user_agent(concat!("flinks-rust/", env!("CARGO_PKG_VERSION")))
+        .user_agent(PRODUCT)
         .connect_timeout(connect_timeout)
         // A verbose connection logs every byte, including secrets (A3).
         .connection_verbose(false)

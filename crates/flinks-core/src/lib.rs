@@ -43,6 +43,8 @@ mod request;
 
 // Sending: the HTTP client's settings and the execution of calls.
 mod http_client;
+mod template;
+mod timer;
 mod transport;
 
 // Responses: reading and decoding the body, and determining the outcome of an operation.
@@ -86,7 +88,7 @@ pub use absolute_url::AbsoluteUrl;
 #[doc(hidden)]
 pub use deadline::{Deadline, Timestamps};
 #[doc(hidden)]
-pub use header::token_problem;
+pub use header::{bearer_header, token_problem};
 
 /// Items for generated code. These items are not part of the public API.
 #[doc(hidden)]
@@ -97,15 +99,16 @@ pub mod generated {
     pub use crate::lenient::lenient;
     #[cfg(feature = "multipart")]
     pub use crate::multipart::MultipartBody;
-    pub use crate::parameter_list::{Style, add_query, encode_path_list, form_with_lists, header_list};
+    pub use crate::parameter_list::{Style, encode_path_list, header_list};
     pub use crate::redirect::redirect_response;
-    pub use crate::request::{Operation, encode_path, form_body};
+    pub use crate::request::{Operation, Request, encode_path};
     pub use crate::response::{
-        empty_or_error_response, empty_response, head_response, json_or_error_response, json_response, response_error,
-        status_error, undocumented_status,
+        Response, empty_or_error_response, empty_response, head_response, json_or_error_response, json_response,
+        response_error, status_error, undocumented_status,
     };
     pub use crate::secret::Redacted;
-    pub use reqwest::RequestBuilder;
-    pub use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+    pub use crate::timer::Timer;
+    pub use reqwest::Method;
+    pub use reqwest::header::{HeaderName, HeaderValue};
     pub use serde_json;
 }

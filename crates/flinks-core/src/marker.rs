@@ -52,24 +52,6 @@ impl SendMarker {
         self.change_from_unsent(ABANDONED) == ABANDONED
     }
 
-    /// Wraps the body of `request` so that polling the body sets this marker. A request without a
-    /// body is marked as sent immediately, because nothing indicates when its head is sent.
-    pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
-        let slot = request.body_mut();
-        match slot.take() {
-            Some(body) if !body.is_end_stream() => {
-                *slot = Some(reqwest::Body::wrap(MarkedBody { body, marker: self.clone() }));
-            }
-            empty => {
-                *slot = empty;
-                if !self.mark_sent() {
-                    return Err(InvalidRequest::new("request", "belongs to an abandoned call"));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Records that bytes may be sent from now on. Returns `false` if the call was abandoned.
     fn mark_sent(&self) -> bool {
         self.change_from_unsent(SENT) == SENT
@@ -85,10 +67,50 @@ impl SendMarker {
     }
 }
 
-/// A request body that sets a marker before it yields its first bytes.
+/// The markers of one attempt.
+#[derive(Clone)]
+pub(crate) struct AttemptMarkers {
+    /// The marker of the whole call, if the caller has set one.
+    call: Option<SendMarker>,
+    /// The marker of this attempt.
+    attempt: SendMarker,
+}
+
+impl AttemptMarkers {
+    pub(crate) fn new(call: Option<SendMarker>) -> Self {
+        Self { call, attempt: SendMarker::new() }
+    }
+
+    /// Wraps the body of `request` so that polling the body sets the markers. A request without a
+    /// body is marked as sent immediately, because nothing indicates when its head is sent.
+    ///
+    /// An empty body is wrapped as well. `reqwest` would copy a request whose body it can copy.
+    pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
+        let body = request.body_mut().take().unwrap_or_default();
+        if body.is_end_stream() && !self.mark_sent() {
+            return Err(InvalidRequest::new("request", "belongs to an abandoned call"));
+        }
+        *request.body_mut() = Some(reqwest::Body::wrap(MarkedBody { body, markers: self.clone() }));
+        Ok(())
+    }
+
+    /// Abandons this attempt if nothing has left this machine. Returns whether it was abandoned.
+    pub(crate) fn abandon(&self) -> bool {
+        self.attempt.abandon()
+    }
+
+    /// Records that bytes may be sent from now on. Returns `false` if the call or the attempt was
+    /// abandoned.
+    fn mark_sent(&self) -> bool {
+        // An abandoned attempt must not mark its call, because another attempt may follow.
+        self.attempt.mark_sent() && self.call.as_ref().is_none_or(SendMarker::mark_sent)
+    }
+}
+
+/// A request body that sets the markers before it yields its first bytes.
 struct MarkedBody {
     body: reqwest::Body,
-    marker: SendMarker,
+    markers: AttemptMarkers,
 }
 
 impl Body for MarkedBody {
@@ -99,7 +121,7 @@ impl Body for MarkedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        if !self.marker.mark_sent() {
+        if !self.markers.mark_sent() {
             return Poll::Ready(Some(Err("the call was abandoned".into())));
         }
         Pin::new(&mut self.body).poll_frame(context).map_err(Into::into)
@@ -127,7 +149,7 @@ mod tests {
     #[test]
     fn a_call_cannot_be_abandoned_after_its_body_was_polled() {
         let marker = SendMarker::new();
-        let mut body = MarkedBody { body: "code".into(), marker: marker.clone() };
+        let mut body = MarkedBody { body: "code".into(), markers: AttemptMarkers::new(Some(marker.clone())) };
         assert_eq!(body.size_hint().exact(), Some(4));
         assert!(!body.is_end_stream());
         assert!(yields_data(&mut body));
@@ -138,7 +160,7 @@ mod tests {
     #[test]
     fn the_body_of_an_abandoned_call_yields_nothing() {
         let marker = SendMarker::new();
-        let mut body = MarkedBody { body: "code".into(), marker: marker.clone() };
+        let mut body = MarkedBody { body: "code".into(), markers: AttemptMarkers::new(Some(marker.clone())) };
         assert!(marker.abandon());
         assert!(marker.abandon());
         assert!(!yields_data(&mut body));

@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::InvalidRequest;
+use crate::request::{INVALID_REQUEST, Request};
+use crate::transport::Transport;
 
 /// A file in a `multipart/form-data` body.
 ///
@@ -118,8 +120,15 @@ impl MultipartBody {
     }
 
     /// Sets the body of a request.
-    pub fn send_with(self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        request.multipart(self.0)
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the request cannot be built.
+    pub fn send_with(self, request: &mut Request, transport: &Transport) -> Result<(), InvalidRequest> {
+        let parts = request.request.try_clone().ok_or(INVALID_REQUEST)?;
+        let built = reqwest::RequestBuilder::from_parts(transport.http().clone(), parts).multipart(self.0).build();
+        request.request = built.map_err(|_| INVALID_REQUEST)?;
+        Ok(())
     }
 }
 

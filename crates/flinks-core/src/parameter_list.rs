@@ -1,7 +1,7 @@
 //! Writes lists and objects into a path, a query, a header or a form.
 
 use percent_encoding::utf8_percent_encode;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::HeaderValue;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
@@ -67,8 +67,7 @@ fn encode(text: &str) -> String {
 /// Adds a list or an object to the query of a URL. The separator between two values is not encoded
 /// if it is a comma, and a comma in a value is. Any other separator is encoded, so a value that
 /// contains it cannot be sent.
-#[doc(hidden)]
-pub fn add_query(
+pub(crate) fn add_query(
     mut url: Url,
     name: &'static str,
     value: &(impl Serialize + ?Sized),
@@ -141,19 +140,9 @@ pub fn header_list(
     header_text(name, values(name, value, style, plain)?.join(","))
 }
 
-/// Form-encodes `body`, whose fields can be lists, and sets the result as the body of `request`. Each
-/// entry of a list becomes a separate pair: `ids=1&ids=2`.
-#[doc(hidden)]
-pub fn form_with_lists(
-    request: reqwest::RequestBuilder,
-    body: &impl Serialize,
-) -> Result<reqwest::RequestBuilder, InvalidRequest> {
-    let form = encode_form(body)?;
-    let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-    Ok(request.header(CONTENT_TYPE, content_type).body(form))
-}
-
-fn encode_form(body: &impl Serialize) -> Result<String, InvalidRequest> {
+/// Form-encodes `body`, whose fields can be lists. Each entry of a list becomes a separate pair:
+/// `ids=1&ids=2`.
+pub(crate) fn encode_form(body: &impl Serialize) -> Result<String, InvalidRequest> {
     let invalid = || InvalidRequest::new("body", "contains a value that cannot be form-encoded");
     // Conversion through text keeps the digits of an `f32`.
     let fields: Map<String, Value> =

@@ -6,7 +6,7 @@ use reqwest::header::LOCATION;
 
 use crate::error::{Error, ErrorKind, InvalidResponse};
 use crate::head::ResponseHead;
-use crate::response::ResponseValue;
+use crate::response::{Response, ResponseValue};
 
 /// The target of a redirect that the OpenAPI document describes as a result of the operation, such
 /// as the address of a page for the end user. The client does not follow it.
@@ -32,7 +32,7 @@ impl fmt::Debug for Redirect {
 
 /// Reads a documented redirect.
 #[doc(hidden)]
-pub fn redirect_response<E>(response: &reqwest::Response) -> Result<ResponseValue<Redirect>, Error<E>> {
+pub fn redirect_response<E>(response: &Response<'_>) -> Result<ResponseValue<Redirect>, Error<E>> {
     let head = ResponseHead::from_response(response);
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     match location.filter(|location| !location.is_empty()) {

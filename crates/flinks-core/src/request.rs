@@ -5,10 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::Serialize;
+use url::form_urlencoded;
 
 use crate::error::InvalidRequest;
+use crate::parameter_list::{Style, add_query, encode_form};
 
 /// The operation to which a request belongs.
 #[doc(hidden)]
@@ -16,6 +18,10 @@ use crate::error::InvalidRequest;
 pub struct Operation {
     /// The `operationId` in the OpenAPI document.
     pub id: &'static str,
+    /// The media types that a response can have, if the document lists any.
+    pub accept: Option<&'static str>,
+    /// The media type of the request, unless the body determines it.
+    pub content_type: Option<&'static str>,
     /// The default timeout of the operation, if it is longer than the general default.
     pub timeout: Option<Duration>,
     /// The maximum size of a JSON response in bytes, if it differs from the general maximum.
@@ -24,12 +30,35 @@ pub struct Operation {
     pub response_headers: &'static [&'static str],
     /// The documented redirects. Any other redirect is an error.
     pub redirects: &'static [u16],
+    /// Whether a response can be a [`ByteStream`](crate::ByteStream), which the caller reads.
+    pub is_streamed: bool,
 }
 
 impl Operation {
     /// Creates an operation with the default timeout and without response headers and redirects.
     pub const fn new(id: &'static str) -> Self {
-        Self { id, timeout: None, max_response_bytes: None, response_headers: &[], redirects: &[] }
+        Self {
+            id,
+            accept: None,
+            content_type: None,
+            timeout: None,
+            max_response_bytes: None,
+            response_headers: &[],
+            redirects: &[],
+            is_streamed: false,
+        }
+    }
+
+    /// Sets the `Accept` header.
+    #[must_use]
+    pub const fn accept(self, media_types: &'static str) -> Self {
+        Self { accept: Some(media_types), ..self }
+    }
+
+    /// Sets the `Content-Type` header.
+    #[must_use]
+    pub const fn content_type(self, media_type: &'static str) -> Self {
+        Self { content_type: Some(media_type), ..self }
     }
 
     /// Sets the default timeout in seconds.
@@ -55,7 +84,102 @@ impl Operation {
     pub const fn redirects(self, statuses: &'static [u16]) -> Self {
         Self { redirects: statuses, ..self }
     }
+
+    /// Declares that a response can be a [`ByteStream`](crate::ByteStream).
+    #[must_use]
+    pub const fn streamed(self) -> Self {
+        Self { is_streamed: true, ..self }
+    }
 }
+
+/// A request to an operation, with the URL and the headers that are the same in every call.
+#[doc(hidden)]
+pub struct Request {
+    pub(crate) operation: &'static Operation,
+    pub(crate) request: reqwest::Request,
+}
+
+impl Request {
+    /// Adds a header.
+    pub fn header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.request.headers_mut().append(name, value);
+    }
+
+    /// Adds a scalar to the query. `None` adds nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
+    pub fn query(&mut self, name: &'static str, value: &impl Serialize) -> Result<(), InvalidRequest> {
+        let url = self.request.url_mut();
+        let mut pairs = url.query_pairs_mut();
+        [(name, value)].serialize(serde_urlencoded::Serializer::new(&mut pairs)).map_err(|_| INVALID_REQUEST)?;
+        drop(pairs);
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
+        Ok(())
+    }
+
+    /// Adds a list or an object to the query.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
+    pub fn query_list(
+        &mut self,
+        name: &'static str,
+        value: &(impl Serialize + ?Sized),
+        style: Style,
+    ) -> Result<(), InvalidRequest> {
+        *self.request.url_mut() = add_query(self.request.url().clone(), name, value, style)?;
+        Ok(())
+    }
+
+    /// Sets the body to `body`, written as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
+    pub fn json(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
+        self.body(serde_json::to_vec(body).map_err(|_| INVALID_REQUEST)?);
+        Ok(())
+    }
+
+    /// Sets the body to `body`, form-encoded.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
+    pub fn form(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(FORM_BYTES));
+        body.serialize(serde_urlencoded::Serializer::new(&mut form))
+            .map_err(|_| InvalidRequest::new("body", "contains a value that cannot be form-encoded"))?;
+        self.body(form.finish());
+        Ok(())
+    }
+
+    /// Sets the body to `body`, form-encoded. Each entry of a list becomes a separate pair.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value cannot be written.
+    pub fn form_with_lists(&mut self, body: &impl Serialize) -> Result<(), InvalidRequest> {
+        self.body(encode_form(body)?);
+        Ok(())
+    }
+
+    /// Sets the body.
+    pub fn body(&mut self, body: impl Into<reqwest::Body>) {
+        *self.request.body_mut() = Some(body.into());
+    }
+}
+
+pub(crate) const INVALID_REQUEST: InvalidRequest =
+    InvalidRequest::new("request", "cannot be built from these arguments");
+
+/// The initial capacity of a form in bytes. A form that fits is written without copies.
+const FORM_BYTES: usize = 512;
 
 /// Percent-encodes a path argument. The unreserved characters of RFC 3986 are not encoded.
 #[doc(hidden)]
@@ -75,18 +199,6 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
 
 /// Everything except the unreserved characters of RFC 3986.
 pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Form-encodes `body` and sets the result as the body of `request`.
-#[doc(hidden)]
-pub fn form_body(
-    request: reqwest::RequestBuilder,
-    body: &impl Serialize,
-) -> Result<reqwest::RequestBuilder, InvalidRequest> {
-    let form = serde_urlencoded::to_string(body)
-        .map_err(|_| InvalidRequest::new("body", "contains a value that cannot be form-encoded"))?;
-    let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-    Ok(request.header(CONTENT_TYPE, content_type).body(form))
-}
 
 #[cfg(test)]
 mod tests {

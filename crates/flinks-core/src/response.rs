@@ -2,15 +2,50 @@
 
 use std::fmt;
 use std::ops::{Deref, RangeInclusive};
+use std::pin::Pin;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 
 use crate::body::read_body;
 use crate::decode::{Field, ReplyBody, decode, decode_error, is_json};
 use crate::error::{Error, ErrorKind, InvalidResponse};
 use crate::error_code::error_code;
 use crate::head::ResponseHead;
-use crate::transport_error::TransportErrorKind;
+use crate::request::Operation;
+use crate::timer::{Timer, in_time};
+use crate::transport_error::{TransportError, TransportErrorKind};
+
+/// The response to an operation, whose body has not been read.
+#[doc(hidden)]
+pub struct Response<'t> {
+    pub(crate) operation: &'static Operation,
+    pub(crate) response: reqwest::Response,
+    /// The timer of the call.
+    pub(crate) timer: Pin<&'t mut Timer>,
+}
+
+impl<'t> Response<'t> {
+    /// Creates the response to a call that `timer` limits.
+    pub fn new(operation: &'static Operation, response: reqwest::Response, timer: Pin<&'t mut Timer>) -> Self {
+        Self { operation, response, timer }
+    }
+
+    /// Returns the status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Returns the next chunk of the body, or `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, TransportError> {
+        in_time(self.timer.as_mut(), self.response.chunk()).await
+    }
+}
 
 /// The body, status and request ids of a documented success response.
 pub struct ResponseValue<T> {
@@ -38,6 +73,11 @@ impl<T> ResponseValue<T> {
         self.value
     }
 
+    /// Returns the status and the request ids, and the body.
+    pub fn into_parts(self) -> (ResponseHead, T) {
+        (self.head, self.value)
+    }
+
     /// Converts the body with `map`.
     pub fn map<U>(self, map: impl FnOnce(T) -> U) -> ResponseValue<U> {
         ResponseValue { head: self.head, value: map(self.value) }
@@ -62,10 +102,10 @@ impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
 /// `error_codes` fields is treated as malformed.
 #[doc(hidden)]
 pub async fn json_response<T: ReplyBody, E>(
-    response: reqwest::Response,
+    mut response: Response<'_>,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or_else(response, error_codes, |_| None).await
+    json_or_else(&mut response, error_codes, |_| None).await
 }
 
 /// Reads the body of a documented success response. Also recognizes an error body, because some
@@ -76,18 +116,18 @@ pub async fn json_response<T: ReplyBody, E>(
 /// that both schemas define is not enough to identify an error body.
 #[doc(hidden)]
 pub async fn json_or_error_response<T: ReplyBody, E: ReplyBody>(
-    response: reqwest::Response,
+    mut response: Response<'_>,
     error_codes: &[&'static str],
 ) -> Result<ResponseValue<T>, Error<E>> {
-    json_or_else(response, error_codes, |body| documented_error(body, T::FIELDS.unwrap_or_default())).await
+    json_or_else(&mut response, error_codes, |body| documented_error(body, T::FIELDS.unwrap_or_default())).await
 }
 
 async fn json_or_else<T: ReplyBody, E>(
-    response: reqwest::Response,
+    response: &mut Response<'_>,
     error_codes: &[&'static str],
     read_error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<T>, Error<E>> {
-    let head = ResponseHead::from_response(&response);
+    let head = ResponseHead::from_response(response);
     let body = match read_body(response).await {
         Ok(body) => body,
         Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
@@ -112,22 +152,22 @@ fn documented_error<E: ReplyBody>(body: &[u8], success_fields: &[Field]) -> Opti
 /// Reads a success response that is documented to have no body. A response with a body is treated
 /// as malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
-pub async fn empty_response<E>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or_else(response, |_| None).await
+pub async fn empty_response<E>(mut response: Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or_else(&mut response, |_| None).await
 }
 
 /// Reads a success response that is documented to have no body. Also recognizes an error body,
 /// because some servers send error bodies with a 2xx status.
 #[doc(hidden)]
-pub async fn empty_or_error_response<E: ReplyBody>(response: reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
-    empty_or_else(response, |body| documented_error(body, &[])).await
+pub async fn empty_or_error_response<E: ReplyBody>(mut response: Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
+    empty_or_else(&mut response, |body| documented_error(body, &[])).await
 }
 
 async fn empty_or_else<E>(
-    response: reqwest::Response,
+    response: &mut Response<'_>,
     read_error: impl FnOnce(&[u8]) -> Option<E>,
 ) -> Result<ResponseValue<()>, Error<E>> {
-    let head = ResponseHead::from_response(&response);
+    let head = ResponseHead::from_response(response);
     let body = match read_body(response).await {
         Ok(body) => body,
         Err(error) => return Err(Error::new(Some(head), ErrorKind::Transport(error))),
@@ -148,9 +188,9 @@ async fn empty_or_else<E>(
 /// Reads a response whose status is not 2xx. If the body is the documented error body of the
 /// operation, the returned error contains it, even if the status is undocumented (A6).
 #[doc(hidden)]
-pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<E> {
+pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E> {
     let head = ResponseHead::from_response(&response);
-    let kind = match read_body(response).await {
+    let kind = match read_body(&mut response).await {
         // The status is more important than the body, which may come from a gateway.
         Err(error) if error.kind() == TransportErrorKind::TooLarge => {
             let reason = "is larger than its limit";
@@ -168,13 +208,13 @@ pub async fn response_error<E: ReplyBody>(response: reqwest::Response) -> Error<
 
 /// Returns the value for a documented redirect that is read without its target, such as 304.
 #[doc(hidden)]
-pub fn head_response<E>(response: &reqwest::Response) -> Result<ResponseValue<()>, Error<E>> {
+pub fn head_response<E>(response: &Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
     Ok(ResponseValue::new(ResponseHead::from_response(response), ()))
 }
 
 /// Returns the error for an operation whose error responses are documented to have no body.
 #[doc(hidden)]
-pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u16>]) -> Error<()> {
+pub fn status_error(response: &Response<'_>, documented: &[RangeInclusive<u16>]) -> Error<()> {
     let status = response.status().as_u16();
     if documented.iter().any(|range| range.contains(&status)) {
         return Error::new(Some(ResponseHead::from_response(response)), ErrorKind::ErrorResponse(()));
@@ -185,6 +225,6 @@ pub fn status_error(response: &reqwest::Response, documented: &[RangeInclusive<u
 /// Creates the error returned by an operation with several documented error bodies, none of which
 /// is documented for this status.
 #[doc(hidden)]
-pub fn undocumented_status<E>(response: &reqwest::Response) -> Error<E> {
+pub fn undocumented_status<E>(response: &Response<'_>) -> Error<E> {
     Error::new(Some(ResponseHead::from_response(response)), ErrorKind::Status(None))
 }

@@ -1,24 +1,26 @@
 //! Sends requests to one base URL with one HTTP client, and applies limits to each call.
 
 use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, HeaderValue};
-use url::Url;
 
 use crate::base_url::BaseUrl;
-use crate::body::MaxResponseBytes;
 use crate::error::{Error, ErrorKind, InvalidRequest};
-use crate::head::{DocumentedHeaders, ResponseHead};
+use crate::head::ResponseHead;
 use crate::http_client::{self, BuildError, Tls};
-use crate::marker::SendMarker;
-use crate::request::Operation;
+use crate::marker::{AttemptMarkers, SendMarker};
+use crate::request::{Operation, Request};
+use crate::response::Response;
+use crate::template::{HostHeader, Templates};
+use crate::timer::{Timer, in_time};
 #[cfg(feature = "rustls-no-provider")]
 use crate::tls::CryptoProvider;
 #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
 use crate::tls::{ClientCertificate, RootCertificates};
-use crate::transport_error::TransportError;
 
 /// The default timeout for a call: 30 seconds.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,7 +44,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Transport {
     http: reqwest::Client,
-    base_url: BaseUrl,
+    templates: Arc<Templates>,
     timeout: Duration,
     long_timeout: Option<Duration>,
     marker: Option<SendMarker>,
@@ -88,38 +90,48 @@ impl Transport {
 
     /// Returns the base URL.
     pub fn base_url(&self) -> &BaseUrl {
-        &self.base_url
+        self.templates.base_url()
     }
 
-    /// Returns the URL for a path. Arguments in the path must already be percent-encoded.
+    /// Creates a request. Arguments in the path must already be percent-encoded.
     #[doc(hidden)]
-    pub fn url(&self, path: &str) -> Url {
-        self.base_url.join(path)
+    pub fn request(
+        &self,
+        operation: &'static Operation,
+        method: Method,
+        path: &str,
+    ) -> Result<Request, InvalidRequest> {
+        let (url, headers) = self.templates.get(operation, path)?;
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        Ok(Request { operation, request })
     }
 
-    /// Returns the client that generated code uses to build requests.
-    #[doc(hidden)]
-    pub fn http(&self) -> &reqwest::Client {
+    #[cfg(feature = "multipart")]
+    pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
     /// Sends `request` once. A redirect that the operation does not document is an error.
+    ///
+    /// Starts `timer`, which limits the time until the response has been read.
     #[doc(hidden)]
-    pub async fn execute<E>(
+    pub async fn execute<'t, E>(
         &self,
-        request: reqwest::RequestBuilder,
-        operation: &Operation,
-    ) -> Result<reqwest::Response, Error<E>> {
-        let mut request =
-            request.build().map_err(|_| InvalidRequest::new("request", "cannot be built from these arguments"))?;
-        if !self.base_url.contains(request.url()) {
-            return Err(InvalidRequest::new("path", "must stay under the base URL").into());
-        }
+        request: Request,
+        mut timer: Pin<&'t mut Timer>,
+    ) -> Result<Response<'t>, Error<E>> {
+        let Request { operation, mut request } = request;
         let timeout = match operation.timeout {
             Some(long) => self.long_timeout.unwrap_or(long),
             None => self.timeout,
         };
-        *request.timeout_mut() = Some(timeout);
+        if operation.is_streamed {
+            // The caller reads the body after this call, so the timeout belongs to the response.
+            *request.timeout_mut() = Some(timeout);
+        } else {
+            timer.set(Some(tokio::time::sleep(timeout)));
+        }
         // RFC 9110 section 8.6 requires this header, but hyper omits it for an empty body. Some
         // servers then respond with 411.
         let is_empty = match request.body() {
@@ -129,23 +141,14 @@ impl Transport {
         if is_empty {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        if let Some(marker) = &self.marker {
-            marker.attach(&mut request)?;
-        }
-        let sending = SendMarker::new();
-        sending.attach(&mut request)?;
-        let mut response = self.http.execute(request).await.map_err(|error| {
-            let error = TransportError::from_reqwest(&error);
+        let markers = AttemptMarkers::new(self.marker.clone());
+        markers.attach(&mut request)?;
+        let response = in_time(timer.as_mut(), self.http.execute(request)).await.map_err(|error| {
             // For example, the server may have closed a new connection before hyper started
             // sending.
-            if sending.abandon() { error.before_sending() } else { error }
+            if markers.abandon() { error.before_sending() } else { error }
         })?;
-        if !operation.response_headers.is_empty() {
-            response.extensions_mut().insert(DocumentedHeaders(operation.response_headers));
-        }
-        if let Some(bytes) = operation.max_response_bytes {
-            response.extensions_mut().insert(MaxResponseBytes(bytes));
-        }
+        let response = Response { operation, response, timer };
         let status = response.status();
         if status.is_redirection() && !operation.redirects.contains(&status.as_u16()) {
             return Err(Error::new(Some(ResponseHead::from_response(&response)), ErrorKind::Redirect));
@@ -157,7 +160,7 @@ impl Transport {
 /// Prints the base URL, which contains no credential.
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+        f.debug_struct("Transport").field("base_url", &self.base_url().as_str()).finish_non_exhaustive()
     }
 }
 
@@ -279,6 +282,10 @@ impl TransportBuilder {
             Some(adjust) => adjust(builder),
             None => builder,
         };
+        #[cfg(feature = "reqwest-0_13")]
+        let host = if self.http.is_some() { HostHeader::FromClient } else { HostHeader::Prepared };
+        #[cfg(not(feature = "reqwest-0_13"))]
+        let host = HostHeader::Prepared;
         let http = http_client::build(builder, &self.base_url, self.connect_timeout, &self.tls)?;
         if self.base_url.is_plain_http_exception() {
             tracing::warn!(
@@ -288,7 +295,7 @@ impl TransportBuilder {
         }
         Ok(Transport {
             http,
-            base_url: self.base_url,
+            templates: Arc::new(Templates::new(self.base_url, host)),
             timeout: self.timeout,
             long_timeout: self.long_timeout,
             marker: None,

@@ -16,12 +16,14 @@
 
 use std::cell::RefCell;
 use std::path::Path;
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use flinks::connect::{CustomerId, Instance};
 use flinks::outbound::{Client, ClientAuthentication, PendingAuthorization};
 use flinks::{BaseUrl, RedirectUrl};
 use flinks_consents::store::{ConsentId, Record, StoreError};
+use flinks_core::generated::{Operation, Response, json_or_error_response, response_error};
 use tokio::runtime::Runtime;
 use xtask::Product;
 use xtask::generate::output::Header;
@@ -47,6 +49,8 @@ thread_local! {
     static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 }
 
+static OPERATION: Operation = Operation::new("fuzzed");
+
 /// Creates a response with this status and body.
 fn reply(status: u16, bytes: &[u8]) -> reqwest::Response {
     let builder = http::Response::builder().status(status).header("content-type", "application/json");
@@ -61,9 +65,9 @@ pub fn token_reply(data: &[u8]) {
             macro_rules! read {
                 ($success:ty, $error:ty) => {
                     let codes = &["error", "FlinksCode"];
-                    match flinks_core::generated::json_or_error_response::<$success, $error>(reply(200, data), codes)
-                        .await
-                    {
+                    let timer = pin!(None);
+                    let response = Response::new(&OPERATION, reply(200, data), timer);
+                    match json_or_error_response::<$success, $error>(response, codes).await {
                         Ok(reply) => drop(format!("{reply:?}")),
                         Err(error) => has_no_text_of(data, &error.to_string()),
                     }
@@ -85,7 +89,9 @@ pub fn error_reply(data: &[u8]) {
         runtime.block_on(async {
             macro_rules! read {
                 ($error:ty) => {
-                    let error = flinks_core::generated::response_error::<$error>(reply(418, data)).await;
+                    let timer = pin!(None);
+                    let response = Response::new(&OPERATION, reply(418, data), timer);
+                    let error = response_error::<$error>(response).await;
                     assert_eq!(error.status().map(|status| status.as_u16()), Some(418));
                     has_no_text_of(data, &format!("{error} {error:?}"));
                 };

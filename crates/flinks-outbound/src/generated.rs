@@ -448,8 +448,9 @@ pub mod operation {
     }
 
     impl<'a> Token<'a> {
-        const OPERATION: Operation = Operation::new("token");
-
+        const OPERATION: Operation = Operation::new("token")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sets the optional argument `authorization`. Client credentials, for a server that requires HTTP Basic. In this case, omit `client_id` and `client_secret` in the body. The credentials for the HTTP scheme `Basic`.
         pub fn authorization(
             mut self,
@@ -480,24 +481,19 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::TokenResponse>, Error<types::ErrorResponse>> {
             let Self { client, authorization, body } = self;
-            let url = client.transport.url("/api/v1/token");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
-            let request = match authorization {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("authorization"),
-                            value.header_value("Authorization")?,
-                        )
-                }
-                None => request,
-            };
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/api/v1/token")?;
+            request.json(body)?;
+            if let Some(value) = authorization {
+                request
+                    .header(
+                        HeaderName::from_static("authorization"),
+                        value.header_value("Authorization")?,
+                    );
+            }
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => {
                     json_or_error_response(response, &["error", "FlinksCode"]).await
@@ -515,7 +511,7 @@ pub mod operation {
     }
 
     impl<'a> Revoke<'a> {
-        const OPERATION: Operation = Operation::new("revoke");
+        const OPERATION: Operation = Operation::new("revoke").accept("application/json");
 
         /// Sends the request once and decodes the response.
         ///
@@ -538,18 +534,16 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<()>, Error<types::ErrorResponse>> {
             let Self { client, authorization } = self;
-            let url = client.transport.url("/api/v1/revoke");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .delete(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let request = request
+                .request(&Self::OPERATION, Method::DELETE, "/api/v1/revoke")?;
+            request
                 .header(
                     HeaderName::from_static("authorization"),
                     authorization.header_value("Authorization")?,
                 );
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_or_error_response(response).await,
                 _ => Err(response_error(response).await),

@@ -393,8 +393,9 @@ pub mod operation {
     }
 
     impl<'a> Authorize<'a> {
-        const OPERATION: Operation = Operation::new("authorize");
-
+        const OPERATION: Operation = Operation::new("authorize")
+            .accept("application/json")
+            .content_type("application/x-www-form-urlencoded");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -416,16 +417,12 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::AuthorizeResponse>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/api/v1/authorize");
-            let request = form_body(
-                client
-                    .transport
-                    .http()
-                    .post(url)
-                    .header(ACCEPT, HeaderValue::from_static("application/json")),
-                body,
-            )?;
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let mut request = client
+                .transport
+                .request(&Self::OPERATION, Method::POST, "/api/v1/authorize")?;
+            request.form(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &["error", "FlinksCode"]).await,
                 _ => Err(status_error(&response, &[400..=400])),
@@ -442,8 +439,9 @@ pub mod operation {
     }
 
     impl<'a> InitiateSession<'a> {
-        const OPERATION: Operation = Operation::new("initiateSession");
-
+        const OPERATION: Operation = Operation::new("initiateSession")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -465,19 +463,17 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::SessionResponse>, Error<types::SessionError>> {
             let Self { client, authorization, body } = self;
-            let url = client.transport.url("/api/v1/sessions/initiate");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
-            let request = request
+                .request(&Self::OPERATION, Method::POST, "/api/v1/sessions/initiate")?;
+            request.json(body)?;
+            request
                 .header(
                     HeaderName::from_static("authorization"),
                     authorization.header_value("Authorization")?,
                 );
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => {
                     json_or_error_response(response, &["error", "FlinksCode"]).await

@@ -110,8 +110,7 @@ impl Client {
         response: ResponseValue<types::AuthorizeResponse>,
         sent: Timestamps,
     ) -> Result<SessionToken, Error> {
-        let head = response.head().clone();
-        let types::AuthorizeResponse { access_token, token_type, expires_in, .. } = response.into_inner();
+        let (head, types::AuthorizeResponse { access_token, token_type, expires_in, .. }) = response.into_parts();
         let token = BearerResponse { access_token, token_type, expires_in };
         let token = token.check(AUTHORIZE, &head, sent, &self.executor.clock)?;
         if is_echo(token.secret().expose_secret(), [self.credentials.password.expose_secret()]) {

@@ -1,6 +1,7 @@
 //! Executes calls: deadlines, attempts, the waits between attempts, and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ impl RetryPolicy {
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether the clock may advance at another rate than the timers of the transport.
+    pub(crate) has_custom_clock: bool,
     /// The timeout for a whole call, including waits. If no timeout is set, each operation uses its
     /// own default.
     pub(crate) timeout: Option<Duration>,
@@ -90,17 +93,30 @@ impl CallExecutor {
         F: Future<Output = Result<Success<T>, Error>>,
     {
         let call = RunningCall::start(operation, &self.server);
-        if !can_sleep(self.clock.as_ref()) {
+        if !self.can_sleep() {
             return call.finish(Err(Error::new(operation, Kind::NoRuntime)));
         }
         let timeout = self.timeout.unwrap_or(default_timeout);
-        let attempts = self.attempts(operation, policy, timeout, &call, attempt).instrument(call.span().clone());
-        let outcome = match AssertUnwindSafe(attempts).catch_unwind().await {
-            Ok(outcome) => outcome,
-            Err(_) if lacks_driver() => Err(Error::new(operation, Kind::NoRuntime)),
-            Err(_) => Err(Error::new(operation, Kind::Abandoned)),
+        let outcome = {
+            // Pinned in place, because the future is large and each adapter would move it.
+            let attempts = pin!(self.attempts(operation, policy, timeout, &call, attempt));
+            AssertUnwindSafe(attempts.instrument(call.span().clone())).catch_unwind().await
         };
-        call.finish(outcome)
+        call.finish(outcome.unwrap_or_else(|_| {
+            Err(Error::new(operation, if lacks_driver() { Kind::NoRuntime } else { Kind::Abandoned }))
+        }))
+    }
+
+    /// Returns whether the current thread is in a Tokio runtime in which a call can wait.
+    ///
+    /// A call with the system clock does not try to sleep. Without a time driver, the timer of the
+    /// transport panics before anything is sent.
+    fn can_sleep(&self) -> bool {
+        if self.has_custom_clock {
+            can_sleep(self.clock.as_ref())
+        } else {
+            tokio::runtime::Handle::try_current().is_ok()
+        }
     }
 
     async fn attempts<T, F>(
@@ -128,10 +144,17 @@ impl CallExecutor {
             attempt = attempt.saturating_add(1);
             // The call's clock may be coarse, or may not advance in a test.
             let started = Instant::now();
-            let outcome = tokio::select! {
-                biased;
-                outcome = run_attempt() => outcome,
-                () = clock.sleep(remaining()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
+            let running = pin!(run_attempt());
+            // The transport's timer limits every attempt to the timeout of a call. For the first
+            // attempt, a second timer is necessary only if the call has another clock.
+            let outcome = if attempt == 1 && !self.has_custom_clock {
+                running.await
+            } else {
+                tokio::select! {
+                    biased;
+                    outcome = running => outcome,
+                    () = clock.sleep(remaining()) => Err(Error::new(operation, Kind::Interrupted(TransportErrorKind::Timeout))),
+                }
             };
             let took_microseconds = started.elapsed().as_micros();
             let error = match outcome {

@@ -264,6 +264,7 @@ impl Settings {
         CallExecutor {
             server: Server::new(base_url),
             clock: self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
+            has_custom_clock: self.clock.is_some(),
             timeout: self.timeout,
             connect_timeout: self.effective_connect_timeout(),
             max_attempts: self.max_attempts.unwrap_or(3),

@@ -2007,33 +2007,30 @@ pub mod credentials {
     impl ApiKeyAndSignatureOrBearer<'_> {
         pub(super) fn set(
             self,
-            request: ::flinks_core::generated::RequestBuilder,
-        ) -> Result<
-            ::flinks_core::generated::RequestBuilder,
-            ::flinks_core::InvalidRequest,
-        > {
-            Ok(
-                match self {
-                    Self::ApiKeyAndSignature(value0, value1) => {
-                        request
-                            .header(
-                                HeaderName::from_static("x-api-key"),
-                                value0.header_value("X-API-Key")?,
-                            )
-                            .header(
-                                HeaderName::from_static("x-signature"),
-                                value1.header_value("X-Signature")?,
-                            )
-                    }
-                    Self::Bearer(value0) => {
-                        request
-                            .header(
-                                HeaderName::from_static("authorization"),
-                                value0.header_value("Authorization")?,
-                            )
-                    }
-                },
-            )
+            request: &mut ::flinks_core::generated::Request,
+        ) -> Result<(), ::flinks_core::InvalidRequest> {
+            match self {
+                Self::ApiKeyAndSignature(value0, value1) => {
+                    request
+                        .header(
+                            HeaderName::from_static("x-api-key"),
+                            value0.header_value("X-API-Key")?,
+                        );
+                    request
+                        .header(
+                            HeaderName::from_static("x-signature"),
+                            value1.header_value("X-Signature")?,
+                        );
+                }
+                Self::Bearer(value0) => {
+                    request
+                        .header(
+                            HeaderName::from_static("authorization"),
+                            value0.header_value("Authorization")?,
+                        );
+                }
+            }
+            Ok(())
         }
     }
 
@@ -2056,29 +2053,25 @@ pub mod credentials {
     impl ApiKeyOrBearer<'_> {
         pub(super) fn set(
             self,
-            request: ::flinks_core::generated::RequestBuilder,
-        ) -> Result<
-            ::flinks_core::generated::RequestBuilder,
-            ::flinks_core::InvalidRequest,
-        > {
-            Ok(
-                match self {
-                    Self::ApiKey(value0) => {
-                        request
-                            .header(
-                                HeaderName::from_static("x-api-key"),
-                                value0.header_value("X-API-Key")?,
-                            )
-                    }
-                    Self::Bearer(value0) => {
-                        request
-                            .header(
-                                HeaderName::from_static("authorization"),
-                                value0.header_value("Authorization")?,
-                            )
-                    }
-                },
-            )
+            request: &mut ::flinks_core::generated::Request,
+        ) -> Result<(), ::flinks_core::InvalidRequest> {
+            match self {
+                Self::ApiKey(value0) => {
+                    request
+                        .header(
+                            HeaderName::from_static("x-api-key"),
+                            value0.header_value("X-API-Key")?,
+                        );
+                }
+                Self::Bearer(value0) => {
+                    request
+                        .header(
+                            HeaderName::from_static("authorization"),
+                            value0.header_value("Authorization")?,
+                        );
+                }
+            }
+            Ok(())
         }
     }
 
@@ -2107,29 +2100,25 @@ pub mod credentials {
     impl BasicOrBearer<'_> {
         pub(super) fn set(
             self,
-            request: ::flinks_core::generated::RequestBuilder,
-        ) -> Result<
-            ::flinks_core::generated::RequestBuilder,
-            ::flinks_core::InvalidRequest,
-        > {
-            Ok(
-                match self {
-                    Self::Basic(value0) => {
-                        request
-                            .header(
-                                HeaderName::from_static("authorization"),
-                                value0.header_value("Authorization")?,
-                            )
-                    }
-                    Self::Bearer(value0) => {
-                        request
-                            .header(
-                                HeaderName::from_static("authorization"),
-                                value0.header_value("Authorization")?,
-                            )
-                    }
-                },
-            )
+            request: &mut ::flinks_core::generated::Request,
+        ) -> Result<(), ::flinks_core::InvalidRequest> {
+            match self {
+                Self::Basic(value0) => {
+                    request
+                        .header(
+                            HeaderName::from_static("authorization"),
+                            value0.header_value("Authorization")?,
+                        );
+                }
+                Self::Bearer(value0) => {
+                    request
+                        .header(
+                            HeaderName::from_static("authorization"),
+                            value0.header_value("Authorization")?,
+                        );
+                }
+            }
+            Ok(())
         }
     }
 }
@@ -2154,6 +2143,7 @@ pub mod operation {
 
     impl<'a> ListAccounts<'a> {
         const OPERATION: Operation = Operation::new("listAccounts")
+            .accept("application/json, application/problem+json")
             .response_headers(&["x-next", "x-remaining", "x-reset"]);
         /// Sends the request once and decodes the response.
         ///
@@ -2176,19 +2166,12 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::ListAccountsResponse>, Error<types::Problem>> {
             let Self { client, credentials } = self;
-            let url = client.transport.url("/accounts");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .get(url)
-                .header(
-                    ACCEPT,
-                    HeaderValue::from_static(
-                        "application/json, application/problem+json",
-                    ),
-                );
-            let request = credentials.set(request)?;
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::GET, "/accounts")?;
+            credentials.set(&mut request)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response, &[]).await,
                 _ => Err(response_error(response).await),
@@ -2232,13 +2215,14 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, credentials } = self;
-            let url = client.transport.url("/status");
-            let request = client.transport.http().get(url);
-            let request = match credentials {
-                Some(credentials) => credentials.set(request)?,
-                None => request,
-            };
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let mut request = client
+                .transport
+                .request(&Self::OPERATION, Method::GET, "/status")?;
+            if let Some(credentials) = credentials {
+                credentials.set(&mut request)?;
+            }
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -2255,8 +2239,8 @@ pub mod operation {
     }
 
     impl<'a> CreateConsent<'a> {
-        const OPERATION: Operation = Operation::new("createConsent");
-
+        const OPERATION: Operation = Operation::new("createConsent")
+            .content_type("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2274,10 +2258,13 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, credentials, body } = self;
-            let url = client.transport.url("/consents");
-            let request = client.transport.http().post(url).json(body);
-            let request = credentials.set(request)?;
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let mut request = client
+                .transport
+                .request(&Self::OPERATION, Method::POST, "/consents")?;
+            request.json(body)?;
+            credentials.set(&mut request)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -2294,8 +2281,9 @@ pub mod operation {
     }
 
     impl<'a> UpdateConsent<'a> {
-        const OPERATION: Operation = Operation::new("updateConsent");
-
+        const OPERATION: Operation = Operation::new("updateConsent")
+            .accept("application/vnd.bank.v2+json")
+            .content_type("application/vnd.bank.v2+json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2313,20 +2301,16 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Consent>, Error<()>> {
             let Self { client, consent_id, body } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(&format!("/consents/{}", encode_path("consent_id", consent_id) ?));
-            let request = client
-                .transport
-                .http()
-                .put(url)
-                .header(ACCEPT, HeaderValue::from_static("application/vnd.bank.v2+json"))
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/vnd.bank.v2+json"),
-                )
-                .json(body);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(
+                    &Self::OPERATION,
+                    Method::PUT,
+                    &format!("/consents/{}", encode_path("consent_id", consent_id) ?),
+                )?;
+            request.json(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -2362,12 +2346,16 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, consent_id, credentials } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(&format!("/consents/{}", encode_path("consent_id", consent_id) ?));
-            let request = client.transport.http().delete(url);
-            let request = credentials.set(request)?;
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(
+                    &Self::OPERATION,
+                    Method::DELETE,
+                    &format!("/consents/{}", encode_path("consent_id", consent_id) ?),
+                )?;
+            credentials.set(&mut request)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -2384,6 +2372,7 @@ pub mod operation {
 
     impl<'a> AuthorizeConsent<'a> {
         const OPERATION: Operation = Operation::new("authorizeConsent")
+            .accept("application/json")
             .response_headers(&["location"])
             .redirects(&[302]);
         /// Sends the request once and decodes the response.
@@ -2407,19 +2396,17 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<::flinks_core::Redirect>, Error<types::Problem>> {
             let Self { client, consent_id } = self;
-            let url = client
+            let request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
                     &format!(
                         "/consents/{}/authorize", encode_path("consent_id", consent_id) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 302 => redirect_response(&response),
                 _ => Err(response_error(response).await),
@@ -2435,8 +2422,8 @@ pub mod operation {
     }
 
     impl<'a> GetHolder<'a> {
-        const OPERATION: Operation = Operation::new("getHolder");
-
+        const OPERATION: Operation = Operation::new("getHolder")
+            .accept("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2454,19 +2441,17 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Holder>, Error<()>> {
             let Self { client, account_id } = self;
-            let url = client
+            let request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
                     &format!(
                         "/accounts/{}/holder", encode_path("account_id", account_id) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -2482,8 +2467,8 @@ pub mod operation {
     }
 
     impl<'a> CloseAccount<'a> {
-        const OPERATION: Operation = Operation::new("closeAccount");
-
+        const OPERATION: Operation = Operation::new("closeAccount")
+            .accept("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2505,19 +2490,17 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::Account>, Error<types::CloseAccountError>> {
             let Self { client, account_id } = self;
-            let url = client
+            let request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::POST,
                     &format!(
                         "/accounts/{}/close", encode_path("account_id", account_id) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response, &[]).await,
                 _ => Err(response_error(response).await),
@@ -2647,72 +2630,59 @@ pub mod operation {
                 x_scopes,
                 x_window,
             } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
                     &format!(
                         "/accounts/{}/transactions/{}", encode_path_list("account_ids",
                         account_ids, Style::Joined(',')) ?, encode_path_list("period",
                         period, Style::JoinedPairs) ?
                     ),
-                );
-            let url = match amounts {
-                Some(amounts) => add_query(url, "amounts", amounts, Style::Joined('|'))?,
-                None => url,
-            };
-            let url = match branch {
-                Some(branch) => add_query(url, "branch", branch, Style::Joined(' '))?,
-                None => url,
-            };
-            let url = match category {
-                Some(category) => {
-                    add_query(url, "category", category, Style::Joined(','))?
-                }
-                None => url,
-            };
-            let url = match filter {
-                Some(filter) => add_query(url, "filter", filter, Style::DeepObject)?,
-                None => url,
-            };
-            let url = match kinds {
-                Some(kinds) => add_query(url, "kinds", kinds, Style::Joined(','))?,
-                None => url,
-            };
-            let url = match page {
-                Some(page) => add_query(url, "page", page, Style::Exploded)?,
-                None => url,
-            };
-            let url = match rates {
-                Some(rates) => add_query(url, "rates", rates, Style::Exploded)?,
-                None => url,
-            };
-            let url = match sort {
-                Some(sort) => add_query(url, "sort", sort, Style::Joined(','))?,
-                None => url,
-            };
-            let url = add_query(url, "tag", tag, Style::Exploded)?;
-            let request = client.transport.http().get(url).query(&[("note", &note)]);
-            let request = match x_scopes {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("x-scopes"),
-                            header_list("X-Scopes", value, Style::Joined(','))?,
-                        )
-                }
-                None => request,
-            };
-            let request = match x_window {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("x-window"),
-                            header_list("X-Window", value, Style::JoinedPairs)?,
-                        )
-                }
-                None => request,
-            };
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            if let Some(amounts) = amounts {
+                request.query_list("amounts", amounts, Style::Joined('|'))?;
+            }
+            if let Some(branch) = branch {
+                request.query_list("branch", branch, Style::Joined(' '))?;
+            }
+            if let Some(category) = category {
+                request.query_list("category", category, Style::Joined(','))?;
+            }
+            if let Some(filter) = filter {
+                request.query_list("filter", filter, Style::DeepObject)?;
+            }
+            if let Some(kinds) = kinds {
+                request.query_list("kinds", kinds, Style::Joined(','))?;
+            }
+            if let Some(page) = page {
+                request.query_list("page", page, Style::Exploded)?;
+            }
+            if let Some(rates) = rates {
+                request.query_list("rates", rates, Style::Exploded)?;
+            }
+            if let Some(sort) = sort {
+                request.query_list("sort", sort, Style::Joined(','))?;
+            }
+            request.query_list("tag", tag, Style::Exploded)?;
+            request.query("note", &note)?;
+            if let Some(value) = x_scopes {
+                request
+                    .header(
+                        HeaderName::from_static("x-scopes"),
+                        header_list("X-Scopes", value, Style::Joined(','))?,
+                    );
+            }
+            if let Some(value) = x_window {
+                request
+                    .header(
+                        HeaderName::from_static("x-window"),
+                        header_list("X-Window", value, Style::JoinedPairs)?,
+                    );
+            }
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -2728,8 +2698,9 @@ pub mod operation {
     }
 
     impl<'a> CreateTransfer<'a> {
-        const OPERATION: Operation = Operation::new("createTransfer");
-
+        const OPERATION: Operation = Operation::new("createTransfer")
+            .accept("application/json")
+            .content_type("application/json; charset=utf-8");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2747,18 +2718,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Account>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/transfers");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/json; charset=utf-8"),
-                )
-                .json(body);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/transfers")?;
+            request.json(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -2774,8 +2739,8 @@ pub mod operation {
     }
 
     impl<'a> GetTransfer<'a> {
-        const OPERATION: Operation = Operation::new("getTransfer");
-
+        const OPERATION: Operation = Operation::new("getTransfer")
+            .accept("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2793,17 +2758,15 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Transfer>, Error<()>> {
             let Self { client, transfer_id } = self;
-            let url = client
-                .transport
-                .url(
-                    &format!("/transfers/{}", encode_path("transfer_id", transfer_id) ?),
-                );
             let request = client
                 .transport
-                .http()
-                .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
+                    &format!("/transfers/{}", encode_path("transfer_id", transfer_id) ?),
+                )?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -2819,7 +2782,7 @@ pub mod operation {
     }
 
     impl<'a> GetFee<'a> {
-        const OPERATION: Operation = Operation::new("getFee");
+        const OPERATION: Operation = Operation::new("getFee").accept("application/json");
 
         /// Sends the request once and decodes the response.
         ///
@@ -2838,19 +2801,17 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Fee>, Error<()>> {
             let Self { client, transfer_id } = self;
-            let url = client
+            let request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
                     &format!(
                         "/transfers/{}/fee", encode_path("transfer_id", transfer_id) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -2865,8 +2826,8 @@ pub mod operation {
     }
 
     impl<'a> ListPayees<'a> {
-        const OPERATION: Operation = Operation::new("listPayees");
-
+        const OPERATION: Operation = Operation::new("listPayees")
+            .accept("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2888,13 +2849,11 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::ListPayeesResponse>, Error<()>> {
             let Self { client } = self;
-            let url = client.transport.url("/payees");
             let request = client
                 .transport
-                .http()
-                .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::GET, "/payees")?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -2910,8 +2869,8 @@ pub mod operation {
     }
 
     impl<'a> CreateToken<'a> {
-        const OPERATION: Operation = Operation::new("createToken");
-
+        const OPERATION: Operation = Operation::new("createToken")
+            .content_type("application/x-www-form-urlencoded");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2929,9 +2888,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/token");
-            let request = form_body(client.transport.http().post(url), body)?;
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let mut request = client
+                .transport
+                .request(&Self::OPERATION, Method::POST, "/token")?;
+            request.form(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -2947,8 +2909,8 @@ pub mod operation {
     }
 
     impl<'a> CreateGrant<'a> {
-        const OPERATION: Operation = Operation::new("createGrant");
-
+        const OPERATION: Operation = Operation::new("createGrant")
+            .content_type("application/x-www-form-urlencoded");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -2966,9 +2928,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/grants");
-            let request = form_with_lists(client.transport.http().post(url), body)?;
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let mut request = client
+                .transport
+                .request(&Self::OPERATION, Method::POST, "/grants")?;
+            request.form_with_lists(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -2984,8 +2949,8 @@ pub mod operation {
     }
 
     impl<'a> CreateNote<'a> {
-        const OPERATION: Operation = Operation::new("createNote");
-
+        const OPERATION: Operation = Operation::new("createNote")
+            .content_type("text/plain");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3003,14 +2968,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/notes");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(CONTENT_TYPE, HeaderValue::from_static("text/plain"))
-                .body(body.to_owned());
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/notes")?;
+            request.body(body.to_owned());
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -3026,8 +2989,8 @@ pub mod operation {
     }
 
     impl<'a> CreateLegacyNote<'a> {
-        const OPERATION: Operation = Operation::new("createLegacyNote");
-
+        const OPERATION: Operation = Operation::new("createLegacyNote")
+            .content_type("text/plain; charset=iso-8859-1");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3045,17 +3008,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/legacy-notes");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("text/plain; charset=iso-8859-1"),
-                )
-                .body(body.to_vec());
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/legacy-notes")?;
+            request.body(body.to_vec());
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -3071,8 +3029,8 @@ pub mod operation {
     }
 
     impl<'a> CreatePayment<'a> {
-        const OPERATION: Operation = Operation::new("createPayment");
-
+        const OPERATION: Operation = Operation::new("createPayment")
+            .content_type("application/pain.001+xml");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3090,17 +3048,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/payments");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/pain.001+xml"),
-                )
-                .body(body.to_owned());
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/payments")?;
+            request.body(body.to_owned());
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -3116,8 +3069,8 @@ pub mod operation {
     }
 
     impl<'a> UploadDocument<'a> {
-        const OPERATION: Operation = Operation::new("uploadDocument");
-
+        const OPERATION: Operation = Operation::new("uploadDocument")
+            .content_type("application/octet-stream");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3135,17 +3088,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/documents");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/octet-stream"),
-                )
-                .body(body.to_vec());
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/documents")?;
+            request.body(body.to_vec());
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),
@@ -3162,7 +3110,9 @@ pub mod operation {
 
     impl<'a> DownloadStatement<'a> {
         const OPERATION: Operation = Operation::new("downloadStatement")
-            .response_headers(&["x-pages"]);
+            .accept("application/pdf, text/csv, application/json")
+            .response_headers(&["x-pages"])
+            .streamed();
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3184,25 +3134,18 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<::flinks_core::ByteStream>, Error<types::Problem>> {
             let Self { client, statement_id } = self;
-            let url = client
+            let request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
                     &format!(
                         "/statements/{}/file", encode_path("statement_id", statement_id)
                         ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .get(url)
-                .header(
-                    ACCEPT,
-                    HeaderValue::from_static(
-                        "application/pdf, text/csv, application/json",
-                    ),
-                );
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => {
                     stream_response(
@@ -3224,6 +3167,7 @@ pub mod operation {
 
     impl<'a> GetLatestStatement<'a> {
         const OPERATION: Operation = Operation::new("getLatestStatement")
+            .accept("application/json")
             .response_headers(&["etag"])
             .redirects(&[303, 304]);
         /// Sets the optional argument `if_none_match`.
@@ -3253,23 +3197,18 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::GetLatestStatementResponse>, Error<()>> {
             let Self { client, if_none_match } = self;
-            let url = client.transport.url("/statements/latest");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .get(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"));
-            let request = match if_none_match {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("if-none-match"),
-                            header_text("If-None-Match", value)?,
-                        )
-                }
-                None => request,
-            };
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::GET, "/statements/latest")?;
+            if let Some(value) = if_none_match {
+                request
+                    .header(
+                        HeaderName::from_static("if-none-match"),
+                        header_text("If-None-Match", value)?,
+                    );
+            }
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 => {
                     Ok(
@@ -3309,8 +3248,9 @@ pub mod operation {
     }
 
     impl<'a> PostBalancesClient<'a> {
-        const OPERATION: Operation = Operation::new("post_balances_client");
-
+        const OPERATION: Operation = Operation::new("post_balances_client")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sets the optional argument `body_query`.
         pub fn body_query(mut self, body_query: &'a str) -> Self {
             self.body_query = Some(body_query);
@@ -3354,20 +3294,20 @@ pub mod operation {
                 url_query,
                 body,
             } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(&format!("/balances/{}", encode_path("client", client_path) ?));
-            let request = client
-                .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body)
-                .query(&[("body", &body_query)])
-                .query(&[("filter[from.date]", &from_date)])
-                .query(&[("request", &request_query)])
-                .query(&[("url", &url_query)]);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(
+                    &Self::OPERATION,
+                    Method::POST,
+                    &format!("/balances/{}", encode_path("client", client_path) ?),
+                )?;
+            request.query("body", &body_query)?;
+            request.query("filter[from.date]", &from_date)?;
+            request.query("request", &request_query)?;
+            request.query("url", &url_query)?;
+            request.json(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -3383,8 +3323,9 @@ pub mod operation {
     }
 
     impl<'a> React<'a> {
-        const OPERATION: Operation = Operation::new("react");
-
+        const OPERATION: Operation = Operation::new("react")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3402,14 +3343,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Reactions>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/reactions");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/reactions")?;
+            request.json(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -3425,8 +3364,9 @@ pub mod operation {
     }
 
     impl<'a> UpdateProfile<'a> {
-        const OPERATION: Operation = Operation::new("updateProfile");
-
+        const OPERATION: Operation = Operation::new("updateProfile")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -3444,14 +3384,12 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<types::Profile>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/profile");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/profile")?;
+            request.json(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_response(response, &[]).await,
                 _ => Err(status_error(&response, &[])),
@@ -3486,8 +3424,10 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/evidence");
-            let request = MultipartBody::new()
+            let mut request = client
+                .transport
+                .request(&Self::OPERATION, Method::POST, "/evidence")?;
+            MultipartBody::new()
                 .files("file", [&body.file])?
                 .field("kind", &body.kind)?
                 .files("pages", &body.pages)?
@@ -3495,8 +3435,9 @@ pub mod operation {
                 .field("tags", &body.tags)?
                 .field("about", &body.about)?
                 .field("note", &body.note)?
-                .send_with(client.transport.http().post(url));
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .send_with(&mut request, &client.transport)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),

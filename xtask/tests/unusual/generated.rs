@@ -841,8 +841,10 @@ pub mod operation {
     }
 
     impl<'a> GetItem<'a> {
-        const OPERATION: Operation = Operation::new("get-item");
-
+        const OPERATION: Operation = Operation::new("get-item")
+            .accept(
+                "application/vnd.item+json, application/json, application/problem+json",
+            );
         /// Sets the optional argument `limit`. How many.
         pub fn limit(mut self, limit: i64) -> Self {
             self.limit = Some(limit);
@@ -882,47 +884,34 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::GetItemResponse>, Error<types::GetItemError>> {
             let Self { client, item_id, kind, exact, limit, x_request_name, x_key } = self;
-            let url = client
+            let mut request = client
                 .transport
-                .url(
+                .request(
+                    &Self::OPERATION,
+                    Method::GET,
                     &format!(
                         "/items/{}/{}", encode_path("item-id", item_id) ?,
                         encode_path("kind", kind) ?
                     ),
-                );
-            let request = client
-                .transport
-                .http()
-                .get(url)
-                .header(
-                    ACCEPT,
-                    HeaderValue::from_static(
-                        "application/vnd.item+json, application/json, application/problem+json",
-                    ),
-                )
-                .query(&[("exact", &exact)])
-                .query(&[("limit", &limit)]);
-            let request = match x_request_name {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("x-request-name"),
-                            header_text("X-Request-Name", value)?,
-                        )
-                }
-                None => request,
-            };
-            let request = match x_key {
-                Some(value) => {
-                    request
-                        .header(
-                            HeaderName::from_static("x-key"),
-                            value.header_value("x-key")?,
-                        )
-                }
-                None => request,
-            };
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                )?;
+            request.query("exact", &exact)?;
+            request.query("limit", &limit)?;
+            if let Some(value) = x_request_name {
+                request
+                    .header(
+                        HeaderName::from_static("x-request-name"),
+                        header_text("X-Request-Name", value)?,
+                    );
+            }
+            if let Some(value) = x_key {
+                request
+                    .header(
+                        HeaderName::from_static("x-key"),
+                        value.header_value("x-key")?,
+                    );
+            }
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 => {
                     Ok(
@@ -980,8 +969,9 @@ pub mod operation {
     }
 
     impl<'a> MakeIt<'a> {
-        const OPERATION: Operation = Operation::new("Make-It");
-
+        const OPERATION: Operation = Operation::new("Make-It")
+            .accept("application/json")
+            .content_type("application/json");
         /// Sends the request once and decodes the response.
         ///
         /// # Errors
@@ -1003,14 +993,12 @@ pub mod operation {
             self,
         ) -> Result<ResponseValue<types::MakeItResponse>, Error<types::MakeItError>> {
             let Self { client, body } = self;
-            let url = client.transport.url("/items");
-            let request = client
+            let mut request = client
                 .transport
-                .http()
-                .post(url)
-                .header(ACCEPT, HeaderValue::from_static("application/json"))
-                .json(body);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+                .request(&Self::OPERATION, Method::POST, "/items")?;
+            request.json(body)?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200..=299 => json_or_error_response(response, &[]).await,
                 _ => Err(response_error(response).await),
@@ -1044,9 +1032,11 @@ pub mod operation {
 
         async fn exchange(self) -> Result<ResponseValue<()>, Error<()>> {
             let Self { client } = self;
-            let url = client.transport.url("/items");
-            let request = client.transport.http().delete(url);
-            let response = client.transport.execute(request, &Self::OPERATION).await?;
+            let request = client
+                .transport
+                .request(&Self::OPERATION, Method::DELETE, "/items")?;
+            let timer = ::std::pin::pin!(Timer::None);
+            let response = client.transport.execute(request, timer).await?;
             match response.status().as_u16() {
                 200 | 204 => empty_response(response).await,
                 _ => Err(status_error(&response, &[])),

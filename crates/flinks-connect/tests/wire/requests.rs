@@ -20,10 +20,10 @@ async fn c1_t02_t03_generate_authorize_token_sends_each_header_once() {
 POST /v3/00000000-0000-4000-8000-000000000001/BankingServices/GenerateAuthorizeToken HTTP/1.1
 accept: application/json
 content-type: application/json
-flinks-auth-key: the-secret-key
-content-length: 0
 user-agent: flinks-rust/0.1.0
 host: [host]
+flinks-auth-key: the-secret-key
+content-length: 0
 
 "
     );
@@ -52,9 +52,9 @@ async fn c6_authorize_sends_the_token_and_every_field() {
 POST /v3/00000000-0000-4000-8000-000000000001/BankingServices/Authorize HTTP/1.1
 accept: application/json
 content-type: application/json
-flinks-auth-key: the-authorize-token
 user-agent: flinks-rust/0.1.0
 host: [host]
+flinks-auth-key: the-authorize-token
 content-length: 251
 
 {\"Institution\":\"FlinksCapital\",\"Language\":\"fr\",\"LoginId\":\"the-login-id\",\"MostRecentCached\":false,\

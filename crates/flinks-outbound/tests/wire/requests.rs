@@ -50,9 +50,9 @@ async fn o1_o2_a_refresh_token_is_sent_with_http_basic() {
 POST /api/v1/token HTTP/1.1
 accept: application/json
 content-type: application/json
-authorization: Basic ZGMtaWQ6dGhlLWNsaWVudC1zZWNyZXQ=
 user-agent: flinks-rust/0.1.0
 host: [host]
+authorization: Basic ZGMtaWQ6dGhlLWNsaWVudC1zZWNyZXQ=
 content-length: 60
 
 {\"grant_type\":\"refresh_token\",\"refresh_token\":\"the-refresh\"}"
@@ -68,9 +68,9 @@ async fn o10_revoke_sends_the_bearer_token() {
         "\
 DELETE /api/v1/revoke HTTP/1.1
 accept: application/json
-authorization: Bearer t
 user-agent: flinks-rust/0.1.0
 host: [host]
+authorization: Bearer t
 
 "
     );

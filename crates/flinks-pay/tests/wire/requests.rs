@@ -40,9 +40,9 @@ async fn p8_initiate_session_sends_the_bearer_token() {
 POST /api/v1/sessions/initiate HTTP/1.1
 accept: application/json
 content-type: application/json
-authorization: Bearer t
 user-agent: flinks-rust/0.1.0
 host: [host]
+authorization: Bearer t
 content-length: 90
 
 {\"amount\":10.5,\"customerEmail\":\"ada@example.com\",\"customerName\":\"Ada\",\"referenceId\":\"r-1\"}"

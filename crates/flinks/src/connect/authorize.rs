@@ -111,12 +111,12 @@ impl Client {
             let response = self.http.authorize(&self.customer_id.0, secret, request).send().await;
             let response =
                 response.map_err(|error| Error::from_call(Operation::ConnectAuthorize, error, error_body))?;
-            let head = response.head().clone();
+            let (head, response) = response.into_parts();
             // A request id that equals the token is not rejected as an echo: the token is spent,
             // and one page of the Flinks documentation calls the token "the RequestId".
             let password = request.password.as_ref().map(Secret::expose_secret);
             let is_echo = |received: &str| is_echo(received, password);
-            let value = Outcome::from_response(response.into_inner(), &head, &is_echo)?;
+            let value = Outcome::from_response(response, &head, &is_echo)?;
             Ok(Success { status: head.status(), value })
         };
         let outcome =

@@ -129,9 +129,9 @@ impl Client {
         response: ResponseValue<types::GenerateAuthorizeTokenResponse>,
         sent: Timestamps,
     ) -> Result<AuthorizeToken, Error> {
-        let head = response.head().clone();
+        let (head, response) = response.into_parts();
         let malformed = |field, reason| Err(Error::malformed(GENERATE, &head, field, reason));
-        let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = response.into_inner();
+        let types::GenerateAuthorizeTokenResponse { http_status_code, token, .. } = response;
         if http_status_code.is_some_and(|status| status != 200) {
             return malformed("HttpStatusCode", "is not 200, although the HTTP status is 200");
         }

@@ -1,6 +1,7 @@
 //! The methods by which an application authenticates itself (O2).
 
 use flinks_core::Secret;
+use flinks_outbound::types;
 
 use crate::error::Error;
 use crate::validate::token_problem;
@@ -39,6 +40,17 @@ impl ClientAuthentication {
         match token_problem(self.client_id()) {
             Some(problem) => Err(Error::configuration("client id", problem)),
             None => Ok(()),
+        }
+    }
+
+    /// Returns a token request with the credentials, unless they belong in a header.
+    pub(super) fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
+        let request = types::TokenRequest::new(grant_type);
+        match self {
+            Self::Fields(ClientCredentials { client_id, client_secret }) => {
+                request.client_id(client_id.as_str()).client_secret(client_secret.clone())
+            }
+            Self::Basic(_) | Self::None { .. } => request,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Client {
     transport: Transport,
     pub(super) base_url: BaseUrl,
     pub(super) authentication: Arc<ClientAuthentication>,
+    /// The request for an access token for the application itself, without a scope.
+    app_request: Arc<types::TokenRequest>,
     /// Whether the server has ever replaced a refresh token. After the first replacement, a refresh
     /// whose response was lost is not retried (A5).
     has_rotated: Arc<AtomicBool>,
@@ -89,11 +91,9 @@ impl Client {
     ///
     /// If the future is dropped, at most one unused token is lost.
     pub async fn client_credentials(&self, scope: Option<&str>) -> Result<AccessToken, Error> {
-        let mut request = self.request(types::GrantType::ClientCredentials);
-        if let Some(scope) = scope {
-            request = request.scope(scope);
-        }
-        let tokens = self.token(Operation::OutboundClientCredentials, RetryPolicy::AsNeeded, &request).await?;
+        let scoped = scope.map(|scope| types::TokenRequest::clone(&self.app_request).scope(scope));
+        let request = scoped.as_ref().unwrap_or(&self.app_request);
+        let tokens = self.token(Operation::OutboundClientCredentials, RetryPolicy::AsNeeded, request).await?;
         Ok(tokens.access_token)
     }
 
@@ -127,6 +127,7 @@ impl Client {
         let transport = self.transport.with_marker(sending.marker.clone());
         let client = Self { http: flinks_outbound::Client::with_transport(transport), ..self.clone() };
         let request = self
+            .authentication
             .request(types::GrantType::AuthorizationCode)
             .code(code.code.clone())
             .redirect_uri(code.redirect_uri.as_str());
@@ -153,7 +154,8 @@ impl Client {
     /// If the future is dropped after the request has been sent, the response is lost, including
     /// any new refresh token. Run the call in a separate task (`tokio::spawn`).
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
-        let request = self.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
+        let request =
+            self.authentication.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
         let policy = if self.rotates_refresh_tokens() { RetryPolicy::RotatingRefresh } else { RetryPolicy::Refresh };
         let mut tokens = self.token(Operation::OutboundRefresh, policy, &request).await?;
         // Some servers return the refresh token unchanged, which is not a rotation.
@@ -239,16 +241,6 @@ impl Client {
         self.has_rotated.store(true, Ordering::Relaxed);
     }
 
-    fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
-        let request = types::TokenRequest::new(grant_type);
-        match &*self.authentication {
-            ClientAuthentication::Fields(ClientCredentials { client_id, client_secret }) => {
-                request.client_id(client_id.as_str()).client_secret(client_secret.clone())
-            }
-            ClientAuthentication::Basic(_) | ClientAuthentication::None { .. } => request,
-        }
-    }
-
     async fn token(
         &self,
         operation: Operation,
@@ -280,10 +272,9 @@ impl Client {
         response: ResponseValue<types::TokenResponse>,
         sent: Timestamps,
     ) -> Result<Tokens, Error> {
-        let head = response.head().clone();
+        let (head, response) = response.into_parts();
         let malformed = |field, reason| Error::malformed(operation, &head, field, reason);
-        let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } =
-            response.into_inner();
+        let types::TokenResponse { access_token, token_type, expires_in, refresh_token, scope, .. } = response;
         let bearer = BearerResponse { access_token, token_type, expires_in };
         let bearer = bearer.check(operation, &head, sent, &self.executor.clock)?;
         let credentials = [self.authentication.client_secret(), request.code.as_ref()];
@@ -359,6 +350,7 @@ impl Configure for Client {
             transport,
             executor: settings.executor(&base_url),
             base_url,
+            app_request: Arc::new(authentication.request(types::GrantType::ClientCredentials)),
             authentication: Arc::new(authentication),
             has_rotated: Arc::default(),
             codes: Arc::new(RecentSecrets::new(CODE_LIFETIME)),

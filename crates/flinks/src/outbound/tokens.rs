@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use flinks_core::generated::HeaderArgument as _;
-use flinks_core::{Authorization, Deadline, HeaderValue, Secret};
+use flinks_core::{Authorization, Deadline, HeaderValue, Secret, bearer_header};
 
 use super::claims::{self, Claims};
 use crate::bearer::Bearer;
@@ -45,7 +44,7 @@ struct Inner {
 impl AccessToken {
     /// Creates a token. Returns `None` if the token is not a valid header value.
     pub(super) fn new(bearer: Bearer) -> Option<Self> {
-        let authorization = Authorization::bearer(bearer.secret()).header_value("Authorization").ok()?;
+        let authorization = bearer_header(bearer.secret()).ok()?;
         Some(Self(Arc::new(Inner { bearer, authorization })))
     }
 

@@ -51,9 +51,9 @@ fn enumeration(choice: &CredentialChoice) -> TokenStream {
         let values: Vec<Ident> = (0..variant.headers.len()).map(|index| format_ident!("value{index}")).collect();
         let headers = variant.headers.iter().zip(&values).map(|(CredentialHeader { name, .. }, value)| {
             let lower = name.to_ascii_lowercase();
-            quote!(.header(HeaderName::from_static(#lower), #value.header_value(#name)?))
+            quote!(request.header(HeaderName::from_static(#lower), #value.header_value(#name)?);)
         });
-        quote!(Self::#ident(#(#values),*) => request #(#headers)*)
+        quote!(Self::#ident(#(#values),*) => { #(#headers)* })
     });
     let conversions = choice.variants.iter().filter_map(|variant| {
         let [header] = variant.headers.as_slice() else { return None };
@@ -86,11 +86,12 @@ fn enumeration(choice: &CredentialChoice) -> TokenStream {
         impl #name<'_> {
             pub(super) fn set(
                 self,
-                request: ::flinks_core::generated::RequestBuilder,
-            ) -> Result<::flinks_core::generated::RequestBuilder, ::flinks_core::InvalidRequest> {
-                Ok(match self {
-                    #(#arms),*
-                })
+                request: &mut ::flinks_core::generated::Request,
+            ) -> Result<(), ::flinks_core::InvalidRequest> {
+                match self {
+                    #(#arms)*
+                }
+                Ok(())
             }
         }
 

@@ -25,6 +25,7 @@ pub(super) struct Operation {
     max_response_bytes: Option<u64>,
     response_headers: Vec<String>,
     redirects: Vec<u16>,
+    is_streamed: bool,
     deprecated: bool,
     request: Request,
     success: Outcome,
@@ -53,6 +54,7 @@ impl Operation {
             max_response_bytes: facts.max_response_bytes,
             response_headers: facts.response_headers.clone(),
             redirects: outcome::redirects(&facts.success),
+            is_streamed: outcome::is_streamed(&facts.success),
             deprecated: facts.deprecated,
             request: Request::new(facts, &arguments, normalized)?,
             arguments,
@@ -92,7 +94,7 @@ impl Operation {
 
     /// Generates the operation's builder.
     pub(super) fn builder(&self) -> TokenStream {
-        let Self { id, request: Request { url, queries, request, headers }, success, error, .. } = self;
+        let Self { id, request: Request { accept, content_type, request, parts }, success, error, .. } = self;
         let ty = self.type_name();
         let ty_doc = format!("A request builder for the operation `{id}`, created by [`Client::{}`].", self.name);
         let must_use = "the request is not sent until `send` is called and awaited";
@@ -112,6 +114,8 @@ impl Operation {
                 }
             }
         });
+        let accept = accept.as_ref().map(|media_types| quote!(.accept(#media_types)));
+        let content_type = content_type.as_ref().map(|media_type| quote!(.content_type(#media_type)));
         let timeout = self.timeout_seconds.map(proc_macro2::Literal::u64_unsuffixed);
         let timeout = timeout.map(|seconds| quote!(.timeout_seconds(#seconds)));
         let bytes = self.max_response_bytes.map(proc_macro2::Literal::u64_unsuffixed);
@@ -120,6 +124,8 @@ impl Operation {
         let response_headers = (!names.is_empty()).then(|| quote!(.response_headers(&[#(#names),*])));
         let statuses = self.redirects.iter().copied().map(proc_macro2::Literal::u16_unsuffixed);
         let redirects = (!self.redirects.is_empty()).then(|| quote!(.redirects(&[#(#statuses),*])));
+        let mutable = (!parts.is_empty()).then(|| quote!(mut));
+        let streamed = self.is_streamed.then(|| quote!(.streamed()));
         let names = self.arguments.iter().map(|argument| &argument.name);
         let (success_ty, success_arms) = (&success.ty, &success.arms);
         let (error_ty, error_arms) = (&error.ty, &error.arms);
@@ -132,7 +138,8 @@ impl Operation {
             }
 
             impl<'a> #ty<'a> {
-                const OPERATION: Operation = Operation::new(#id) #timeout #max_response_bytes #response_headers #redirects;
+                const OPERATION: Operation = Operation::new(#id)
+                    #accept #content_type #timeout #max_response_bytes #response_headers #redirects #streamed;
 
                 #(#setters)*
 
@@ -153,11 +160,10 @@ impl Operation {
 
                 async fn exchange(self) -> Result<ResponseValue<#success_ty>, Error<#error_ty>> {
                     let Self { client, #(#names,)* } = self;
-                    let url = #url;
-                    #(#queries)*
-                    let request = #request;
-                    #(#headers)*
-                    let response = client.transport.execute(request, &Self::OPERATION).await?;
+                    let #mutable request = #request;
+                    #(#parts)*
+                    let timer = ::std::pin::pin!(Timer::None);
+                    let response = client.transport.execute(request, timer).await?;
                     match response.status().as_u16() {
                         #(#success_arms)*
                         #(#error_arms)*

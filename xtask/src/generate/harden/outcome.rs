@@ -152,6 +152,11 @@ pub(super) fn redirects(bodies: &Bodies) -> Vec<u16> {
     redirects.flat_map(|status| status.parse().map_or_else(|_| (300..=308).collect(), |status| vec![status])).collect()
 }
 
+/// Returns whether a response can be a stream of bytes.
+pub(super) fn is_streamed(bodies: &Bodies) -> bool {
+    bodies.bodies.iter().any(|body| matches!(body.other, Some(OtherBody::Stream(_))))
+}
+
 /// Returns the statuses that have their own `match` arm.
 fn exact(bodies: &Bodies) -> Vec<u16> {
     bodies.bodies.iter().filter_map(|body| body.status.parse().ok()).collect()

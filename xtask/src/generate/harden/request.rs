@@ -10,39 +10,49 @@ use crate::generate::normalize::form::{self, Normalized, SecretPlace};
 use crate::generate::normalize::multipart::is_file_reference;
 use crate::spec::media::{RequestBody, without_charset};
 use crate::spec::parameter_style::ParameterStyle;
-use crate::spec::schema::{self, JSON};
+use crate::spec::schema;
 use crate::{Error, Result};
 
 /// The code that builds a request.
 pub(super) struct Request {
-    /// An expression that creates the URL.
-    pub(super) url: TokenStream,
-    /// The statements that add lists and objects to the query.
-    pub(super) queries: Vec<TokenStream>,
-    /// An expression that creates the request, without its header arguments.
+    /// The value of the `Accept` header.
+    pub(super) accept: Option<String>,
+    /// The value of the `Content-Type` header, unless the body determines it.
+    pub(super) content_type: Option<String>,
+    /// An expression that creates the request, with its URL and its fixed headers.
     pub(super) request: TokenStream,
-    /// The statements that set the header arguments.
-    pub(super) headers: Vec<TokenStream>,
+    /// The statements that add the query and the header arguments, and set the body.
+    pub(super) parts: Vec<TokenStream>,
 }
 
 impl Request {
     pub(super) fn new(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<Self> {
+        let path = path(facts, arguments)?;
+        let method = format_ident!("{}", facts.method.to_ascii_uppercase());
+        let query = arguments.in_place(ArgumentPlace::Query);
+        let (scalars, lists): (Vec<_>, Vec<_>) = query.partition(|argument| argument.style == ParameterStyle::Scalar);
+        let mut parts: Vec<TokenStream> =
+            lists.into_iter().map(add_list).chain(scalars.into_iter().map(add_scalar)).collect();
+        let mut content_type = facts.content_type.clone();
+        for body in arguments.in_place(ArgumentPlace::Body) {
+            let body = Body::read(facts, body, normalized)?;
+            content_type = content_type.or(body.content_type);
+            parts.push(body.set);
+        }
+        parts.extend(arguments.in_place(ArgumentPlace::Credentials).map(set_credentials));
+        parts.extend(arguments.in_place(ArgumentPlace::Header).map(|header| set_header(facts, header, normalized)));
         Ok(Self {
-            url: url(facts, arguments)?,
-            queries: arguments.in_place(ArgumentPlace::Query).filter_map(add_query).collect(),
-            request: request(facts, arguments, normalized)?,
-            headers: arguments
-                .in_place(ArgumentPlace::Credentials)
-                .map(set_credentials)
-                .chain(arguments.in_place(ArgumentPlace::Header).map(|header| set_header(facts, header, normalized)))
-                .collect(),
+            accept: accept(facts),
+            content_type,
+            request: quote!(client.transport.request(&Self::OPERATION, Method::#method, #path)?),
+            parts,
         })
     }
 }
 
-/// Generates the expression that creates the URL from the operation's path and arguments. The
+/// Generates the expression that creates the path from the operation's path and arguments. The
 /// generated call to `encode_path` fails if an argument would change another part of the path (T9).
-fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
+fn path(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
     let mut format = String::new();
     let mut values = Vec::new();
     let mut rest = facts.path.as_str();
@@ -61,31 +71,7 @@ fn url(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
         rest = after;
     }
     format += rest;
-    Ok(if values.is_empty() {
-        quote!(client.transport.url(#format))
-    } else {
-        quote!(client.transport.url(&format!(#format, #(#values),*)))
-    })
-}
-
-fn request(facts: &form::Operation, arguments: &Arguments, normalized: &Normalized) -> Result<TokenStream> {
-    let method = format_ident!("{}", facts.method);
-    let mut request = quote!(client.transport.http().#method(url));
-    if let Some(accept) = accept(facts) {
-        request = quote!(#request.header(ACCEPT, HeaderValue::from_static(#accept)));
-    }
-    for body in arguments.in_place(ArgumentPlace::Body) {
-        request = with_body(request, facts, body, normalized)?;
-    }
-    let scalars = arguments.in_place(ArgumentPlace::Query).filter(|argument| argument.style == ParameterStyle::Scalar);
-    for Argument { name, wire, .. } in scalars {
-        request = quote!(#request.query(&[(#wire, &#name)]));
-    }
-    if let Some(content_type) = &facts.content_type {
-        // If there is no body, nothing else sets this header (T2).
-        request = quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#content_type)));
-    }
-    Ok(request)
+    Ok(if values.is_empty() { quote!(#format) } else { quote!(&format!(#format, #(#values),*)) })
 }
 
 /// Returns the style of a list or an object in generated code, or `None` for a scalar.
@@ -99,15 +85,20 @@ fn style(style: ParameterStyle) -> Option<TokenStream> {
     }
 }
 
-/// Generates the statement that adds a list or an object to the query of the URL.
-fn add_query(argument: &Argument) -> Option<TokenStream> {
+/// Generates the statement that adds a list or an object to the query.
+fn add_list(argument: &Argument) -> TokenStream {
     let Argument { name, wire, is_optional, .. } = argument;
-    let style = style(argument.style)?;
-    Some(if *is_optional {
-        quote!(let url = match #name { Some(#name) => add_query(url, #wire, #name, #style)?, None => url };)
+    let style = style(argument.style);
+    if *is_optional {
+        quote!(if let Some(#name) = #name { request.query_list(#wire, #name, #style)?; })
     } else {
-        quote!(let url = add_query(url, #wire, #name, #style)?;)
-    })
+        quote!(request.query_list(#wire, #name, #style)?;)
+    }
+}
+
+/// Generates the statement that adds a scalar to the query. An absent argument adds nothing.
+fn add_scalar(Argument { name, wire, .. }: &Argument) -> TokenStream {
+    quote!(request.query(#wire, &#name)?;)
 }
 
 /// Returns the media types of the documented responses, or `None` if no response has a body.
@@ -127,34 +118,41 @@ fn accept(facts: &form::Operation) -> Option<String> {
     (!media_types.is_empty()).then(|| media_types.join(", "))
 }
 
-fn with_body(
-    request: TokenStream,
-    facts: &form::Operation,
-    body: &Argument,
-    normalized: &Normalized,
-) -> Result<TokenStream> {
-    let at = format!("{}/requestBody/content", facts.pointer);
-    let content = normalized.document.pointer(&at).and_then(Value::as_object);
-    let Some((media_type, kind)) = content.and_then(RequestBody::choose) else {
-        return Err(Error::new("the request body has no supported media type").at(at));
-    };
-    let schema = content.and_then(|content| content.get(media_type)?.get("schema")).unwrap_or(&Value::Null);
-    let is_reference = matches!(body.ty, Type::Reference(_));
-    let value = if is_reference { quote!(body) } else { quote!(&body) };
-    // `json` sets this header only if it is missing. The calls for forms and multipart
-    // bodies always set it.
-    let is_default = media_type == JSON || matches!(kind, RequestBody::Form | RequestBody::Multipart);
-    let request =
-        if is_default { request } else { quote!(#request.header(CONTENT_TYPE, HeaderValue::from_static(#media_type))) };
-    Ok(match kind {
-        RequestBody::Json => quote!(#request.json(#value)),
-        RequestBody::Form if has_lists(schema, normalized) => quote!(form_with_lists(#request, #value)?),
-        RequestBody::Form => quote!(form_body(#request, #value)?),
-        RequestBody::Multipart => multipart(request, schema, normalized),
-        RequestBody::Text => quote!(#request.body(body.to_owned())),
-        RequestBody::Bytes => quote!(#request.body(body.to_vec())),
-    })
+/// The code that sets the body of a request.
+struct Body {
+    content_type: Option<String>,
+    set: TokenStream,
 }
+
+impl Body {
+    fn read(facts: &form::Operation, body: &Argument, normalized: &Normalized) -> Result<Self> {
+        let at = format!("{}/requestBody/content", facts.pointer);
+        let content = normalized.document.pointer(&at).and_then(Value::as_object);
+        let Some((media_type, kind)) = content.and_then(RequestBody::choose) else {
+            return Err(Error::new("the request body has no supported media type").at(at));
+        };
+        let is_reference = matches!(body.ty, Type::Reference(_));
+        let value = if is_reference { quote!(body) } else { quote!(&body) };
+        let schema = content.and_then(|content| content.get(media_type)?.get("schema")).unwrap_or(&Value::Null);
+        let set = match kind {
+            RequestBody::Json => quote!(request.json(#value)?;),
+            RequestBody::Form if has_lists(schema, normalized) => quote!(request.form_with_lists(#value)?;),
+            RequestBody::Form => quote!(request.form(#value)?;),
+            RequestBody::Multipart => multipart(schema, normalized),
+            RequestBody::Text => quote!(request.body(body.to_owned());),
+            RequestBody::Bytes => quote!(request.body(body.to_vec());),
+        };
+        let content_type = match kind {
+            RequestBody::Form => Some(FORM.to_owned()),
+            // The header contains the boundary between the parts.
+            RequestBody::Multipart => None,
+            RequestBody::Json | RequestBody::Text | RequestBody::Bytes => Some(media_type.to_owned()),
+        };
+        Ok(Self { content_type, set })
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Returns whether a field of a form is a list.
 fn has_lists(schema: &Value, normalized: &Normalized) -> bool {
@@ -165,8 +163,8 @@ fn has_lists(schema: &Value, normalized: &Normalized) -> bool {
         .any(|property| schema::resolve_ref(components, property).get("type").is_some_and(|kind| kind == "array"))
 }
 
-/// Generates the expression that adds a multipart body to a request, one part for each property.
-fn multipart(request: TokenStream, schema: &Value, normalized: &Normalized) -> TokenStream {
+/// Generates the statement that adds a multipart body to a request, one part for each property.
+fn multipart(schema: &Value, normalized: &Normalized) -> TokenStream {
     let name = schema::referenced(schema).unwrap_or_default();
     let schema = schema::named(&normalized.document, name).unwrap_or(schema);
     let required = schema.get("required").and_then(Value::as_array);
@@ -184,16 +182,16 @@ fn multipart(request: TokenStream, schema: &Value, normalized: &Normalized) -> T
             (false, false) => quote!(.field(#wire, &body.#field)?),
         }
     });
-    quote!(MultipartBody::new() #(#parts)* .send_with(#request))
+    quote!(MultipartBody::new() #(#parts)* .send_with(&mut request, &client.transport)?;)
 }
 
 /// Generates the statement that adds the headers of the chosen credentials to the request.
 fn set_credentials(credentials: &Argument) -> TokenStream {
     let name = &credentials.name;
     if credentials.is_optional {
-        quote!(let request = match #name { Some(#name) => #name.set(request)?, None => request };)
+        quote!(if let Some(#name) = #name { #name.set(&mut request)?; })
     } else {
-        quote!(let request = #name.set(request)?;)
+        quote!(#name.set(&mut request)?;)
     }
 }
 
@@ -211,10 +209,6 @@ fn set_header(facts: &form::Operation, header: &Argument, normalized: &Normalize
         None if is_secret => quote!(#variable.header_value(#wire)?),
         None => quote!(header_text(#wire, #variable)?),
     };
-    let set = quote!(request.header(HeaderName::from_static(#lower), #value));
-    if *is_optional {
-        quote!(let request = match #name { Some(#variable) => #set, None => request, };)
-    } else {
-        quote!(let request = #set;)
-    }
+    let set = quote!(request.header(HeaderName::from_static(#lower), #value););
+    if *is_optional { quote!(if let Some(#variable) = #name { #set }) } else { set }
 }

@@ -1,0 +1,35 @@
+//! The timer that limits a whole call.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use tokio::time::Sleep;
+
+use crate::transport_error::{TransportError, TransportErrorKind};
+
+/// The timer of a call. The transport starts it when it sends the request.
+///
+/// Generated code pins the timer in the call's future. The timers of `reqwest` would each need an
+/// allocation, and the timer of its response would be polled with every chunk.
+#[doc(hidden)]
+pub type Timer = Option<Sleep>;
+
+/// Waits for a step of a call. Returns an error if the step fails or if the timer ends first.
+pub(crate) async fn in_time<T>(
+    mut timer: Pin<&mut Timer>,
+    step: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, TransportError> {
+    let mut step = pin!(step);
+    poll_fn(|context| {
+        // The step comes first, so a response that has arrived is never discarded.
+        if let Poll::Ready(result) = step.as_mut().poll(context) {
+            return Poll::Ready(result.map_err(|error| TransportError::from_reqwest(&error)));
+        }
+        match timer.as_mut().as_pin_mut().map(|timer| timer.poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(TransportError::after_sending(TransportErrorKind::Timeout))),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    })
+    .await
+}
