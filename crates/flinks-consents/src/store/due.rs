@@ -38,11 +38,7 @@ pub(super) struct DueState {
 
 impl DueState {
     pub(super) fn of(record: &Record) -> Self {
-        Self {
-            is_ended: record.is_ended(),
-            is_suspected: record.is_suspected(),
-            deadline: record.idle_deadline(),
-        }
+        Self { is_ended: record.is_ended(), is_suspected: record.is_suspected(), deadline: record.idle_deadline() }
     }
 }
 

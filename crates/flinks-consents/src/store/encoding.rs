@@ -349,6 +349,18 @@ mod tests {
     }
 
     #[test]
+    fn record_of_a_newer_version_is_not_damaged() {
+        let text = text_of(&record());
+        let newer = text.replace("\"version\":1", "\"version\":4");
+        assert_eq!(decode(&newer).map(drop), Err(NEWER_VERSION));
+        assert_eq!(decode(&newer.replace("\"has_rotated", "\"new\":1,\"has_rotated")).map(drop), Err(NEWER_VERSION));
+        assert_eq!(decode("{\"version\":4}").map(drop), Err(NEWER_VERSION));
+        assert_eq!(decode("{\"version\":1}").map(drop), Err(DAMAGED));
+        assert_eq!(decode(&text.replace("\"version\":1,", "")).map(drop), Err(DAMAGED));
+        assert_eq!(decode("{").map(drop), Err(DAMAGED));
+    }
+
+    #[test]
     fn out_of_range_time_never_panics() {
         let text = text_of(&record());
         for field in ["consented_at_ms", "exchanged_at_ms"] {

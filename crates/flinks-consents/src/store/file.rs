@@ -18,7 +18,7 @@ use tokio::runtime::Handle as Runtime;
 
 use self::access::{Creation, Sharing};
 use self::directory::{Directory, OpenDirectory};
-use self::index::{Entry, Index};
+use self::index::{Entry, Index, Refreshed};
 use self::record_file::RecordFile;
 use super::due::DueWindow;
 use super::error::StoreError;
@@ -212,9 +212,10 @@ impl TokenStore for FileStore {
 impl Inner {
     /// Brings the index up to date. Skips unreadable files and logs their number.
     fn refresh_index(&self, directory: &OpenDirectory<'_>) -> Result<Arc<[Entry]>, StoreError> {
-        let refreshed = self.index.refresh(directory, SystemTime::now())?;
-        log_unreadable(refreshed.unreadable);
-        Ok(refreshed.entries)
+        let Refreshed { entries, files_read, unreadable } = self.index.refresh(directory, SystemTime::now())?;
+        tracing::debug!(records = entries.len(), files_read, "listed the token store");
+        log_unreadable(unreadable);
+        Ok(entries)
     }
 
     /// Reads the records on a page. A file may have changed since it was indexed, so the page

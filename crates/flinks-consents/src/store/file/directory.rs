@@ -25,14 +25,14 @@ use flinks::Secret;
 
 use super::access::{Creation, NOT_A_DIRECTORY, Purpose, Sharing, at_path, io_error};
 #[cfg(not(unix))]
-use super::portable::{Access, Handle, create_directory};
-#[cfg(not(unix))]
 pub(super) use super::portable::FileVersion;
+#[cfg(not(unix))]
+use super::portable::{Access, Handle, create_directory};
 use super::record_name::{RECORD, RecordName};
 #[cfg(unix)]
-use super::unix::{Access, Handle, create_directory};
-#[cfg(unix)]
 pub(super) use super::unix::FileVersion;
+#[cfg(unix)]
+use super::unix::{Access, Handle, create_directory};
 use crate::store::StoreError;
 
 /// The maximum number of bytes read from a file. A record is much smaller, because it contains only
@@ -243,7 +243,9 @@ impl OpenDirectory<'_> {
     }
 
     fn read_text(&self, name: &OsStr, file: File) -> Result<Secret, StoreError> {
-        let mut bytes = Vec::new();
+        // Without a capacity, reading a record of average size would take six system calls.
+        let size = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_BYTES));
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(at_path(&self.path(name)))?;
         String::from_utf8(bytes)
             .map(Secret::new)

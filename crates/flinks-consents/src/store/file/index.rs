@@ -80,7 +80,6 @@ impl Index {
         directory.check_marker()?;
         let entries: Arc<[Entry]> = entries.into();
         *self.lock() = Arc::clone(&entries);
-        tracing::debug!(records = entries.len(), files_read, "listed the token store");
         Ok(Refreshed { entries, files_read, unreadable })
     }
 

@@ -1,7 +1,6 @@
 //! The names of record files.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,10 +21,9 @@ impl RecordName {
 
     /// Parses the name of a file. Returns `None` if it is not the name of a record.
     pub(super) fn parse(file: &OsStr) -> Option<Self> {
-        let path = Path::new(file);
-        let digits = path.file_stem()?.to_str()?;
+        let digits = file.to_str()?.strip_suffix(RECORD)?.strip_suffix('.')?;
         let mut hash = [0; 32];
-        if path.extension()? != RECORD || digits.len() != 2 * hash.len() {
+        if digits.len() != 2 * hash.len() {
             return None;
         }
         for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
