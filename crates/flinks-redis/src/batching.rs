@@ -6,16 +6,17 @@
 //!   └──────────────── one reply for each command ◀───────────┘
 //! ```
 //!
-//! The call that finds the queue empty spawns the dispatching task. This task yields once, so that
-//! all calls that are ready to run add their commands, and then takes the whole queue. While its
-//! commands are in flight, further calls start the next batch. A single call is therefore not
-//! delayed, and no call waits for the reply to an earlier batch.
+//! A call that is alone on the connection sends its command itself. Of the other calls, the one that
+//! finds the queue empty spawns the dispatching task. This task yields once, so that all calls that
+//! are ready to run add their commands, and then takes the whole queue. While its commands are in
+//! flight, further calls start the next batch, so no call waits for the reply to an earlier batch.
 //!
 //! Redis does not run a pipeline atomically and replies to each command separately. An error reply
 //! to one command does not affect the others. If the connection fails, all commands of the batch
 //! fail, just as all commands in flight would.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::aio::MultiplexedConnection;
@@ -30,7 +31,11 @@ pub(crate) struct BatchingConnection {
 }
 
 #[derive(Default)]
-struct Queue(Mutex<Vec<QueuedCommand>>);
+struct Queue {
+    commands: Mutex<Vec<QueuedCommand>>,
+    /// The number of calls that have not completed.
+    calls: AtomicUsize,
+}
 
 struct QueuedCommand {
     command: Cmd,
@@ -48,13 +53,30 @@ impl BatchingConnection {
     ///
     /// If the returned future is dropped, the command may still be sent. The commands of other
     /// calls are not affected.
-    pub(crate) async fn send(&self, command: Cmd) -> RedisResult<Value> {
+    pub(crate) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        let queue = Arc::clone(&self.queue);
+        let is_alone = queue.calls.fetch_add(1, Ordering::Relaxed) == 0;
+        let _call = PendingCall(&queue);
+        if is_alone { self.connection.send_packed_command(command).await } else { self.enqueue(command.clone()).await }
+    }
+
+    /// Adds a command to the queue and waits for its reply.
+    async fn enqueue(&self, command: Cmd) -> RedisResult<Value> {
         let (reply, receiver) = oneshot::channel();
         if self.queue.push(QueuedCommand { command, reply }) {
             tokio::spawn(dispatch(self.connection.clone(), QueuedBatch(Some(Arc::clone(&self.queue)))));
         }
         // The dispatching task is gone if its runtime has shut down.
         receiver.await.unwrap_or_else(|_| Err(RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe))))
+    }
+}
+
+/// A call that is counted until this value is dropped.
+struct PendingCall<'a>(&'a Queue);
+
+impl Drop for PendingCall<'_> {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -71,7 +93,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<QueuedCommand>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -211,7 +211,7 @@ pub(crate) enum Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Single(batching) => Box::pin(batching.send(cmd.clone())),
+            Self::Single(batching) => Box::pin(batching.send(cmd)),
             Self::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }

@@ -23,6 +23,7 @@ pub(crate) const WITH_SERVER: Tests =
 /// Tests that do not need `redis-server`.
 pub(crate) const ALWAYS: Tests = &[
     ("concurrent_calls_are_sent_by_one_task", || runtime().block_on(one_task())),
+    ("call_without_others_spawns_no_task", || runtime().block_on(no_task())),
     ("cancelled_call_sends_nothing", || runtime().block_on(cancelled_call())),
     ("calls_fail_if_the_runtime_that_sends_them_shuts_down", runtime_shutdown),
 ];
@@ -55,29 +56,44 @@ async fn one_task() {
     let (store, commands) = connected_store().await;
     tokio::task::yield_now().await;
     let tasks = Handle::current().metrics().num_alive_tasks();
-    let ids: Vec<_> = (0..64).map(id).collect();
+    let ids: Vec<_> = (0..65).map(id).collect();
     let mut calls = pin!(join_all(ids.iter().map(|id| store.load(id))));
     assert!(poll!(&mut calls).is_pending());
     assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks + 1);
     assert_eq!(commands.load(Ordering::SeqCst), 0);
     assert!(calls.await.into_iter().all(|loaded| loaded.unwrap().is_none()));
-    assert_eq!(commands.load(Ordering::SeqCst), 64);
+    assert_eq!(commands.load(Ordering::SeqCst), 65);
 }
 
 async fn cancelled_call() {
     let (store, commands) = connected_store().await;
     let (one, other) = (id(1), id(2));
+    let mut alone = store.load(&one);
     let mut cancelled = store.load(&one);
     let mut call = store.load(&other);
+    assert!(poll!(&mut alone).is_pending());
     assert!(poll!(&mut cancelled).is_pending());
     assert!(poll!(&mut call).is_pending());
-    // The cancelled call is the one that started the batch.
-    drop(cancelled);
+    // The first cancelled call was alone, and the second started a batch.
+    drop((alone, cancelled));
     assert!(call.await.unwrap().is_none());
     assert_eq!(commands.load(Ordering::SeqCst), 1);
     drop(store.load(&one));
     assert!(store.load(&other).await.unwrap().is_none());
     assert_eq!(commands.load(Ordering::SeqCst), 2);
+}
+
+/// Checks that a call spawns no task if no other call is in progress, even after a cancelled call.
+async fn no_task() {
+    let (store, _) = connected_store().await;
+    tokio::task::yield_now().await;
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    for _ in 0..2 {
+        let id = id(1);
+        let mut call = store.load(&id);
+        assert!(poll!(&mut call).is_pending());
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
+    }
 }
 
 async fn separate_errors() {
@@ -106,12 +122,15 @@ fn runtime_shutdown() {
     let (store, commands) = first.block_on(connected_store());
     let (one, other) = (id(1), id(2));
     // The task that sends the batch belongs to the first runtime and never runs.
-    let mut cancelled = store.load(&one);
-    first.block_on(async { assert!(poll!(&mut cancelled).is_pending()) });
+    let (mut alone, mut cancelled) = (store.load(&one), store.load(&one));
+    first.block_on(async {
+        assert!(poll!(&mut alone).is_pending());
+        assert!(poll!(&mut cancelled).is_pending());
+    });
     let result = second.block_on(async {
         let mut call = pin!(store.load(&other));
         assert!(poll!(&mut call).is_pending());
-        drop(cancelled);
+        drop((alone, cancelled));
         first.shutdown_background();
         call.await
     });
