@@ -64,16 +64,17 @@ impl Index {
         names.sort_unstable();
         names.dedup();
         let mut entries = Vec::with_capacity(names.len());
-        let (mut files_read, mut unreadable) = (0, 0);
+        let mut files_read = 0_usize;
+        let mut unreadable = 0_usize;
         for name in names {
             if let Some(entry) = find_current(&known, name, directory) {
                 entries.push(entry.clone());
                 continue;
             }
-            files_read += 1;
+            files_read = files_read.saturating_add(1);
             match self.read_entry(directory, name, now) {
                 Ok(entry) => entries.extend(entry),
-                Err(_) => unreadable += 1,
+                Err(_) => unreadable = unreadable.saturating_add(1),
             }
         }
         // If the directory is being removed, the list may be incomplete.

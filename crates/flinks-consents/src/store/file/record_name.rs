@@ -9,10 +9,14 @@ use crate::store::ConsentId;
 /// The file extension of a record.
 pub(super) const RECORD: &str = "json";
 
+const HASH_BYTES: usize = 32;
+const HASH_DIGITS: usize = 2 * HASH_BYTES;
+const FILE_NAME_BYTES: usize = HASH_DIGITS + ".".len() + RECORD.len();
+
 /// The name of a record file: the SHA-256 hash of the consent's id. The hash does not reveal the
 /// id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RecordName([u8; 32]);
+pub(super) struct RecordName([u8; HASH_BYTES]);
 
 impl RecordName {
     pub(super) fn of(id: &ConsentId) -> Self {
@@ -22,8 +26,8 @@ impl RecordName {
     /// Parses the name of a file. Returns `None` if it is not the name of a record.
     pub(super) fn parse(file: &OsStr) -> Option<Self> {
         let digits = file.to_str()?.strip_suffix(RECORD)?.strip_suffix('.')?;
-        let mut hash = [0; 32];
-        if digits.len() != 2 * hash.len() {
+        let mut hash = [0; HASH_BYTES];
+        if digits.len() != HASH_DIGITS {
             return None;
         }
         for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
@@ -34,7 +38,7 @@ impl RecordName {
     }
 
     pub(super) fn to_file_name(self) -> OsString {
-        let mut name = String::with_capacity(2 * self.0.len() + 1 + RECORD.len());
+        let mut name = String::with_capacity(FILE_NAME_BYTES);
         for byte in self.0 {
             name.extend([byte >> 4, byte & 0x0f].iter().filter_map(|value| char::from_digit(u32::from(*value), 16)));
         }
