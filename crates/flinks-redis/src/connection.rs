@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use flinks_consents::store::StoreError;
 use redis::RedisError;
 use tokio::sync::Mutex;
@@ -35,30 +36,28 @@ impl From<RedisError> for CallFailure {
 }
 
 /// A store's connection, opened on demand.
-pub(crate) struct SharedConnection {
-    servers: Arc<Servers>,
-    timeout: Duration,
-    slot: Arc<Mutex<Slot>>,
-}
+pub(crate) struct SharedConnection(Arc<State>);
 
-/// The open connection, if any, and the number of the most recently opened connection.
-#[derive(Default)]
-struct Slot {
-    number: u64,
-    connection: Option<Connection>,
+struct State {
+    servers: Servers,
+    timeout: Duration,
+    /// The open connection, if any. A call takes no lock to use it.
+    open: ArcSwapOption<Connection>,
+    /// Held while a connection is opened.
+    opening: Mutex<()>,
 }
 
 impl SharedConnection {
     pub(crate) fn new(servers: Servers, timeout: Duration) -> Self {
-        Self { servers: Arc::new(servers), timeout, slot: Arc::default() }
+        Self(Arc::new(State { servers, timeout, open: ArcSwapOption::empty(), opening: Mutex::new(()) }))
     }
 
     pub(crate) fn timeout(&self) -> Duration {
-        self.timeout
+        self.0.timeout
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
-        self.servers.is_cluster()
+        self.0.servers.is_cluster()
     }
 
     /// Runs a call with the store's timeout, which includes the time to connect.
@@ -68,11 +67,10 @@ impl SharedConnection {
     {
         let mut used = None;
         let call = async {
-            let (number, connection) = self.connection().await.map_err(CallFailure::Replied)?;
-            used = Some(number);
-            run(connection).await
+            let connection = self.connection().await.map_err(CallFailure::Replied)?;
+            run(Connection::clone(used.insert(connection))).await
         };
-        let result = tokio::time::timeout(self.timeout, call).await;
+        let result = tokio::time::timeout(self.0.timeout, call).await;
         match result.unwrap_or(Err(CallFailure::NoReply(TIMED_OUT))) {
             Ok(value) => Ok(value),
             Err(CallFailure::Replied(error)) => Err(error),
@@ -83,34 +81,36 @@ impl SharedConnection {
         }
     }
 
-    /// Drops the connection whose number is `used`, unless a new one has already replaced it.
-    fn discard(&self, used: Option<u64>) {
-        // If the slot is locked, a task is already opening a new connection.
-        if let Ok(mut slot) = self.slot.try_lock()
-            && Some(slot.number) == used
-        {
-            slot.connection = None;
+    /// Drops the connection `used`, unless a new one has already replaced it.
+    fn discard(&self, used: Option<Arc<Connection>>) {
+        if used.is_some() {
+            self.0.open.compare_and_swap(&used, None);
         }
     }
 
-    /// Returns the connection and its number, and opens it first if necessary.
-    async fn connection(&self) -> Result<(u64, Connection), StoreError> {
-        let (slot, servers, timeout) = (Arc::clone(&self.slot), Arc::clone(&self.servers), self.timeout);
+    /// Returns the connection, and opens it first if necessary.
+    async fn connection(&self) -> Result<Arc<Connection>, StoreError> {
+        if let Some(connection) = self.0.open.load_full() {
+            return Ok(connection);
+        }
         // A spawned task holds the lock. If the call itself held the lock, a caller that stopped
         // polling the call would block all other calls.
-        let connecting = tokio::spawn(async move {
-            let mut slot = slot.lock().await;
-            if let Some(connection) = &slot.connection {
-                return Ok((slot.number, connection.clone()));
-            }
-            let connection = match tokio::time::timeout(timeout, servers.connect(timeout)).await {
-                Ok(connected) => connected.map_err(|error| store_error(&error))?,
-                Err(_) => return Err(TIMED_OUT),
-            };
-            slot.number = slot.number.wrapping_add(1);
-            slot.connection = Some(connection.clone());
-            Ok((slot.number, connection))
-        });
-        connecting.await.unwrap_or(Err(TIMED_OUT))
+        tokio::spawn(Arc::clone(&self.0).open()).await.unwrap_or(Err(TIMED_OUT))
+    }
+}
+
+impl State {
+    /// Opens the connection, unless another task has just done so.
+    async fn open(self: Arc<Self>) -> Result<Arc<Connection>, StoreError> {
+        let _lock = self.opening.lock().await;
+        if let Some(connection) = self.open.load_full() {
+            return Ok(connection);
+        }
+        let connection = match tokio::time::timeout(self.timeout, self.servers.connect(self.timeout)).await {
+            Ok(connected) => Arc::new(connected.map_err(|error| store_error(&error))?),
+            Err(_) => return Err(TIMED_OUT),
+        };
+        self.open.store(Some(Arc::clone(&connection)));
+        Ok(connection)
     }
 }

@@ -67,6 +67,12 @@ impl Namespace {
         }
     }
 
+    /// Returns the Redis key for the record of a consent.
+    pub(crate) fn consent_key(&self, id: &ConsentId, keys: &EncryptionKeys) -> String {
+        let name = keys.hidden_name(id);
+        format!("{{{}:{:03}}}:{name}", self.0, name.shard())
+    }
+
     /// Returns the Redis key for the record with this hidden name.
     pub(crate) fn record_key(&self, shard: u16, name: &str) -> String {
         format!("{}:{name}", self.hash_tag(shard))
@@ -151,6 +157,8 @@ mod tests {
         let keys = consent_keys("user-7", 7);
         let namespace = Namespace::new("flinks".to_owned()).unwrap();
         assert_eq!(namespace.parse_record_key(&keys.member).as_deref(), Some(keys.record.as_str()));
+        let encryption_keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
+        assert_eq!(namespace.consent_key(&"user-7".parse().unwrap(), &encryption_keys), keys.record);
         for other in ["", "0", "zz", "é", "00"] {
             assert_eq!(namespace.parse_record_key(other), None, "{other}");
         }

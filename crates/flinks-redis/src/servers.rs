@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::io::AsyncDNSResolver;
@@ -14,6 +14,7 @@ use redis::{
 
 use flinks_core::plain_http::{is_host_of_flinks, is_private};
 
+use crate::batching::BatchingConnection;
 use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
 #[cfg(feature = "rustls")]
 use crate::tls::{self, Certificates};
@@ -89,7 +90,7 @@ impl Servers {
             config = config.set_dns_resolver(PlainResolver(self.plain_host.clone()));
         }
         let connection = self.client()?.get_multiplexed_async_connection_with_config(&config).await?;
-        Ok(Connection::Single(connection))
+        Ok(Connection::Single(BatchingConnection::new(connection)))
     }
 
     /// Returns whether at least one address does not use TLS.
@@ -203,14 +204,14 @@ impl AsyncDNSResolver for PlainResolver {
 /// matches responses to calls by their order, even if a caller was cancelled.
 #[derive(Clone)]
 pub(crate) enum Connection {
-    Single(MultiplexedConnection),
+    Single(BatchingConnection),
     Cluster(ClusterConnection),
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Single(connection) => connection.req_packed_command(cmd),
+            Self::Single(batching) => Box::pin(batching.send(cmd)),
             Self::Cluster(connection) => connection.req_packed_command(cmd),
         }
     }
@@ -222,14 +223,14 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Single(connection) => connection.req_packed_commands(cmd, offset, count),
+            Self::Single(batching) => batching.connection.req_packed_commands(cmd, offset, count),
             Self::Cluster(connection) => connection.req_packed_commands(cmd, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Single(connection) => connection.get_db(),
+            Self::Single(batching) => batching.connection.get_db(),
             Self::Cluster(connection) => connection.get_db(),
         }
     }

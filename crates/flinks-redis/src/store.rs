@@ -147,7 +147,7 @@ impl RedisStore {
 
     async fn load(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
         let keys = self.keys();
-        let key = self.namespace().consent_keys(id, &keys).record;
+        let key = self.namespace().consent_key(id, &keys);
         let Some(value) = self.get(&key).await? else { return Ok(None) };
         let record = keys.open(&value, &key)?;
         if record.id() != id {

@@ -28,6 +28,20 @@ pub struct DueRank {
     deadline: SystemTime,
 }
 
+/// The part of a record that determines its rank.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DueState {
+    is_ended: bool,
+    is_suspected: bool,
+    deadline: SystemTime,
+}
+
+impl DueState {
+    pub(super) fn of(record: &Record) -> Self {
+        Self { is_ended: record.is_ended(), is_suspected: record.is_suspected(), deadline: record.idle_deadline() }
+    }
+}
+
 impl DueWindow {
     /// Creates a window for refresh tokens that idle out before `now + within`.
     pub fn new(now: SystemTime, within: Duration) -> Self {
@@ -57,11 +71,14 @@ impl DueWindow {
     ///
     /// [Suspected](Record::is_suspected) consents come last, so that they do not delay the others.
     pub fn rank(&self, record: &Record) -> Option<DueRank> {
-        if record.is_ended() {
+        self.rank_of(DueState::of(record))
+    }
+
+    pub(super) fn rank_of(&self, state: DueState) -> Option<DueRank> {
+        let DueState { is_ended, is_suspected, deadline } = state;
+        if is_ended {
             return None;
         }
-        let is_suspected = record.is_suspected();
-        let deadline = record.idle_deadline();
         if deadline > self.beyond {
             return Some(DueRank { is_suspected, deadline: UNIX_EPOCH });
         }
@@ -72,11 +89,14 @@ impl DueWindow {
     }
 
     /// Returns the ids of up to `limit` due consents in rank order.
-    pub(super) fn select<'a>(&self, records: impl Iterator<Item = &'a Record>, limit: usize) -> Vec<ConsentId> {
-        let mut due: Vec<_> = records.filter_map(|record| Some((self.rank(record)?, record.id().clone()))).collect();
-        due.sort();
-        due.truncate(limit);
-        due.into_iter().map(|(_, id)| id).collect()
+    pub(super) fn select<'a>(
+        &self,
+        consents: impl Iterator<Item = (DueState, &'a ConsentId)>,
+        limit: usize,
+    ) -> Vec<ConsentId> {
+        let mut due: Vec<_> = consents.filter_map(|(state, id)| Some((self.rank_of(state)?, id))).collect();
+        due.sort_unstable();
+        due.into_iter().take(limit).map(|(_, id)| id.clone()).collect()
     }
 }
 

@@ -96,6 +96,7 @@ struct EncodedLease {
 }
 
 const DAMAGED: StoreError = StoreError::damaged("contains a value that is not a record");
+const NEWER_VERSION: StoreError = StoreError::misconfigured("contains a record from a newer version of this crate");
 
 impl Record {
     /// Encodes the record as unencrypted JSON.
@@ -163,12 +164,15 @@ impl Record {
     /// Returns [`StoreError::Damaged`] if the value is not a record. Returns
     /// [`StoreError::Misconfigured`] if a later version of this crate wrote the record.
     pub fn decode_any(bytes: &[u8]) -> Result<Self, StoreError> {
-        let Version { version } = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
-        if version > VERSION {
-            return Err(StoreError::misconfigured("contains a record from a newer version of this crate"));
+        match serde_json::from_slice::<EncodedRecord>(bytes) {
+            Ok(encoded) if encoded.version <= VERSION => encoded.decode().ok_or(DAMAGED),
+            Ok(_) => Err(NEWER_VERSION),
+            // A newer version may have other fields.
+            Err(_) => match serde_json::from_slice(bytes) {
+                Ok(Version { version }) if version > VERSION => Err(NEWER_VERSION),
+                _ => Err(DAMAGED),
+            },
         }
-        let encoded: EncodedRecord = serde_json::from_slice(bytes).map_err(|_| DAMAGED)?;
-        encoded.decode().ok_or(DAMAGED)
     }
 }
 
@@ -342,6 +346,18 @@ mod tests {
         let text = text_of(&Record { standing: Standing::Ended(None), ..record() });
         assert!(text.contains("\"version\":1"));
         assert!(decode(&text).unwrap().is_ended());
+    }
+
+    #[test]
+    fn record_of_a_newer_version_is_not_damaged() {
+        let text = text_of(&record());
+        let newer = text.replace("\"version\":1", "\"version\":4");
+        assert_eq!(decode(&newer).map(drop), Err(NEWER_VERSION));
+        assert_eq!(decode(&newer.replace("\"has_rotated", "\"new\":1,\"has_rotated")).map(drop), Err(NEWER_VERSION));
+        assert_eq!(decode("{\"version\":4}").map(drop), Err(NEWER_VERSION));
+        assert_eq!(decode("{\"version\":1}").map(drop), Err(DAMAGED));
+        assert_eq!(decode(&text.replace("\"version\":1,", "")).map(drop), Err(DAMAGED));
+        assert_eq!(decode("{").map(drop), Err(DAMAGED));
     }
 
     #[test]

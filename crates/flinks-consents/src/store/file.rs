@@ -2,19 +2,23 @@
 
 mod access;
 mod directory;
+mod index;
 #[cfg(not(unix))]
 mod portable;
 mod record_file;
+mod record_name;
 #[cfg(unix)]
 mod unix;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::runtime::Handle as Runtime;
 
 use self::access::{Creation, Sharing};
 use self::directory::{Directory, OpenDirectory};
+use self::index::{Entry, Index, Refreshed};
 use self::record_file::RecordFile;
 use super::due::DueWindow;
 use super::error::StoreError;
@@ -48,7 +52,13 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 /// A path that is a symbolic link is resolved only once, when the store is opened. Symbolic links
 /// inside the directory are never followed.
 #[derive(Clone, Debug)]
-pub struct FileStore(Arc<Directory>);
+pub struct FileStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    directory: Directory,
+    index: Index,
+}
 
 impl FileStore {
     /// Opens the store in a directory. Creates the directory if it is missing, and removes any
@@ -75,10 +85,10 @@ impl FileStore {
         &self,
         work: impl FnOnce(&OpenDirectory<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
-        let directory = Arc::clone(&self.0);
+        let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let runtime = Runtime::try_current().map_err(|_| StoreError::misconfigured("requires a Tokio runtime"))?;
-            let result = runtime.spawn_blocking(move || work(&directory.enter()?)).await;
+            let result = runtime.spawn_blocking(move || work(&inner.directory.enter()?)).await;
             result.unwrap_or(Err(StoreError::unavailable("panicked, or its runtime shut down")))
         })
     }
@@ -132,7 +142,7 @@ impl FileStoreOptions {
     /// [`StoreError::Unavailable`] if the store [must exist](Self::must_exist) but does not.
     pub fn open(self, directory: impl Into<PathBuf>) -> Result<FileStore, StoreError> {
         let directory = Directory::new(&directory.into(), self.sharing, self.creation)?;
-        Ok(FileStore(Arc::new(directory)))
+        Ok(FileStore(Arc::new(Inner { directory, index: Index::default() })))
     }
 }
 
@@ -174,40 +184,83 @@ impl TokenStore for FileStore {
         })
     }
 
-    /// Reads every file, as [`due`](Self::due) does.
+    /// Lists the directory and requests the version of each file, as [`due`](Self::due) does, and
+    /// reads the files of the records on the page.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
-        let (owner, page) = (owner.clone(), page.clone());
-        self.blocking(move |directory| Ok(page.select(&owner, read_all(directory)?.iter())))
+        let (inner, owner, page) = (Arc::clone(&self.0), owner.clone(), page.clone());
+        self.blocking(move |directory| {
+            let entries = inner.refresh_index(directory)?;
+            inner.read_page(directory, &entries, &owner, &page)
+        })
     }
 
-    /// Reads every file. The default store timeout is long enough to read the files of about ten
-    /// thousand consents.
+    /// Lists the directory, requests the version of each file, and reads the files that have changed
+    /// since the last call of this function or of [`list`](Self::list). On systems other than Unix,
+    /// each call reads every file.
+    ///
+    /// The first call reads every file. If that takes longer than the store timeout, the call
+    /// continues in the background, and a later call reads only the files that have changed since. On two cores and a local
+    /// disk, a call for 100 000 consents took 1 second if it read every file, and 0.3 seconds if no
+    /// file had changed. The store uses about 200 bytes of memory for each consent, plus the length
+    /// of its id.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        self.blocking(move |directory| Ok(window.select(read_all(directory)?.iter(), limit)))
+        let inner = Arc::clone(&self.0);
+        self.blocking(move |directory| {
+            let entries = inner.refresh_index(directory)?;
+            Ok(window.select(entries.iter().map(|entry| (entry.due, &entry.id)), limit))
+        })
     }
 }
 
-/// Reads all records. Skips unreadable files and logs their number.
-fn read_all(directory: &OpenDirectory<'_>) -> Result<Vec<Record>, StoreError> {
-    let mut records = Vec::new();
-    let mut unreadable = 0_u32;
-    for path in directory.records()? {
-        let text = directory.read(&path);
-        let decoded =
-            text.and_then(|text| text.map(|text| Record::decode_any(text.expose_secret().as_bytes())).transpose());
-        match decoded {
-            Ok(record) => records.extend(record),
-            Err(_) => unreadable = unreadable.saturating_add(1),
-        }
+impl Inner {
+    /// Brings the index up to date. Skips unreadable files and logs their number.
+    fn refresh_index(&self, directory: &OpenDirectory<'_>) -> Result<Arc<[Entry]>, StoreError> {
+        let Refreshed { entries, files_read, unreadable } = self.index.refresh(directory, SystemTime::now())?;
+        tracing::debug!(records = entries.len(), files_read, "listed the token store");
+        log_unreadable(unreadable);
+        Ok(entries)
     }
-    // A later `load` renames each damaged file and reports it.
+
+    /// Reads the records on a page. A file may have changed since it was indexed, so the page
+    /// contains a record only if its file still names the owner.
+    fn read_page(
+        &self,
+        directory: &OpenDirectory<'_>,
+        entries: &[Entry],
+        owner: &OwnerId,
+        page: &Page,
+    ) -> Result<Vec<Record>, StoreError> {
+        let mut candidates: Vec<_> = entries.iter().filter(|entry| self.index.may_belong_to(entry, owner)).collect();
+        candidates.retain(|entry| page.after.as_ref().is_none_or(|after| entry.id > *after));
+        candidates.sort_unstable_by_key(|entry| &entry.id);
+        let mut records = Vec::new();
+        let mut unreadable = 0_usize;
+        for entry in candidates {
+            if records.len() >= page.limit {
+                break;
+            }
+            match read_record(directory, entry) {
+                Ok(record) => records.extend(record.filter(|record| record.owner() == Some(owner))),
+                Err(_) => unreadable = unreadable.saturating_add(1),
+            }
+        }
+        log_unreadable(unreadable);
+        directory.check_marker()?;
+        Ok(records)
+    }
+}
+
+fn read_record(directory: &OpenDirectory<'_>, entry: &Entry) -> Result<Option<Record>, StoreError> {
+    let Some(text) = directory.read(&entry.name.to_file_name())? else { return Ok(None) };
+    Record::decode(&entry.id, text.expose_secret().as_bytes()).map(Some)
+}
+
+/// Logs that some files are unreadable. A later `load` renames each damaged file and reports it.
+fn log_unreadable(unreadable: usize) {
     if unreadable > 0 {
         tracing::error!(
             unreadable,
             "cannot read some files of the token store; their consents are neither listed nor kept alive"
         );
     }
-    // If the directory is being removed, the list may be incomplete.
-    directory.check_marker()?;
-    Ok(records)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::due::DueWindow;
+use super::due::{DueState, DueWindow};
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
 use super::token_store::{Page, StoreFuture, TokenStore};
@@ -60,7 +60,10 @@ impl TokenStore for MemoryStore {
     }
 
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
-        Box::pin(async move { Ok(window.select(self.lock().values().map(Box::as_ref), limit)) })
+        Box::pin(async move {
+            let records = self.lock();
+            Ok(window.select(records.values().map(|record| (DueState::of(record), record.id())), limit))
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
 mod access;
+mod batching;
 mod cluster;
 mod common;
 mod deadlines;
@@ -28,8 +29,9 @@ use common::Tests;
 use flinks_redis::Warning;
 use libtest_mimic::Arguments;
 
-const WITH_SERVER: [Tests; 11] = [
+const WITH_SERVER: [Tests; 12] = [
     access::WITH_SERVER,
+    batching::WITH_SERVER,
     cluster::WITH_SERVER,
     deadlines::WITH_SERVER,
     encryption::WITH_SERVER,
@@ -42,7 +44,7 @@ const WITH_SERVER: [Tests; 11] = [
     sharing::WITH_SERVER,
 ];
 
-const ALWAYS: [Tests; 2] = [access::ALWAYS, replies::ALWAYS];
+const ALWAYS: [Tests; 3] = [access::ALWAYS, batching::ALWAYS, replies::ALWAYS];
 
 fn main() {
     // Captures the log output from all tests. The tests' secrets start with `canary`.

@@ -25,7 +25,12 @@ use flinks::Secret;
 
 use super::access::{Creation, NOT_A_DIRECTORY, Purpose, Sharing, at_path, io_error};
 #[cfg(not(unix))]
+pub(super) use super::portable::FileVersion;
+#[cfg(not(unix))]
 use super::portable::{Access, Handle, create_directory};
+use super::record_name::{RECORD, RecordName};
+#[cfg(unix)]
+pub(super) use super::unix::FileVersion;
 #[cfg(unix)]
 use super::unix::{Access, Handle, create_directory};
 use crate::store::StoreError;
@@ -33,8 +38,6 @@ use crate::store::StoreError;
 /// The maximum number of bytes read from a file. A record is much smaller, because it contains only
 /// two tokens, a few ids and some numbers.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The file extension of a record.
-pub(super) const RECORD: &str = "json";
 /// The file extension of an unfinished record.
 pub(super) const UNFINISHED: &str = "new";
 /// The file extension of the marker.
@@ -189,7 +192,7 @@ impl OpenDirectory<'_> {
     }
 
     /// Returns the names of all files whose extension is `extension`.
-    pub(super) fn files(&self, extension: &str) -> Result<Vec<OsString>, StoreError> {
+    fn files(&self, extension: &str) -> Result<Vec<OsString>, StoreError> {
         let mut names = self.handle.names().map_err(at_path(&self.directory.path))?;
         names.retain(|name| has_extension(name, extension));
         Ok(names)
@@ -197,11 +200,15 @@ impl OpenDirectory<'_> {
 
     /// Returns the names of all records. Ignores the files of other programs, even those with the
     /// same extension.
-    pub(super) fn records(&self) -> Result<Vec<OsString>, StoreError> {
-        let is_hash = |stem: &str| stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let mut names = self.files(RECORD)?;
-        names.retain(|name| Path::new(name).file_stem().and_then(OsStr::to_str).is_some_and(is_hash));
-        Ok(names)
+    pub(super) fn records(&self) -> Result<Vec<RecordName>, StoreError> {
+        let names = self.handle.names().map_err(at_path(&self.directory.path))?;
+        Ok(names.iter().filter_map(|name| RecordName::parse(name)).collect())
+    }
+
+    /// Returns the version of a file without opening it. Returns `None` if the file does not exist
+    /// or if this system has no file versions.
+    pub(super) fn version(&self, name: &OsStr) -> Option<FileVersion> {
+        self.handle.version(name).ok().flatten()
     }
 
     pub(super) fn path(&self, name: &OsStr) -> PathBuf {
@@ -210,20 +217,39 @@ impl OpenDirectory<'_> {
 
     /// Reads the text of a file. Returns `None` if the file does not exist.
     pub(super) fn read(&self, name: &OsStr) -> Result<Option<Secret>, StoreError> {
-        let file = match self.handle.open_file(name, Purpose::Read) {
+        self.open_to_read(name)?.map(|file| self.read_text(name, file)).transpose()
+    }
+
+    /// Reads the version and the text of a file. Returns `None` if the file does not exist.
+    ///
+    /// The version is not newer than the text: if another program writes to the file in the
+    /// meantime, the file's version changes after this function has read it.
+    pub(super) fn read_with_version(&self, name: &OsStr) -> Result<Option<(Option<FileVersion>, Secret)>, StoreError> {
+        let Some(file) = self.open_to_read(name)? else { return Ok(None) };
+        let version = FileVersion::of(&file).map_err(at_path(&self.path(name)))?;
+        Ok(Some((version, self.read_text(name, file)?)))
+    }
+
+    /// Opens a file. Returns `None` if the file does not exist.
+    fn open_to_read(&self, name: &OsStr) -> Result<Option<File>, StoreError> {
+        match self.handle.open_file(name, Purpose::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // If the directory is being removed, its records may already have been removed.
                 self.check_marker()?;
-                return Ok(None);
+                Ok(None)
             }
-            file => self.check_opened(name, file)?,
-        };
-        let mut bytes = Vec::new();
-        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(at_path(&self.path(name)))?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(Secret::new(text))),
-            Err(_) => Err(StoreError::damaged("contains a file that is not UTF-8 text").at(&self.path(name), None)),
+            file => self.check_opened(name, file).map(Some),
         }
+    }
+
+    fn read_text(&self, name: &OsStr, file: File) -> Result<Secret, StoreError> {
+        // Without a capacity, reading a record of average size would take six system calls.
+        let size = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_BYTES));
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(at_path(&self.path(name)))?;
+        String::from_utf8(bytes)
+            .map(Secret::new)
+            .map_err(|_| StoreError::damaged("contains a file that is not UTF-8 text").at(&self.path(name), None))
     }
 
     /// Opens the lock file of a record. All records share 256 lock files, which keeps their number

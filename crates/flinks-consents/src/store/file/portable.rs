@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::access::{Purpose, Sharing};
 use crate::store::StoreError;
@@ -35,6 +36,12 @@ impl Handle {
         Ok(fs::symlink_metadata(self.0.join(name))?.is_file())
     }
 
+    /// Returns `None`, because these systems have no file versions.
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)] // the signature is the same on Unix
+    pub(super) fn version(&self, _: &OsStr) -> io::Result<Option<FileVersion>> {
+        Ok(None)
+    }
+
     pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         fs::rename(self.0.join(from), self.0.join(to))
     }
@@ -51,6 +58,23 @@ impl Handle {
     #[allow(clippy::unnecessary_wraps)] // the signature is the same on Unix
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// The version of a file, which does not exist on these systems: the standard library returns
+/// neither the number of a file nor the time when it was last changed, and any program can set the
+/// time when a file was last modified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileVersion {}
+
+impl FileVersion {
+    #[allow(clippy::unnecessary_wraps)] // the signature is the same on Unix
+    pub(super) fn of(_: &File) -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+
+    pub(super) fn is_settled(&self, _: SystemTime) -> bool {
+        match *self {}
     }
 }
 

@@ -6,10 +6,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::access::at_path;
-use super::directory::{OpenDirectory, RECORD, UNFINISHED};
+use super::directory::{OpenDirectory, UNFINISHED};
+use super::record_name::RecordName;
 use crate::store::{ConsentId, Record, StoreError};
 
 /// The file for the record of a consent. It might not exist yet.
@@ -28,8 +27,7 @@ pub(super) struct LockedRecordFile<'a> {
 
 impl<'a> RecordFile<'a> {
     pub(super) fn new(directory: &'a OpenDirectory<'a>, id: &'a ConsentId) -> Self {
-        let hash: String = Sha256::digest(id.as_str()).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { directory, id, name: format!("{hash}.{RECORD}").into() }
+        Self { directory, id, name: RecordName::of(id).to_file_name() }
     }
 
     fn path(&self) -> PathBuf {

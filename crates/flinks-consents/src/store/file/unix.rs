@@ -11,8 +11,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 
 use super::access::{Purpose, Sharing, at_path};
 use crate::store::StoreError;
@@ -44,6 +45,11 @@ impl Handle {
         Ok(FileType::from_raw_mode(status.st_mode) == FileType::RegularFile)
     }
 
+    /// Returns the version of a file without opening it.
+    pub(super) fn version(&self, name: &OsStr) -> io::Result<Option<FileVersion>> {
+        Ok(Some(FileVersion::new(&rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)))
+    }
+
     pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
     }
@@ -63,6 +69,54 @@ impl Handle {
     /// Flushes the directory's entries to disk so that a new file survives a power failure.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
+    }
+}
+
+/// The version of a file. Every change to a file's content, owner or permissions changes its
+/// version, and so does replacing it with another file.
+///
+/// The system updates the time of the last change (`ctime`), which programs cannot set. The version
+/// therefore also changes if a backup program restores the time of the last modification (`mtime`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileVersion {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: Timestamp,
+    changed: Timestamp,
+}
+
+/// Seconds and nanoseconds since the Unix epoch.
+type Timestamp = (i64, u32);
+
+impl FileVersion {
+    pub(super) fn of(file: &File) -> io::Result<Option<Self>> {
+        Ok(Some(Self::new(&rustix::fs::fstat(file)?)))
+    }
+
+    // The types of these fields differ between systems, and none has more than 64 bits.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast, trivial_numeric_casts)]
+    fn new(status: &Stat) -> Self {
+        Self {
+            device: status.st_dev as u64,
+            inode: status.st_ino as u64,
+            size: status.st_size as u64,
+            modified: (status.st_mtime as i64, status.st_mtime_nsec as u32),
+            changed: (status.st_ctime as i64, status.st_ctime_nsec as u32),
+        }
+    }
+
+    /// Returns whether a change at or after `now` gives the file a different version.
+    ///
+    /// File systems round times, FAT to two seconds. Two changes in quick succession can therefore
+    /// have the same time and, because inode numbers are reused, the same version.
+    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
+        const LONGEST_STEP: u64 = 2;
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        [self.modified, self.changed].iter().all(|(seconds, _)| {
+            let seconds = u64::try_from(*seconds).unwrap_or(0);
+            seconds.saturating_add(LONGEST_STEP) < now
+        })
     }
 }
 
