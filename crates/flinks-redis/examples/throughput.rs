@@ -71,7 +71,7 @@ async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
                 async move { redis::cmd("GET").arg("plain").exec_async(&mut connection).await.is_ok() }
             });
             best[0].improve(get.await?);
-            // The parts that every load needs: the command, and the decryption of the record.
+            // No load can be faster than the command and the decryption.
             let (connection, keys, key_of_record) = (plain.clone(), Arc::new(encryption_keys()), key.clone());
             let get_and_open = load.measure(move || {
                 let (mut connection, keys, key) = (connection.clone(), Arc::clone(&keys), key_of_record.clone());

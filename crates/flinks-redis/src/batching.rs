@@ -11,6 +11,10 @@
 //! are ready to run add their commands, and then takes the whole queue. While its commands are in
 //! flight, further calls start the next batch, so no call waits for the reply to an earlier batch.
 //!
+//! Only dispatching tasks wait for space in the buffer of the `redis` crate. If the calls waited
+//! themselves, a few dozen calls that are no longer polled would block all others, because the
+//! buffer reserves space for the calls in the order in which they started to wait.
+//!
 //! Redis does not run a pipeline atomically and replies to each command separately. An error reply
 //! to one command does not affect the others. If the connection fails, all commands of the batch
 //! fail, just as all commands in flight would.

@@ -2,7 +2,7 @@
 
 use flinks_consents::ConsentId;
 use flinks_consents::store::{DueWindow, StoreError};
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use redis::Cmd;
 
 use crate::error::WRONG_NAME_KEY;
@@ -27,13 +27,11 @@ impl RedisStore {
         let before = milliseconds(window.before());
         // The two ranges must not overlap, even if `before` is later than `beyond`.
         let beyond = milliseconds(window.beyond()).max(before.saturating_sub(1));
-        // The pipeline needs only one round trip for both ranges.
-        let mut commands = redis::pipe();
-        commands.add_command(self.range(shard, Index::Due, &format!("({beyond}"), "+inf", limit));
-        commands.add_command(self.range(shard, Index::Due, "-inf", &format!("({before}"), limit));
+        let beyond = self.range(shard, Index::Due, &format!("({beyond}"), "+inf", limit);
+        let before = self.range(shard, Index::Due, "-inf", &format!("({before}"), limit);
         type Range = Vec<(String, f64)>;
-        let (beyond, before): (Range, Range) =
-            self.call(|mut connection| async move { Ok(commands.query_async(&mut connection).await?) }).await?;
+        // The two commands are sent together.
+        let (beyond, before): (Range, Range) = try_join(self.command(beyond), self.command(before)).await?;
         Ok(items(shard, beyond.into_iter().chain(before)).take(limit).collect())
     }
 
