@@ -87,7 +87,7 @@ impl ResponseHead {
             retry_after: None,
             content_type: None,
         };
-        // One pass over the few headers of a response is cheaper than a lookup for each name.
+        // A single pass over the few headers of a response is cheaper than a lookup for each name.
         for (name, value) in headers {
             if let Some(slot) = head.slot(name)
                 && slot.is_none()

@@ -29,7 +29,7 @@ impl HiddenName {
 
 impl fmt::Display for HiddenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One number is formatted several times faster than sixteen.
+        // A single number is formatted several times faster than sixteen.
         write!(f, "{:0width$x}", u128::from_be_bytes(self.0), width = Self::DIGITS)
     }
 }

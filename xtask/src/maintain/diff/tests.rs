@@ -600,7 +600,7 @@ fn a_change_of_the_place_itself_has_no_other_cause() {
         lines_about_x(&generated_from(old), &new),
         ["the success type changed from `Item` to `Entry` [breaking for code that reads it]"]
     );
-    // One of two error bodies with the same title gets a field, so the bodies get separate types.
+    // If one of two error bodies with the same title gets a field, the bodies get separate types.
     let error = |fields: &[&str]| {
         let mut error = object(fields);
         error["title"] = json!("Failure");
