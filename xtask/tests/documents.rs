@@ -47,7 +47,7 @@ const BROKEN: &[(&str, &str)] = &[
     ("multipart", "requestBody: {content: {multipart/form-data: {schema: {type: object}}}}"),
     (
         "encoding in a request",
-        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}}, encoding: {a: {style: form}}}}}",
+        "requestBody: {content: {application/x-www-form-urlencoded: {schema: {type: object, properties: {a: {type: string}}}, encoding: {a: {style: spaceDelimited}}}}}",
     ),
     (
         "form with an object",

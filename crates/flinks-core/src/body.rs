@@ -54,10 +54,8 @@ pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, Trans
         body = match body {
             Body::Chunk(first) if first.is_empty() => Body::Chunk(chunk),
             Body::Chunk(first) => {
-                let expected = announced
-                    .and_then(|announced| usize::try_from(announced).ok())
-                    .unwrap_or(limit)
-                    .max(MAX_RESPONSE_BYTES);
+                let announced = announced.map_or(0, |announced| usize::try_from(announced).unwrap_or(limit));
+                let expected = announced.max(MAX_RESPONSE_BYTES);
                 let joined = joined(&first, &chunk, expected.min(limit));
                 Body::Joined(joined)
             }

@@ -100,9 +100,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Adds a header.
+    /// Sets a header. Replaces a header that is the same in every call, such as `User-Agent`.
     pub fn header(&mut self, name: HeaderName, value: HeaderValue) {
-        self.request.headers_mut().append(name, value);
+        self.request.headers_mut().insert(name, value);
     }
 
     /// Adds a scalar to the query. `None` adds nothing.
@@ -219,5 +219,17 @@ mod tests {
         ] {
             assert_eq!(encode_path("customerId", value).unwrap(), encoded);
         }
+    }
+
+    #[test]
+    fn a_header_argument_replaces_a_fixed_header() {
+        static OPERATION: Operation = Operation::new("x");
+        let request = reqwest::Request::new(reqwest::Method::GET, "http://127.0.0.1/".parse().unwrap());
+        let mut request = Request { operation: &OPERATION, request };
+        for value in ["fixed", "argument"] {
+            request.header(HeaderName::from_static("user-agent"), HeaderValue::from_static(value));
+        }
+        let values: Vec<_> = request.request.headers().get_all("user-agent").iter().collect();
+        assert_eq!(values, ["argument"]);
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const PRODUCT: &str = concat!("flinks-rust/", env!("CARGO_PKG_VERSION
 /// the same few operations again and again.
 pub(crate) struct Templates {
     base_url: BaseUrl,
-    /// The `Host` header, unless the HTTP client sets it.
+    /// The `Host` header, unless the application has adjusted the HTTP client, which then sets it.
     host: Option<HeaderValue>,
     known: RwLock<Vec<Template>>,
 }
@@ -50,6 +50,11 @@ impl Templates {
             HostHeader::FromClient => None,
         };
         Self { base_url, host, known: RwLock::default() }
+    }
+
+    /// Returns whether the application has adjusted the HTTP client.
+    pub(crate) fn is_client_adjusted(&self) -> bool {
+        self.host.is_none()
     }
 
     pub(crate) fn base_url(&self) -> &BaseUrl {

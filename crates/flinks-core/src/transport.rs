@@ -114,7 +114,8 @@ impl Transport {
 
     /// Sends `request` once. A redirect that the operation does not document is an error.
     ///
-    /// Starts `timer`, which limits the time until the response has been read.
+    /// Starts `timer`, which limits the time until the response has been read, unless the response is
+    /// a stream.
     #[doc(hidden)]
     pub async fn execute<'t, E>(
         &self,
@@ -126,10 +127,12 @@ impl Transport {
             Some(long) => self.long_timeout.unwrap_or(long),
             None => self.timeout,
         };
-        if operation.is_streamed {
-            // The caller reads the body after this call, so the timeout belongs to the response.
+        // The caller reads a stream after this call, so the timeout belongs to the response. A timeout
+        // that was set in a custom HTTP client would limit every request without its own timeout.
+        if operation.is_streamed || self.templates.is_client_adjusted() {
             *request.timeout_mut() = Some(timeout);
-        } else {
+        }
+        if !operation.is_streamed {
             timer.set(Some(tokio::time::sleep(timeout)));
         }
         // RFC 9110 section 8.6 requires this header, but hyper omits it for an empty body. Some

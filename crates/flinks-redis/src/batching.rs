@@ -16,16 +16,22 @@
 //! buffer reserves space for the calls in the order in which they started to wait.
 //!
 //! Redis does not run a pipeline atomically and replies to each command separately. An error reply
-//! to one command does not affect the others. If the connection fails, all commands of the batch
+//! to one command does not affect the others. The replies to a pipeline are passed on together, so
+//! the number of its commands is limited. If the connection fails, all commands of the pipeline
 //! fail, just as all commands in flight would.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
+
+/// The maximum number of commands in a pipeline. The replies to a pipeline arrive together, so a fast
+/// command waits for the slower ones.
+const MAX_COMMANDS: usize = 64;
 
 /// A connection that sends the commands of concurrent calls together. Clones share the queue.
 #[derive(Clone)]
@@ -122,13 +128,23 @@ impl Drop for QueuedBatch {
 
 /// Sends a batch and passes each reply to its call. The connection's response timeout limits the
 /// duration.
-async fn dispatch(mut connection: MultiplexedConnection, batch: QueuedBatch) {
+async fn dispatch(connection: MultiplexedConnection, batch: QueuedBatch) {
     tokio::task::yield_now().await;
     let mut batch = batch.take();
+    let mut pipelines = Vec::new();
+    while !batch.is_empty() {
+        let rest = batch.split_off(batch.len().min(MAX_COMMANDS));
+        pipelines.push(send_pipeline(connection.clone(), std::mem::replace(&mut batch, rest)));
+    }
+    join_all(pipelines).await;
+}
+
+/// Sends commands in one pipeline.
+async fn send_pipeline(mut connection: MultiplexedConnection, mut commands: Vec<QueuedCommand>) {
     // A call that was cancelled in the meantime sends nothing.
-    batch.retain(|queued| !queued.reply.is_closed());
+    commands.retain(|queued| !queued.reply.is_closed());
     let (commands, replies): (Vec<_>, Vec<_>) =
-        batch.into_iter().map(|QueuedCommand { command, reply }| (command, reply)).unzip();
+        commands.into_iter().map(|QueuedCommand { command, reply }| (command, reply)).unzip();
     match send_all(&mut connection, commands).await {
         Ok(values) => {
             for (reply, value) in replies.into_iter().zip(values) {

@@ -30,7 +30,7 @@ impl RedisStore {
         let beyond = self.range(shard, Index::Due, &format!("({beyond}"), "+inf", limit);
         let before = self.range(shard, Index::Due, "-inf", &format!("({before}"), limit);
         type Range = Vec<(String, f64)>;
-        // The two commands are sent together.
+        // Neither command waits for the reply to the other.
         let (beyond, before): (Range, Range) = try_join(self.command(beyond), self.command(before)).await?;
         Ok(items(shard, beyond.into_iter().chain(before)).take(limit).collect())
     }

@@ -145,6 +145,15 @@ pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
         && ["accept", "content-type", "authorization"].iter().any(|name| text("name").eq_ignore_ascii_case(name))
 }
 
+/// Returns the reference in a nullable reference, which is an `allOf` with one part. Returns any other
+/// schema itself.
+pub(crate) fn without_nullable(schema: &Value) -> &Value {
+    match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([part]) if referenced(part).is_some() => part,
+        _ => schema,
+    }
+}
+
 /// Inserts a named schema or replaces the existing schema with this name.
 pub(crate) fn insert(document: &mut Value, name: &str, schema: Value) {
     let mut slot = document.as_object_mut();

@@ -304,6 +304,15 @@ async fn settings_reach_the_client() {
     assert!(token.is_expired());
 }
 
+/// A custom HTTP client with a timeout would otherwise interrupt calls that need longer, such as
+/// Connect's `/Authorize`.
+#[tokio::test]
+async fn timeout_of_a_custom_http_client_does_not_limit_calls() {
+    let local = local_with(|settings| settings.http(|http| http.timeout(Duration::ZERO))).await;
+    let token = local.pay.authorize().await.unwrap();
+    assert!(!token.is_expired());
+}
+
 #[tokio::test]
 async fn zero_settings_are_clamped() {
     let local = local_with(|settings| settings.connect_timeout(Duration::ZERO).max_attempts(0)).await;

@@ -56,6 +56,8 @@ impl<'a> Comparison<'a> {
         let responses = operation.get("responses").and_then(Value::as_object);
         let has_success =
             responses.is_some_and(|responses| responses.keys().any(|status| status.starts_with(['2', '3'])));
+        let has_errors =
+            responses.is_some_and(|responses| ["4XX", "5XX"].iter().all(|range| responses.contains_key(*range)));
         for (status, response) in responses.into_iter().flatten() {
             let (response, response_at) = self.resolved_at(response, format!("{at}/responses/{}", escape(status)));
             let content = response.get("content").and_then(Value::as_object);
@@ -65,6 +67,8 @@ impl<'a> Comparison<'a> {
             let at = format!("{response_at}/content/{}/schema", escape(media_type));
             let schema = content.get(media_type).and_then(|media| media.get("schema")).unwrap_or(&Value::Null);
             let outcomes: &[&Type] = match status.as_str() {
+                "default" if has_success && has_errors => &[],
+                "default" if has_errors => &[success],
                 "default" if !has_success => &[success, error],
                 status if status.starts_with('2') => &[success],
                 _ => &[error],

@@ -160,7 +160,8 @@ fn has_lists(schema: &Value, normalized: &Normalized) -> bool {
     let schema = schema::resolve_ref(components, schema);
     let own = schema.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(_, property)| property);
     own.chain(schema.get("additionalProperties"))
-        .any(|property| schema::resolve_ref(components, property).get("type").is_some_and(|kind| kind == "array"))
+        .map(|property| schema::resolve_ref(components, schema::without_nullable(property)))
+        .any(|property| property.get("type").is_some_and(|kind| kind == "array"))
 }
 
 /// Generates the statement that adds a multipart body to a request, one part for each property.

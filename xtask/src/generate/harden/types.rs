@@ -228,8 +228,7 @@ pub(super) fn property_doc(wire: &str) -> String {
 /// typify ignores, or that of the schema.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
     let property = normalized.schema_of(&ident.to_string())?.get("properties")?.get(property)?;
-    // A nullable reference is an `allOf` with one part.
-    let property = property.pointer("/allOf/0").unwrap_or(property);
+    let property = schema::without_nullable(property);
     let name = schema::referenced(property)?;
     let target = || schema::named(&normalized.document, name)?.get("description");
     Some(property.get("description").or_else(target)?.as_str()?.to_owned())

@@ -178,8 +178,9 @@ impl Linter<'_> {
             return Err(self.error(&at, format!("invalid media type `{media_type}`: it must be ASCII")));
         }
         let media = content.get(media_type).unwrap_or(&Value::Null);
-        let is_default =
-            |encoding: &Value| *encoding == json!({}) || *encoding == json!({"style": "form", "explode": true});
+        let is_default = |encoding: &Value| {
+            [json!({}), json!({"style": "form"}), json!({"style": "form", "explode": true})].contains(encoding)
+        };
         let mut encoding = media.get("encoding").and_then(Value::as_object).into_iter().flatten();
         if encoding.any(|(_, encoding)| !is_default(encoding)) {
             return Err(self
@@ -212,8 +213,7 @@ impl Linter<'_> {
         let additional = additional.map(|schema| (String::from("additionalProperties"), schema.clone()));
         let named = properties.iter().map(|(name, property)| (name.clone(), property.clone()));
         for (name, property) in named.chain(additional) {
-            // A nullable reference is an `allOf` with one part.
-            let property = self.resolved(property.pointer("/allOf/0").unwrap_or(&property));
+            let property = self.resolved(schema::without_nullable(&property));
             let is_list = property.get("type").is_some_and(|kind| kind == "array");
             let entry = property.get("items").filter(|_| is_list).map_or(property, |items| self.resolved(items));
             let kind = entry.get("type").and_then(Value::as_str);

@@ -32,7 +32,7 @@ const MAX_COMPOSITIONS: usize = 50_000;
 /// Returns an error if the merged schemas have too many compositions.
 pub(super) fn merge_parts(document: &mut Value) -> Result<()> {
     let schemas = schema::object(document, "/components/schemas").cloned().unwrap_or_default();
-    let named = Named { schemas: &schemas, active: Vec::new(), merged: HashMap::new() };
+    let named = Named { schemas: &schemas, active: Vec::new(), merged: HashMap::new(), combining: Vec::new() };
     let mut merge = Merge { named, active: Vec::new(), recursive: BTreeMap::new(), compositions: 0 };
     for pointer in ["/components/schemas", "/components", "/paths"] {
         for (key, value) in document.pointer_mut(pointer).and_then(Value::as_object_mut).into_iter().flatten() {
@@ -73,6 +73,9 @@ struct Named<'a> {
     /// The merged forms, or `None` for a schema that cannot be merged. Without this map, the time would
     /// be exponential in the depth of compositions.
     merged: HashMap<&'a str, Option<Value>>,
+    /// The pairs of schemas that are being combined. Two schemas that refer to themselves would be
+    /// combined without end.
+    combining: Vec<Value>,
 }
 
 impl Named<'_> {
@@ -229,9 +232,8 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     Some(Value::Object(whole))
 }
 
-/// Returns whether a part of an `allOf` is a choice between schemas whose properties are all known.
-/// Such a part only restricts the values of the properties. Rust cannot express that, and the server
-/// checks it.
+/// Returns whether a part of an `allOf` is a choice between schemas that only restrict the values of
+/// known properties. Rust cannot express that, and the server checks it.
 fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>) -> bool {
     let Some(part) = named.resolve(part).as_object().cloned() else { return false };
     let known = whole.get("properties").and_then(Value::as_object);
@@ -239,7 +241,8 @@ fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>)
         let Some(Value::Object(alternative)) = merged(alternative, named) else { return false };
         alternative.iter().all(|(key, value)| match key.as_str() {
             "properties" => value.as_object().is_some_and(|properties| {
-                properties.keys().all(|name| known.is_some_and(|known| known.contains_key(name)))
+                let is_known = |name: &String| known.is_some_and(|known| known.contains_key(name));
+                properties.iter().all(|(name, property)| is_known(name) && is_restriction(property))
             }),
             "required" | "title" | "description" => true,
             "type" => value == "object",
@@ -254,6 +257,12 @@ fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>)
         ("type", kind) => kind == "object",
         _ => false,
     })
+}
+
+/// Returns whether a schema neither describes parts of a value nor marks it as a secret.
+fn is_restriction(schema: &Value) -> bool {
+    let parts = ["$ref", "additionalProperties", "allOf", "anyOf", "items", "oneOf", "properties"];
+    parts.iter().all(|key| schema.get(*key).is_none()) && !schema::is_secret(schema)
 }
 
 /// Adds the members of `part` to `whole`. Returns `None` if they contradict each other.
@@ -310,6 +319,12 @@ fn combine_schemas(known: &mut Value, other: Value, named: &mut Named<'_>) -> Op
         return Some(());
     }
     let both = json!({"allOf": [known.take(), other]});
-    *known = merged(&both, named).or_else(|| distributed(&both, named))?;
+    if named.combining.contains(&both) {
+        return None;
+    }
+    named.combining.push(both.clone());
+    let combined = merged(&both, named).or_else(|| distributed(&both, named));
+    named.combining.pop();
+    *known = combined?;
     Some(())
 }

@@ -5,6 +5,8 @@
 //! parameter for each of them. If there are several alternatives, the caller chooses one with an
 //! enum.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::form::{CredentialChoice, CredentialHeader, CredentialVariant, Operation};
@@ -164,6 +166,9 @@ pub(super) fn name_choices(operations: &mut [Operation]) {
     }
 }
 
+/// The kind of a credential that has a header of its scheme's choice.
+const KEY: &str = "a key";
+
 /// The name of the schema that `flinks_core::Authorization` replaces.
 const AUTHORIZATION: &str = "Authorization";
 
@@ -183,7 +188,8 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
     let alternatives = document.pointer(&at).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let is_required = !alternatives.is_empty();
     let mut requirement = Requirement { alternatives: Vec::new(), is_required, scopes: Vec::new() };
-    let mut refused = None;
+    let (mut refused, mut sent_elsewhere) = (None, None);
+    let mut needs_scopes = true;
     for described in alternatives {
         let schemes: Vec<String> =
             described.as_object().into_iter().flatten().map(|(scheme, _)| scheme.clone()).collect();
@@ -194,7 +200,8 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
         match ways_to_send(document, &schemes) {
             Ok(ways) => {
                 let scopes = scopes(described);
-                if !scopes.is_empty() && !requirement.scopes.contains(&scopes) {
+                needs_scopes &= !scopes.is_empty();
+                if !requirement.scopes.contains(&scopes) {
                     requirement.scopes.push(scopes);
                 }
                 for alternative in ways {
@@ -204,13 +211,27 @@ fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
                     }
                 }
             }
+            Err(error) if schemes.iter().any(|scheme| is_sent_elsewhere(document, scheme)) => {
+                sent_elsewhere.get_or_insert(error.at(&at));
+            }
             Err(error) => drop(refused.get_or_insert(error.at(&at))),
         }
     }
+    if !needs_scopes {
+        requirement.scopes.clear();
+    }
+    // A client can omit optional credentials that belong in a cookie or a URL.
+    let refused = refused.or(sent_elsewhere.filter(|_| requirement.is_required));
     match refused {
-        Some(error) if requirement.is_required && requirement.alternatives.is_empty() => Err(error),
+        Some(error) if requirement.alternatives.is_empty() => Err(error),
         _ => Ok(requirement),
     }
+}
+
+/// Returns whether a security scheme puts its credential into a cookie or a URL.
+fn is_sent_elsewhere(document: &Value, scheme: &str) -> bool {
+    let scheme = document.pointer(&format!("/components/securitySchemes/{}", escape(scheme)));
+    matches!(scheme.and_then(|scheme| scheme.get("in")?.as_str()), Some("query" | "cookie"))
 }
 
 /// Returns the scopes that an alternative lists for its security schemes.
@@ -229,6 +250,10 @@ fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>
         let others: Vec<Alternative> = ways.iter().filter_map(|way| way.replacing(&credential, scheme)).collect();
         for way in &mut ways {
             match way.credentials.iter().find(|other| is_same_header(other)) {
+                Some(other) if other.kind == KEY && credential.kind == KEY => {
+                    return Err(Error::new("two credentials would use the same header")
+                        .help("keep one of them with an overlay action"));
+                }
                 // One token fulfils both schemes, such as OAuth and OpenID Connect. Another kind of
                 // credential is in `others`.
                 Some(_) => {}
@@ -236,6 +261,8 @@ fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>
             }
         }
         ways.extend(others);
+        let mut seen = BTreeSet::new();
+        ways.retain(|way| seen.insert(way.words()));
     }
     Ok(ways)
 }
@@ -263,7 +290,7 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
             Err(Error::new(format!("the security scheme `{name}` has the invalid header name `{}`", text("name"))))
         }
         ("apiKey", _, "header") => Ok(Credential {
-            kind: "a key",
+            kind: KEY,
             name: text("name").into(),
             schema: json!({"type": "string", "format": "password"}),
             description: described.into(),
@@ -271,10 +298,13 @@ fn credential(document: &Value, name: &str) -> Result<Credential> {
         ("apiKey", _, "query") => Err(Error::new(format!("the security scheme `{name}` would put a secret into a URL"))),
         ("", ..) => {
             let bearer = json!({"type": "http", "scheme": "bearer", "description": "Check the kind of credential."});
-            let error = Error::new(format!("the security scheme `{name}` is not defined in this document"));
-            Err(error
-                .help("define the scheme with an overlay action")
-                .cured_by_update("/components", json!({"securitySchemes": {name: bearer}})))
+            let error = Error::new(format!("the security scheme `{name}` is not defined in this document"))
+                .help("define the scheme with an overlay action");
+            let schemes = json!({"securitySchemes": {name: bearer}});
+            Err(match document.get("components") {
+                Some(_) => error.cured_by_update("/components", schemes),
+                None => error.cured_by_update("", json!({"components": schemes})),
+            })
         }
         (kind, ..) => Err(Error::new(format!("the security scheme `{name}` has the unsupported type {kind} {http}{}", text("in")))),
     }
@@ -357,10 +387,12 @@ mod tests {
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "query", "name": "key"}), "into a URL"),
             (json!([{"s": []}]), json!({"type": "apiKey", "in": "cookie", "name": "key"}), "apiKey cookie"),
             (json!([{"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
+            (json!([{}, {"s": []}]), json!({"type": "http", "scheme": "digest"}), "http digest"),
+            (json!([{"s": [], "t": []}]), json!({"type": "apiKey", "in": "header", "name": "X"}), "the same header"),
             (json!([{"gone": []}]), json!({}), "not defined"),
             (json!([{"s": []}]), json!({"$ref": "#/components/securitySchemes/s"}), "not defined"),
         ] {
-            let error = normalize(document(security, json!({"s": scheme}))).unwrap_err();
+            let error = normalize(document(security, json!({"s": scheme, "t": scheme}))).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
             assert_eq!(error.pointer(), Some("/security"), "{error}");
         }
