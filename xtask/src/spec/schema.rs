@@ -145,13 +145,18 @@ pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
         && ["accept", "content-type", "authorization"].iter().any(|name| text("name").eq_ignore_ascii_case(name))
 }
 
-/// Returns the reference in a nullable reference, which is an `allOf` with one part. Returns any other
-/// schema itself.
-pub(crate) fn without_nullable(schema: &Value) -> &Value {
+/// Returns the reference in an `allOf` with no other part. Such an `allOf` makes the reference nullable
+/// or describes it.
+pub(crate) fn single_reference(schema: &Value) -> Option<&Value> {
     match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
-        Some([part]) if referenced(part).is_some() => part,
-        _ => schema,
+        Some([part]) if referenced(part).is_some() => Some(part),
+        _ => None,
     }
+}
+
+/// Returns the reference in a nullable reference. Returns any other schema itself.
+pub(crate) fn without_nullable(schema: &Value) -> &Value {
+    single_reference(schema).unwrap_or(schema)
 }
 
 /// Inserts a named schema or replaces the existing schema with this name.

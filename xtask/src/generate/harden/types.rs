@@ -14,12 +14,12 @@ use super::attributes::{
 use super::choices;
 use super::constructor::constructor;
 use super::operation::Operation;
-use super::outcome::{other_type, variant_name};
+use super::outcome::{is_streamed, other_type, variant_name};
 use super::reply_body::reply_body;
 use super::secret_fields::{check_secrets, secret_fields};
 use super::uses::Uses;
 use crate::Result;
-use crate::generate::normalize::form::{Bodies, Body, Normalized, OtherBody};
+use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
@@ -274,8 +274,7 @@ fn union(bodies: &Bodies) -> Item {
         Some(quote!(#[doc = #doc] #name #content))
     });
     // A stream can be read only once.
-    let is_stream = |body: &Body| matches!(body.other, Some(OtherBody::Stream(_)));
-    let derives = if bodies.bodies.iter().any(is_stream) { quote!(Debug) } else { quote!(Clone, Debug) };
+    let derives = if is_streamed(bodies) { quote!(Debug) } else { quote!(Clone, Debug) };
     parse_quote! {
         /// A response whose status determines the variant.
         #[derive(#derives)]

@@ -16,11 +16,12 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
     let Some((mut part, others)) = value.as_object().and_then(single_part) else { return };
     let is_nullable = others.iter().any(|other| other.get("nullable") == Some(&Value::Bool(true)));
     let text = |key: &str| others.iter().find_map(|other| other.get(key)).cloned();
-    if let Some(name) = part.get("$ref").and(referenced(&Value::Object(part.clone()))) {
+    if let Some(name) = referenced(&Value::Object(part.clone())) {
+        let mut target = reference(name);
         // OpenAPI ignores a description next to a reference, but the docs of the field need it.
-        let description = text("description").map(|text| ("description".to_owned(), text));
-        let target =
-            Value::Object(reference(name).as_object().cloned().into_iter().flatten().chain(description).collect());
+        if let (Some(target), Some(text)) = (target.as_object_mut(), text("description")) {
+            target.insert("description".into(), text);
+        }
         *value = if is_nullable { json!({"allOf": [target], "nullable": true}) } else { target };
         return;
     }
@@ -46,10 +47,7 @@ fn single_part(schema: &Object) -> Option<(Object, Vec<Object>)> {
     let parts = own.shift_remove("allOf")?;
     let parts: Vec<Object> = parts.as_array()?.iter().map(|part| part.as_object().cloned()).collect::<Option<_>>()?;
     let (mut others, mut restricting): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_annotation);
-    let is_object_type = own.get("type").is_some_and(|kind| kind == "object");
-    if is_object_type {
-        own.shift_remove("type");
-    }
+    own.retain(|key, value| key != "type" || value != "object");
     let part = restricting.pop().filter(|_| restricting.is_empty() && is_annotation(&own))?;
     others.insert(0, own);
     Some((part, others))

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::place::{Fact, Place, Step};
 use super::tree::{EMPTY, Entry, Node};
 use crate::generate::normalize::form::OtherBody;
-use crate::spec::schema::{CHOICE_KEY, is_secret, pascal, referenced, resolve_ref};
+use crate::spec::schema::{CHOICE_KEY, is_secret, pascal, referenced, resolve_ref, single_reference};
 
 /// Reads the facts about the parameters and bodies of a document. Each schema is read once, even if
 /// many bodies contain it.
@@ -249,15 +249,6 @@ impl<'a> Facts<'a> {
         'a: 'b,
     {
         resolve_ref(self.document.get("components").unwrap_or(&Value::Null), value)
-    }
-}
-
-/// Returns the reference in an `allOf` with no other part. Such an `allOf` makes the reference nullable
-/// or describes it.
-fn single_reference(schema: &Value) -> Option<&Value> {
-    match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
-        Some([part]) if referenced(part).is_some() => Some(part),
-        _ => None,
     }
 }
 
