@@ -5,6 +5,8 @@
 //! $ cargo run --release --package xtask --example cost -- 1000
 //! ```
 //!
+//! Other programs that run at the same time make the results worse. A comparison uses two threads.
+//!
 //! Each document has the given number of operations, with about 3 kB for each. If an operation
 //! costs the same in every document, a stage is linear in the size of the document.
 
@@ -12,7 +14,6 @@
 #![allow(clippy::indexing_slicing)] // `json!` values
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
@@ -56,22 +57,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs a step and records its time.
+/// Runs a step and records the elapsed time.
 fn timed<T>(times: &mut Times, name: &'static str, step: impl FnOnce() -> T) -> T {
-    let start = clock();
+    let start = Instant::now();
     let result = step();
-    times.push((name, clock().saturating_sub(start)));
+    times.push((name, start.elapsed()));
     result
-}
-
-/// Returns the processor time of this thread, which does not depend on other programs. On systems
-/// other than Linux, returns the elapsed time.
-fn clock() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let elapsed = START.get_or_init(Instant::now).elapsed();
-    let times = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let used = times.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok());
-    used.map_or(elapsed, Duration::from_nanos)
 }
 
 /// Measures the commands, without the part that compares the text on disk.

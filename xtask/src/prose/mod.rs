@@ -204,6 +204,8 @@ mod tests {
         assert_eq!(found("a.md", "# A\n\nText.\n\n- This is for who wants it.\n"), [5]);
         assert_eq!(found("a.rs", "/// A.\n///\n/// This is for who wants it.\nstruct A;\n"), [3]);
         assert_eq!(found("a.rs", "fn a() {\n    panic!(\"this is for who wants it\");\n}\n"), [2]);
+        let after_others = "/// \"A b\"\nfn a() {\n    b(\"A b\", 1, r#\"A\n b\"#);\n    c(\"for who wants it\");\n}\n";
+        assert_eq!(found("a.rs", after_others), [5]);
         assert_eq!(found("a.toml", "a = 1\nb = 2 # this is for who wants it\n"), [2]);
     }
 

@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use semver::Version;
+use serde_json::Value;
 
 use super::versions;
 use crate::generate::public_api::{Difference, PublicApi};
@@ -86,17 +87,9 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     let (old, new) = inspect_both(old_root, new_root, product)?;
     let version = versions::crate_version(old_root, product.crate_name())?;
     let sha256 = [&old, &new].map(|side| side.as_ref().map(|side| side.sha256.clone()));
-    let mut published = match (&old, &new) {
-        (Some(old), Some(new)) => {
-            compare::published(&Model::published(&old.published), &Model::published(&new.published))
-        }
-        (None, Some(new)) => compare::published(&Model::default(), &Model::published(&new.published)),
-        (Some(old), None) => compare::published(&Model::published(&old.published), &Model::default()),
-        (None, None) => Vec::new(),
-    };
     let is_older_overlay_stale = old.as_ref().is_some_and(|old| old.has_stale_actions);
-    let (old, _) = split(old);
-    let (new, overlay_errors) = split(new);
+    let (old_published, old, _) = split(old);
+    let (new_published, new, overlay_errors) = split(new);
     let (old, new, refused) = match (old.transpose(), new.transpose()) {
         (Ok(old), Ok(new)) => (old, new, None),
         (Err(error), _) => (
@@ -106,17 +99,17 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
         ),
         (_, Err(error)) => (None, None, Some(error)),
     };
-    let (mut changes, interface) =
-        if refused.is_some() { (Vec::new(), Vec::new()) } else { effective(old.as_ref(), new.as_ref()) };
+    let (effective, mut published) = both(
+        || if refused.is_some() { Effective::default() } else { effective(old.as_ref(), new.as_ref()) },
+        || published(old_published.as_ref(), new_published.as_ref()),
+    );
+    let Effective { mut changes, interface, reworded } = effective;
     if refused.is_some() {
         for change in &mut published {
             change.effect = Effect::Unknown;
         }
     }
     changes.extend(uncovered(published, &changes));
-    let texts =
-        |side: &Option<Generated>| side.as_ref().map(|side| prose(&side.normalized.document)).unwrap_or_default();
-    let reworded = reworded(&texts(&old), &texts(&new));
     let text = |side: &Option<Generated>| side.as_ref().map(|side| side.text.clone());
     let step =
         if refused.is_some() { Step::None } else { required_step(&changes, &interface, text(&old) == text(&new)) };
@@ -138,26 +131,41 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
 /// The stack size of a thread that generates code. It is the usual size of the main thread's stack.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// Generates the code of both sides at the same time, because a large document takes seconds.
+/// Generates the code of both sides.
 fn inspect_both(old: &Path, new: &Path, product: Product) -> Result<(Option<Inspected>, Option<Inspected>)> {
+    let (old, new) = both(
+        || generate::inspect(old, product, SecretNames::Unchecked),
+        || generate::inspect(new, product, SecretNames::Checked),
+    );
+    Ok((old?, new?))
+}
+
+/// Runs two functions at the same time, because each of them takes seconds for a large document.
+fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
     std::thread::scope(|scope| {
-        let inspect_old = || generate::inspect(old, product, SecretNames::Unchecked);
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, inspect_old);
-        let new = generate::inspect(new, product, SecretNames::Checked);
-        let old = match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::new("the generator panicked"))),
-            Err(_) => inspect_old(),
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, &first);
+        let second = second();
+        let first = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => first(),
         };
-        Ok((old?, new?))
+        (first, second)
     })
 }
 
-/// Returns the generated code of one side of a comparison, and the problems of its overlay.
-fn split(side: Option<Inspected>) -> (Option<Result<Generated>>, Vec<Error>) {
+/// Returns the published document of one side of a comparison, the generated code, and the problems
+/// of the overlay.
+fn split(side: Option<Inspected>) -> (Option<Value>, Option<Result<Generated>>, Vec<Error>) {
     match side {
-        Some(side) => (Some(side.generated), side.overlay_errors),
-        None => (None, Vec::new()),
+        Some(side) => (Some(side.published), Some(side.generated), side.overlay_errors),
+        None => (None, None, Vec::new()),
     }
+}
+
+/// Returns the changes to the published document.
+fn published(old: Option<&Value>, new: Option<&Value>) -> Vec<Change> {
+    let model = |side: Option<&Value>| side.map(Model::published).unwrap_or_default();
+    compare::published(&model(old), &model(new))
 }
 
 /// Returns the changes to the published document that `reported` does not cover.
@@ -187,17 +195,28 @@ fn required_step(changes: &[Change], interface: &[Difference], is_same_text: boo
     }
 }
 
-/// Returns the changes that affect the generated code, and the differences in its public items.
-fn effective(old: Option<&Generated>, new: Option<&Generated>) -> (Vec<Change>, Vec<Difference>) {
-    let public_api = |side: Option<&Generated>| side.map(|side| side.public_api.clone()).unwrap_or_default();
+/// The changes to the generated code and to the documents that it was generated from.
+#[derive(Default)]
+struct Effective {
+    changes: Vec<Change>,
+    interface: Vec<Difference>,
+    /// The number of changed descriptions.
+    reworded: usize,
+}
+
+/// Compares the generated code of two versions, and the normalized documents.
+fn effective(old: Option<&Generated>, new: Option<&Generated>) -> Effective {
+    let none = PublicApi::default();
+    let (old_api, new_api) = (old.map_or(&none, |side| &side.public_api), new.map_or(&none, |side| &side.public_api));
     let model = |side: Option<&Generated>| side.map(|side| Model::effective(&side.normalized)).unwrap_or_default();
-    let mut interface = PublicApi::differences(&public_api(old), &public_api(new));
+    let texts = |side: Option<&Generated>| side.map(|side| prose(&side.normalized.document)).unwrap_or_default();
+    let mut interface = old_api.differences(new_api);
     let causes = old.zip(new).map(|(old, new)| Causes::new(old, new));
     if let Some(causes) = &causes {
         causes.add_reasons(&mut interface);
     }
     let changes = compare::effective(&model(old), &model(new), &interface, causes.as_ref());
-    (changes, interface)
+    Effective { changes, interface, reworded: reworded(&texts(old), &texts(new)) }
 }
 
 #[cfg(test)]

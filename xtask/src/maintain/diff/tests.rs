@@ -32,7 +32,7 @@ fn generated(parts: &Value) -> Generated {
 }
 
 fn lines(old: &Value, new: &Value) -> Vec<String> {
-    let (changes, _) = effective(Some(&generated(old)), Some(&generated(new)));
+    let Effective { changes, .. } = effective(Some(&generated(old)), Some(&generated(new)));
     changes.iter().map(|change| format!("{} [{}]", change.text(), change.effect.words())).collect()
 }
 
@@ -48,7 +48,7 @@ fn a_removed_public_item_breaks_even_if_the_document_change_is_compatible() {
     // code.
     let nested = json!({"type": "object", "properties": {"a": {"type": "string"}, "n": object(&["k"])}});
     let (old, new) = (json!({"responses": {"200": nested}}), json!({"responses": {"201": object(&["a"])}}));
-    let (changes, interface) = effective(Some(&generated(&old)), Some(&generated(&new)));
+    let Effective { changes, interface, .. } = effective(Some(&generated(&old)), Some(&generated(&new)));
     assert!(!changes.iter().any(|change| change.effect.is_breaking()), "{changes:#?}");
     let step = required_step(&changes, &interface, false);
     assert_eq!(step, Step::Major);
@@ -284,7 +284,7 @@ fn changes_of_types_and_bodies_are_reported() {
     let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
     let [before, after] =
         [before, after].map(|document| generate::generate(document, &header, SecretNames::Unchecked).unwrap());
-    let (changes, _) = effective(Some(&before), Some(&after));
+    let Effective { changes, .. } = effective(Some(&before), Some(&after));
     assert_eq!(changes.iter().map(Change::text).collect::<Vec<_>>(), ["operation `x` removed"]);
 }
 
@@ -292,14 +292,14 @@ fn changes_of_types_and_bodies_are_reported() {
 fn a_change_is_reported_once() {
     let old = json!({"responses": {"200": object(&["a"]), "404": object(&["b"])}});
     let new = json!({"responses": {"200": object(&["a"]), "404": object(&["b"]), "default": object(&["b"])}});
-    let (changes, _) = effective(Some(&generated(&old)), Some(&generated(&new)));
+    let Effective { changes, .. } = effective(Some(&generated(&old)), Some(&generated(&new)));
     let mut published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
     published = uncovered(published, &changes);
     assert_eq!(published.iter().map(Change::text).collect::<Vec<_>>(), Vec::<String>::new());
     let mut renamed = document(&old);
     renamed["paths"]["/x"]["post"]["operationId"] = json!("X");
     let header = Header { document: "d".into(), overlay: "o".into(), sha256: "0" };
-    let (changes, _) =
+    let Effective { changes, .. } =
         effective(Some(&generated(&old)), Some(&generate::generate(renamed, &header, SecretNames::Unchecked).unwrap()));
     assert_eq!(changes.len(), 0);
 }
@@ -391,7 +391,7 @@ fn a_use_elsewhere_breaks_only_if_a_public_item_changes() {
                 let breaks = breaks && !is_plain;
                 let [old, new] = with_another_use(&schema, is_received_first);
                 for (old, new, breaks) in [(&old, &new, Some(breaks)), (&new, &old, None)] {
-                    let (changes, interface) = effective(Some(old), Some(new));
+                    let Effective { changes, interface, .. } = effective(Some(old), Some(new));
                     let broken: Vec<String> =
                         interface.iter().filter(|item| item.is_breaking()).map(Difference::text).collect();
                     let reported: Vec<String> =
@@ -426,8 +426,8 @@ fn a_trait_that_depends_on_another_operation_is_reported_with_its_reason() {
     ] {
         let verb = if is_received_first { "sends" } else { "receives" };
         let [old, new] = with_another_use(&object(&["a"]), is_received_first);
-        let (_, interface) = effective(Some(&old), Some(&new));
-        let (_, back) = effective(Some(&new), Some(&old));
+        let Effective { interface, .. } = effective(Some(&old), Some(&new));
+        let Effective { interface: back, .. } = effective(Some(&new), Some(&old));
         for item in expected {
             let gained = format!("+ {item} // POST /y now {verb} this type");
             assert!(
@@ -479,7 +479,7 @@ fn is_about_x(change: &Change) -> bool {
 
 /// Returns the lines about the operation `x`.
 fn lines_about_x(old: &Generated, new: &Generated) -> Vec<String> {
-    let (changes, _) = effective(Some(old), Some(new));
+    let Effective { changes, .. } = effective(Some(old), Some(new));
     let changes = changes.iter().filter(|change| is_about_x(change));
     changes.map(|change| format!("{} [{}]", change.text(), change.effect.words())).collect()
 }
@@ -683,7 +683,7 @@ fn a_change_inside_an_alternative_of_a_response_has_its_effect() {
     ] {
         assert_eq!(lines(&old, &new), expected);
         // The published documents show no further change.
-        let (changes, _) = effective(Some(&generated(&old)), Some(&generated(&new)));
+        let Effective { changes, .. } = effective(Some(&generated(&old)), Some(&generated(&new)));
         let published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
         let published: Vec<String> = uncovered(published, &changes).iter().map(Change::text).collect();
         assert_eq!(published, Vec::<String>::new());
