@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use flinks::Clock;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use crate::error::ConsentError;
 
@@ -17,4 +17,10 @@ pub(crate) fn current(clock: &dyn Clock) -> Result<Handle, ConsentError> {
         return Err(ConsentError::no_runtime());
     }
     Ok(runtime)
+}
+
+/// Returns whether the caller is running in another runtime than `runtime`, and can wait there.
+pub(crate) fn is_other(runtime: Option<Id>, clock: &dyn Clock) -> bool {
+    let is_same = Handle::try_current().is_ok_and(|current| Some(current.id()) == runtime);
+    !is_same && current(clock).is_ok()
 }

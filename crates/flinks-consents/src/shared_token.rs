@@ -1,12 +1,15 @@
 //! Runs one fetch for all callers that need a shared token, and emits the resulting event. Also
 //! decides which caller starts the fetch and which callers wait for it. (O4)
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use flinks::Clock;
 use flinks::outbound::AccessToken;
 use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -126,7 +129,9 @@ pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>
 
 fn start<S: Source>(source: &S, need: Need) -> Start {
     let clock = source.clock().as_ref();
-    match (source.cache().next_step(need, clock), runtime::current(clock)) {
+    let runtime = runtime::current(clock);
+    let id = runtime.as_ref().ok().map(Handle::id);
+    match (source.cache().next_step(need, clock, id), runtime) {
         (NextStep::Return(result), _) => Start::Ready(result),
         (_, Err(error)) => Start::Ready(Err(error)),
         (NextStep::Join(waiter), Ok(_)) => Start::Waiting(waiter, Role::Follower),
@@ -134,23 +139,46 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
             // The fetch runs in its own task, so that it completes even if the caller is cancelled.
             let task = lead(source.clone(), leader, need, epoch).in_current_span();
             runtime.spawn(source.tasks().track_future(task));
+            runtime.spawn(limit(source.clone(), waiter.clone()));
             Start::Waiting(waiter, Role::Leader)
         }
     }
 }
 
-/// Waits for the in-flight fetch, which runs on the runtime of the caller that started it. If that
-/// runtime stops, this function returns an error after the maximum duration of a fetch, and the
-/// next caller starts a new one.
-async fn outcome<S: Source>(source: &S, mut waiter: Waiter<Outcome>) -> Outcome {
+/// Waits for the in-flight fetch. If the fetch runs on another runtime, which may have stopped,
+/// this function also limits its duration.
+async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
+    let elsewhere = poll_fn(|_| {
+        let is_elsewhere = runtime::is_other(waiter.runtime(), source.clock().as_ref());
+        if is_elsewhere { Poll::Ready(()) } else { Poll::Pending }
+    });
     tokio::select! {
         biased;
-        outcome = waiter.outcome() => return outcome.unwrap_or_else(|| Err(ConsentError::abandoned())),
+        outcome = finished(&waiter) => return outcome,
+        () = elsewhere => {}
+    }
+    // Boxed, because this case is rare and must not enlarge the future of the other callers.
+    Box::pin(limit(source.clone(), waiter)).await
+}
+
+/// Waits for the in-flight fetch. After the maximum duration of a fetch, all waiting callers receive
+/// an error, and the next caller starts a new fetch.
+///
+/// One task does this for all callers on the runtime of the fetch, because a timer for each of
+/// thousands of callers would delay the last of them.
+async fn limit<S: Source>(source: S, waiter: Waiter<Outcome>) -> Outcome {
+    tokio::select! {
+        biased;
+        outcome = finished(&waiter) => return outcome,
         () = source.clock().sleep(source.fetch_timeout().saturating_add(MIN_REFRESH_INTERVAL)) => {}
     }
-    source.cache().give_up(&waiter);
-    Err(ConsentError::timed_out())
+    source.cache().give_up(&waiter, ConsentError::timed_out());
+    finished(&waiter).await
+}
+
+async fn finished(waiter: &Waiter<Outcome>) -> Outcome {
+    waiter.outcome().await.unwrap_or_else(|| Err(ConsentError::abandoned()))
 }
 
 async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: Epoch) {
@@ -194,7 +222,7 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use flinks::ManualClock;
     use flinks::outbound::{Client, ClientAuthentication};
@@ -214,6 +242,8 @@ mod tests {
         cache: TokenCache,
         refreshes: AtomicU32,
         tasks: TaskTracker,
+        /// Whether the next fetch never finishes.
+        hangs: AtomicBool,
     }
 
     impl Source for Server {
@@ -232,11 +262,14 @@ mod tests {
         }
 
         fn fetch_timeout(&self) -> Duration {
-            Duration::MAX
+            FETCH_TIMEOUT
         }
 
         async fn fetch(self, _: Need) -> Outcome {
             self.0.refreshes.fetch_add(1, Ordering::SeqCst);
+            if self.0.hangs.swap(false, Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             let now = self.clock().wall();
             let token = self.0.client.restore_access_token("a", now, self.0.lifetime).unwrap();
             let token = Arc::new(CachedToken::new(token, None, self.clock().as_ref()));
@@ -266,6 +299,7 @@ mod tests {
                 cache: TokenCache::new(),
                 refreshes: AtomicU32::new(0),
                 tasks: TaskTracker::new(),
+                hangs: AtomicBool::new(false),
             }));
             Self { server, clock, runtime: Builder::new_current_thread().enable_all().build().unwrap() }
         }
@@ -284,6 +318,33 @@ mod tests {
     }
 
     const DAY: u64 = 24 * 60 * 60;
+    const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn o4_fetch_that_exceeds_its_time_is_abandoned() {
+        let user = User::new(DAY);
+        user.server.0.hangs.store(true, Ordering::SeqCst);
+        user.runtime.block_on(async {
+            let callers: Vec<_> = (0..3)
+                .map(|_| {
+                    let server = user.server.clone();
+                    tokio::spawn(async move { access_token(&server).await })
+                })
+                .collect();
+            while user.server.0.refreshes.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+            // All callers and the task that limits the fetch are waiting.
+            tokio::task::yield_now().await;
+            user.clock.advance(FETCH_TIMEOUT + MIN_REFRESH_INTERVAL);
+            for caller in callers {
+                assert_eq!(caller.await.unwrap().unwrap_err().cause(), Some(flinks::Cause::Timeout));
+            }
+        });
+        let token = user.runtime.block_on(access_token(&user.server));
+        assert!(!token.unwrap().is_expired());
+        assert_eq!(user.server.0.refreshes.load(Ordering::SeqCst), 2);
+    }
 
     #[test]
     fn o4_token_is_cached_for_four_fifths_of_any_lifetime() {

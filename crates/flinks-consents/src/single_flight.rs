@@ -3,9 +3,10 @@
 //! This module does not depend on tokens or time. The lock comes from `super::sync`, so that the
 //! model check in `tests/single_flight.rs` can replace it.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, OnceLock, PoisonError};
 
-use tokio::sync::watch;
+use tokio::runtime::Id;
+use tokio::sync::Notify;
 
 use super::sync::{Mutex, MutexGuard};
 
@@ -14,9 +15,17 @@ pub(crate) struct SingleFlight<S, T>(Mutex<Inner<S, T>>);
 
 struct Inner<S, T> {
     state: S,
-    /// Receives the outcome. If the leader is dropped before it has finished, this channel is
-    /// closed and the task is no longer in flight. No other cleanup is needed.
-    in_flight: Option<watch::Receiver<Option<T>>>,
+    in_flight: Option<Arc<Flight<T>>>,
+}
+
+/// A task and the callers that wait for its outcome. It is in flight until the outcome is known.
+struct Flight<T> {
+    /// The runtime of the task.
+    runtime: Option<Id>,
+    /// The outcome. It is `None` if the leader was dropped before it finished the task.
+    outcome: OnceLock<Option<T>>,
+    /// Wakes the waiting callers, which then read the outcome without a lock.
+    finished: Notify,
 }
 
 /// The result of [`SingleFlight::enter`].
@@ -31,10 +40,11 @@ pub(crate) enum Entry<R, T> {
 
 /// A guard whose holder must run the task. If it is dropped, the waiting callers receive no
 /// outcome.
-pub(crate) struct Leader<T>(watch::Sender<Option<T>>);
+pub(crate) struct Leader<T>(Arc<Flight<T>>);
 
 /// One caller's subscription to the outcome of the in-flight task.
-pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
+#[derive(Clone)]
+pub(crate) struct Waiter<T>(Arc<Flight<T>>);
 
 impl<S, T: Clone> SingleFlight<S, T> {
     pub(crate) fn new(state: S) -> Self {
@@ -42,20 +52,25 @@ impl<S, T: Clone> SingleFlight<S, T> {
     }
 
     /// Returns a result from the state, joins the in-flight task, or makes the caller the leader.
-    /// `from_state` receives the state and a `bool` that is `true` if a task is in flight.
-    pub(crate) fn enter<R>(&self, from_state: impl FnOnce(&mut S, bool) -> Option<R>) -> Entry<R, T> {
+    /// `from_state` receives the state and a `bool` that is `true` if a task is in flight. `runtime`
+    /// is the runtime on which the caller will run the task if it becomes the leader.
+    pub(crate) fn enter<R>(
+        &self,
+        runtime: Option<Id>,
+        from_state: impl FnOnce(&mut S, bool) -> Option<R>,
+    ) -> Entry<R, T> {
         let mut inner = self.lock();
-        let in_flight = inner.in_flight.take().filter(|receiver| receiver.has_changed().is_ok());
-        inner.in_flight = in_flight.clone();
-        if let Some(result) = from_state(&mut inner.state, in_flight.is_some()) {
+        inner.in_flight.take_if(|flight| flight.outcome.get().is_some());
+        let is_in_flight = inner.in_flight.is_some();
+        if let Some(result) = from_state(&mut inner.state, is_in_flight) {
             return Entry::Ready(result);
         }
-        if let Some(receiver) = in_flight {
-            return Entry::Joined(Waiter(receiver));
+        if let Some(flight) = &inner.in_flight {
+            return Entry::Joined(Waiter(Arc::clone(flight)));
         }
-        let (sender, receiver) = watch::channel(None);
-        inner.in_flight = Some(receiver.clone());
-        Entry::Leading(Leader(sender), Waiter(receiver))
+        let flight = Arc::new(Flight { runtime, outcome: OnceLock::new(), finished: Notify::new() });
+        inner.in_flight = Some(Arc::clone(&flight));
+        Entry::Leading(Leader(Arc::clone(&flight)), Waiter(flight))
     }
 
     /// Finishes the task by changing the state and passing the outcome to all waiting callers. If
@@ -63,17 +78,20 @@ impl<S, T: Clone> SingleFlight<S, T> {
     pub(crate) fn finish(&self, leader: Leader<T>, outcome: T, change: impl FnOnce(&mut S)) {
         {
             let mut inner = self.lock();
-            let own = leader.0.subscribe();
-            if inner.in_flight.take_if(|in_flight| in_flight.same_channel(&own)).is_some() {
+            if inner.in_flight.take_if(|flight| Arc::ptr_eq(flight, &leader.0)).is_some() {
                 change(&mut inner.state);
             }
         }
-        leader.0.send_replace(Some(outcome));
+        leader.0.finish(Some(outcome));
     }
 
-    /// Abandons the in-flight task of `waiter`, so that the next caller becomes the leader.
-    pub(crate) fn give_up(&self, waiter: &Waiter<T>) {
-        self.lock().in_flight.take_if(|in_flight| in_flight.same_channel(&waiter.0));
+    /// Abandons the in-flight task of `waiter`, so that the next caller becomes the leader. All
+    /// waiting callers receive `outcome`.
+    pub(crate) fn give_up(&self, waiter: &Waiter<T>, outcome: T) {
+        let abandoned = self.lock().in_flight.take_if(|flight| Arc::ptr_eq(flight, &waiter.0));
+        if let Some(flight) = abandoned {
+            flight.finish(Some(outcome));
+        }
     }
 
     pub(crate) fn with_state<R>(&self, look: impl FnOnce(&mut S) -> R) -> R {
@@ -85,9 +103,35 @@ impl<S, T: Clone> SingleFlight<S, T> {
     }
 }
 
+impl<T> Flight<T> {
+    /// Passes the outcome to the waiting callers, unless it is already known.
+    fn finish(&self, outcome: Option<T>) {
+        if self.outcome.set(outcome).is_ok() {
+            self.finished.notify_waiters();
+        }
+    }
+}
+
+impl<T> Drop for Leader<T> {
+    fn drop(&mut self) {
+        self.0.finish(None);
+    }
+}
+
 impl<T: Clone> Waiter<T> {
+    /// Returns the runtime of the in-flight task.
+    pub(crate) fn runtime(&self) -> Option<Id> {
+        self.0.runtime
+    }
+
     /// Waits for the outcome. Returns `None` if the leader was dropped.
-    pub(crate) async fn outcome(&mut self) -> Option<T> {
-        self.0.wait_for(Option::is_some).await.ok()?.clone()
+    pub(crate) async fn outcome(&self) -> Option<T> {
+        // A `Notified` that exists is woken even before it is polled, so a task that finishes after
+        // the check of the outcome is not missed.
+        let finished = self.0.finished.notified();
+        if self.0.outcome.get().is_none() {
+            finished.await;
+        }
+        self.0.outcome.get()?.clone()
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use flinks::outbound::AccessToken;
 use flinks::{Clock, backoff};
+use tokio::runtime::Id;
 
 use crate::cached_token::CachedToken;
 use crate::error::ConsentError;
@@ -237,8 +238,9 @@ impl TokenCache {
         })
     }
 
-    /// Decides whether the caller receives the cached result, joins a fetch, or starts one.
-    pub(crate) fn next_step(&self, need: Need, clock: &dyn Clock) -> NextStep {
+    /// Decides whether the caller receives the cached result, joins a fetch, or starts one on
+    /// `runtime`.
+    pub(crate) fn next_step(&self, need: Need, clock: &dyn Clock, runtime: Option<Id>) -> NextStep {
         let mut epoch = Epoch(0);
         let from_cache = |control: &mut Control, is_in_flight: bool| {
             epoch = Epoch(control.epoch);
@@ -260,16 +262,17 @@ impl TokenCache {
             }
             Some(usable.ok_or_else(|| failure.error.clone()))
         };
-        match self.flight.enter(from_cache) {
+        match self.flight.enter(runtime, from_cache) {
             Entry::Ready(result) => NextStep::Return(result),
             Entry::Joined(waiter) => NextStep::Join(waiter),
             Entry::Leading(leader, waiter) => NextStep::Lead(leader, waiter, epoch),
         }
     }
 
-    /// Abandons the in-flight fetch, so that the next caller starts another one.
-    pub(crate) fn give_up(&self, waiter: &Waiter<Outcome>) {
-        self.flight.give_up(waiter);
+    /// Abandons the in-flight fetch, so that the next caller starts another one. All waiting callers
+    /// receive `error`.
+    pub(crate) fn give_up(&self, waiter: &Waiter<Outcome>, error: ConsentError) {
+        self.flight.give_up(waiter, Err(error));
     }
 
     /// Caches the outcome of a fetch and passes it to all waiting callers.
@@ -365,7 +368,7 @@ mod tests {
         }
 
         fn next_step(&self) -> NextStep {
-            self.cache.next_step(Need::Token, &self.clock)
+            self.cache.next_step(Need::Token, &self.clock, None)
         }
 
         fn is_fresh(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Tests `single_flight.rs` under the schedules of a model checker. This program includes the
 //! source code of that file and replaces its lock with a lock from `shuttle`.
 //!
-//! The model does not include the channel from Tokio. The code uses the channel only while it holds
-//! a modelled lock, or immediately after it has released one.
+//! The model does not include Tokio's `Notify` or the outcome. A caller looks at the outcome and a
+//! leader writes it between two modelled steps, without any other step in between.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 
@@ -66,10 +66,10 @@ impl Cache {
 
     /// Returns the outcome of a refresh, or `None` if the leader was dropped.
     async fn get(self: Arc<Self>, server: Server) -> Option<Outcome> {
-        match self.flight.enter(|token, _| *token) {
+        match self.flight.enter(None, |token, _| *token) {
             Entry::Ready(token) => Some(Ok(token)),
-            Entry::Joined(mut waiter) => waiter.outcome().await,
-            Entry::Leading(leader, mut waiter) => {
+            Entry::Joined(waiter) => waiter.outcome().await,
+            Entry::Leading(leader, waiter) => {
                 spawn(Arc::clone(&self).refresh(leader, server));
                 waiter.outcome().await
             }
