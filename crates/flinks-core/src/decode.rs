@@ -60,7 +60,12 @@ pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
     }
     // Tracking field paths costs as much as reading the body, so this function tracks them only
     // after a failure.
-    if let Ok(value) = serde_json::from_slice(body) {
+    // Checking the encoding of the whole body costs less than checking each string.
+    let value = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    if let Ok(value) = value {
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
