@@ -8,6 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
+use flinks_bench::claims::names;
+use flinks_bench::report::Case;
+
 use crate::Bench;
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -20,7 +23,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     for (name, dependency, uses) in [
         ("flinks-pay", ours("flinks-pay"), "let _ = flinks_pay::Client::new(\"https://a.example\".parse().unwrap());"),
         ("flinks", ours("flinks"), "let _ = flinks::pay::Client::new(\"https://a.example\".parse().unwrap(), flinks::pay::Credentials::new(\"a\", \"b\").unwrap());"),
-        ("oauth2 5 with reqwest", "oauth2 = \"5\"".to_owned(), "let _ = oauth2::reqwest::Client::new();"),
+        ("oauth2 with reqwest", "oauth2 = \"5\"".to_owned(), "let _ = oauth2::reqwest::Client::new();"),
         (
             "reqwest by hand",
             "reqwest = { version = \"0.13\", features = [\"form\", \"json\"] }\nserde = { version = \"1\", features = [\"derive\"] }".to_owned(),
@@ -47,10 +50,11 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let seconds = began.elapsed().as_secs_f64();
         cargo(&["build", "--quiet", "--release"])?;
         let size = fs::metadata(folder.path().join("target/release/dependent"))?.len() as f64 / 1024.0;
-        bench.report.add("a dependent", "crates in the dependency tree, including the crate itself", name, "crates", vec![unique.len() as f64]);
-        bench.report.add("a dependent", "clean debug build", name, "s", vec![seconds]);
-        bench.report.add("a dependent", "size of a release build", name, "KiB", vec![size]);
+        for (column, unit, value) in
+            [("crates", "crates", unique.len() as f64), ("clean debug build", "s", seconds), ("release build", "KiB", size)]
+        {
+            bench.run.add(Case::new(names::DEPENDENT, column, unit), name, vec![value]);
+        }
     }
-    bench.report.merge("a dependent");
     Ok(())
 }

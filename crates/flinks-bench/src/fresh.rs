@@ -11,6 +11,9 @@ use anyhow::{Context as _, bail};
 use cpu_time::ProcessTime;
 use tokio::runtime::{Builder, Runtime};
 
+use flinks_bench::claims::names;
+use flinks_bench::report::Case;
+
 use crate::{Bench, Round, server};
 
 /// A function that makes the given number of calls, one after the other.
@@ -39,15 +42,14 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
 
 fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (number, rounds) = if bench.quick { (20, 3) } else { (300, 11) };
-    for operation in ["pay", "connect", "outbound"] {
-        let contenders = contenders(operation);
-        let case = format!("{operation}, client CPU time, sequential calls");
+    for (product, _) in names::PRODUCTS {
+        let operation = product.to_lowercase();
+        let contenders = contenders(&operation);
+        let table = names::fresh(product);
         let runtime = one_thread()?;
         let made: Vec<_> = contenders.iter().map(|(name, make)| (*name, make(&runtime, url))).collect();
         bench.rounds(
-            "fresh token",
-            &case,
-            "µs",
+            &Case::new(&table, "client CPU time", "µs"),
             rounds,
             made.iter().map(|(name, calls)| {
                 let runtime = &runtime;
@@ -65,18 +67,19 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
         for (name, calls) in &made {
             let work = calls(100);
             let counted = allocation_counter::measure(|| runtime.block_on(work));
-            let case = format!("{operation}, allocations per call");
-            bench.report.add("fresh token", &case, name, "allocations", vec![counted.count_total as f64 / 100.0]);
+            let allocations = counted.count_total as f64 / 100.0;
+            bench.run.add(Case::new(&table, "allocations", "allocations"), name, vec![allocations]);
         }
         if bench.quick {
             continue;
         }
-        let case = format!("{operation}, user instructions per call (callgrind)");
         for (name, _) in &contenders {
-            match instructions(operation, name, url) {
-                Ok(instructions) => bench.report.add("fresh token", &case, name, "instructions", vec![instructions]),
+            match instructions(&operation, name, url) {
+                Ok(instructions) => {
+                    bench.run.add(Case::new(&table, "instructions", "instructions"), name, vec![instructions]);
+                }
                 Err(error) => {
-                    bench.report.note(format!("Callgrind could not count the instructions: {error}."));
+                    bench.run.note(format!("Callgrind could not count the instructions: {error}."));
                     break;
                 }
             }
@@ -85,40 +88,57 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     load(bench, url)
 }
 
-/// Measures the requests per second for different numbers of tasks. On a machine with few cores,
-/// the server takes CPU time away from the client.
+/// Measures the requests per second and their latency for different numbers of tasks. On a machine
+/// with few cores, the server takes CPU time away from the client.
 fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
-    let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 5) };
-    let names: &[&str] = &["flinks: facade", "flinks-pay", "reqwest by hand"];
+    let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 9) };
+    let known = ["flinks-pay", names::FACADE, names::BY_HAND];
     for tasks in [1, 4, 16, 64] {
         let runtime = Builder::new_multi_thread().enable_all().build()?;
-        let contenders = contenders("pay").into_iter().filter(|(name, _)| names.contains(name));
-        let made: Vec<_> = contenders.map(|(name, make)| (name, make(&runtime, url))).collect();
-        let case = format!("pay, requests per second with {tasks} tasks");
-        bench.rounds(
-            "load",
-            &case,
-            "1/s",
-            rounds,
-            made.iter().map(|(name, calls)| {
-                let runtime = &runtime;
-                (
-                    *name,
-                    Box::new(move || {
-                        let began = Instant::now();
-                        runtime.block_on(async {
-                            let tasks: Vec<_> = (0..tasks).map(|_| tokio::spawn(calls(total / tasks))).collect();
-                            for task in tasks {
-                                task.await.expect("no panic");
-                            }
-                        });
-                        total as f64 / began.elapsed().as_secs_f64()
-                    }) as Round<'_>,
-                )
-            }),
-        );
+        let contenders = contenders("pay").into_iter().filter(|(name, _)| known.contains(name));
+        let mut made: Vec<_> =
+            contenders.map(|(name, make)| (name, make(&runtime, url), [(); 3].map(|()| Vec::new()))).collect();
+        for _ in 0..rounds {
+            for (_, calls, figures) in &mut made {
+                let began = Instant::now();
+                let latencies = runtime.block_on(latencies(calls, tasks, total / tasks))?;
+                figures[0].push(total as f64 / began.elapsed().as_secs_f64());
+                figures[1].push(latencies[latencies.len() / 2]);
+                figures[2].push(latencies[latencies.len() * 99 / 100]);
+            }
+        }
+        for (name, _, [rate, median, high]) in made {
+            let case = |table: &str, unit| Case::sized(table, "tasks", tasks, unit);
+            bench.run.add(case("Pay tokens per second", "tokens"), name, rate);
+            bench.run.add(case("Latency of a Pay token, median", "µs"), name, median);
+            bench.run.add(case("Latency of a Pay token, 99th percentile", "µs"), name, high);
+        }
     }
     Ok(())
+}
+
+/// Makes `number` calls in each task and returns the latencies of all calls in microseconds, in
+/// ascending order.
+async fn latencies(calls: &Calls, tasks: usize, number: usize) -> anyhow::Result<Vec<f64>> {
+    let task = |_| {
+        let calls = Arc::clone(calls);
+        tokio::spawn(async move {
+            let mut latencies = Vec::with_capacity(number);
+            for _ in 0..number {
+                let began = Instant::now();
+                calls(1).await;
+                latencies.push(began.elapsed().as_secs_f64() * 1e6);
+            }
+            latencies
+        })
+    };
+    let tasks: Vec<_> = (0..tasks).map(task).collect();
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await?);
+    }
+    all.sort_by(f64::total_cmp);
+    Ok(all)
 }
 
 /// Makes `number` calls with one contender and does nothing else. Callgrind measures the process

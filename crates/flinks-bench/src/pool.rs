@@ -8,6 +8,8 @@ use flinks::pay::{Client, Credentials};
 use flinks::pool::TokenPool;
 use tokio::runtime::Builder;
 
+use flinks_bench::report::Case;
+
 use crate::{Bench, Round, server};
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -52,6 +54,6 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         ("TokenPool::token, slowest of 16 consecutive calls", Box::new(longest)),
         ("Client::authorize", Box::new(plain)),
     ];
-    bench.rounds("pool", "wait for a token, server 50 ms away", "µs", rounds, contenders.into_iter());
+    bench.rounds(&Case::new("Single-use token, server 50 ms away", "wait", "µs"), rounds, contenders.into_iter());
     Ok(())
 }

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use anyhow::ensure;
 
+use flinks_bench::report::Case;
+
 use crate::Bench;
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -25,6 +27,6 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             values.push(began.elapsed().as_secs_f64());
         }
     }
-    bench.report.add("regenerate", "three documents, warm", "cargo xtask regenerate --check", "s", values);
+    bench.run.add(Case::new("Regeneration of the three clients", "warm", "s"), "cargo xtask regenerate --check", values);
     Ok(())
 }

@@ -1,0 +1,10 @@
+//! The report of the benchmarks: the figures, their tables and plots, and the README.
+
+pub mod claims;
+pub mod fit;
+pub mod number;
+pub mod plot;
+pub mod readme;
+pub mod report;
+pub mod table;
+pub mod versions;
