@@ -7,7 +7,6 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-
 use flinks_bench::claims::names;
 use flinks_bench::report::Case;
 

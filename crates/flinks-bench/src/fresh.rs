@@ -3,21 +3,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use cpu_time::ProcessTime;
-use tokio::runtime::{Builder, Runtime};
-
+use flinks_bench::callgrind;
 use flinks_bench::claims::names;
 use flinks_bench::report::Case;
+use tokio::runtime::{Builder, Runtime};
 
-use crate::{Bench, Round, server};
+use crate::{Bench, Round, load, server};
 
 /// A function that makes the given number of calls, one after the other.
-type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Shares the client through an `Arc`, so the measurement does not include cloning a client.
 fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(client: T, call: fn(Arc<T>) -> F) -> Calls {
@@ -74,9 +73,10 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
             continue;
         }
         for (name, _) in &contenders {
-            match instructions(&operation, name, url) {
-                Ok(instructions) => {
-                    bench.run.add(Case::new(&table, "instructions", "instructions"), name, vec![instructions]);
+            match callgrind::cost(&std::env::current_exe()?, &operation, name, url, 200) {
+                Ok(cost) => {
+                    let case = Case::new(&table, "instructions", "instructions");
+                    bench.run.add(case, name, vec![cost.instructions]);
                 }
                 Err(error) => {
                     bench.run.note(format!("Callgrind could not count the instructions: {error}."));
@@ -85,99 +85,30 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
             }
         }
     }
-    load(bench, url)
+    load::run(bench, url)
 }
 
-/// Measures the requests per second and their latency for different numbers of tasks. On a machine
-/// with few cores, the server takes CPU time away from the client.
-fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
-    let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 9) };
-    let known = ["flinks-pay", names::FACADE, names::BY_HAND];
-    for tasks in [1, 4, 16, 64] {
-        let runtime = Builder::new_multi_thread().enable_all().build()?;
-        let contenders = contenders("pay").into_iter().filter(|(name, _)| known.contains(name));
-        let mut made: Vec<_> =
-            contenders.map(|(name, make)| (name, make(&runtime, url), [(); 3].map(|()| Vec::new()))).collect();
-        for _ in 0..rounds {
-            for (_, calls, figures) in &mut made {
-                let began = Instant::now();
-                let latencies = runtime.block_on(latencies(calls, tasks, total / tasks))?;
-                figures[0].push(total as f64 / began.elapsed().as_secs_f64());
-                figures[1].push(latencies[latencies.len() / 2]);
-                figures[2].push(latencies[latencies.len() * 99 / 100]);
-            }
-        }
-        for (name, _, [rate, median, high]) in made {
-            let case = |table: &str, unit| Case::sized(table, "tasks", tasks, unit);
-            bench.run.add(case("Pay tokens per second", "tokens"), name, rate);
-            bench.run.add(case("Latency of a Pay token, median", "µs"), name, median);
-            bench.run.add(case("Latency of a Pay token, 99th percentile", "µs"), name, high);
-        }
-    }
-    Ok(())
-}
-
-/// Makes `number` calls in each task and returns the latencies of all calls in microseconds, in
-/// ascending order.
-async fn latencies(calls: &Calls, tasks: usize, number: usize) -> anyhow::Result<Vec<f64>> {
-    let task = |_| {
-        let calls = Arc::clone(calls);
-        tokio::spawn(async move {
-            let mut latencies = Vec::with_capacity(number);
-            for _ in 0..number {
-                let began = Instant::now();
-                calls(1).await;
-                latencies.push(began.elapsed().as_secs_f64() * 1e6);
-            }
-            latencies
-        })
-    };
-    let tasks: Vec<_> = (0..tasks).map(task).collect();
-    let mut all = Vec::new();
-    for task in tasks {
-        all.extend(task.await?);
-    }
-    all.sort_by(f64::total_cmp);
-    Ok(all)
-}
-
-/// Makes `number` calls with one contender and does nothing else. Callgrind measures the process
-/// that runs this function.
+/// Makes `number` calls with one contender, after some calls that are not counted. Callgrind
+/// measures the process that runs this function.
 pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Result<()> {
     let runtime = one_thread()?;
     let Some((_, make)) = contenders(operation).into_iter().find(|(known, _)| *known == name) else {
         bail!("unknown contender: {name}");
     };
     let calls = make(&runtime, url);
-    runtime.block_on(calls(number));
+    runtime.block_on(calls(20));
+    crate::count(|| runtime.block_on(calls(number)));
     Ok(())
-}
-
-/// Counts the instructions per call. The result is the difference between two runs, so it does not
-/// include process startup.
-fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
-    let count = |number: u32| -> anyhow::Result<f64> {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe()?)
-            .args(["once", operation, name, url, &number.to_string()])
-            .output()
-            .context("failed to start valgrind")?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let counted = text.lines().find_map(|line| line.split("Collected : ").nth(1));
-        Ok(counted.context("valgrind printed no instruction count")?.trim().parse()?)
-    };
-    Ok((count(220)? - count(20)?) / 200.0)
 }
 
 fn one_thread() -> anyhow::Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-type Make = fn(&Runtime, &str) -> Calls;
+pub type Make = fn(&Runtime, &str) -> Calls;
 
 /// Returns the contenders, with this project's crates first and plain hyper last.
-fn contenders(operation: &str) -> Vec<(&'static str, Make)> {
+pub fn contenders(operation: &str) -> Vec<(&'static str, Make)> {
     let mut all: Vec<(&'static str, Make)> = match operation {
         "pay" => vec![("flinks-pay", ours::pay), ("flinks: facade", ours::facade_pay), ("reqwest by hand", hand::pay)],
         "connect" => vec![
@@ -255,7 +186,8 @@ mod ours {
     pub fn facade_pay(_: &Runtime, url: &str) -> Calls {
         let credentials = Credentials::new("user", "password").unwrap();
         let settings = accepting_the_one_token();
-        let client = flinks::pay::Client::builder(url.parse().unwrap(), credentials).settings(&settings).build().unwrap();
+        let client =
+            flinks::pay::Client::builder(url.parse().unwrap(), credentials).settings(&settings).build().unwrap();
         calls(client, |client| async move { drop(client.authorize().await.unwrap()) })
     }
 

@@ -1,5 +1,6 @@
 //! The report of the benchmarks: the figures, their tables and plots, and the README.
 
+pub mod callgrind;
 pub mod claims;
 pub mod fit;
 pub mod number;

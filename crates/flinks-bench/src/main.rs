@@ -7,6 +7,7 @@ mod dependent;
 mod fresh;
 mod growth;
 mod herd;
+mod load;
 #[cfg(feature = "peers")]
 mod peers;
 mod pool;
@@ -21,11 +22,10 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
-
 use flinks_bench::report::{Case, Conditions, Report, Run};
 use flinks_bench::table::{Detail, tables};
 use flinks_bench::{claims, readme, versions};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Benchmarks the Flinks crates against comparable crates.
 #[derive(Parser)]
@@ -56,12 +56,7 @@ struct Bench {
 impl Bench {
     /// Runs each contender once in each round, so that a slowdown of the machine affects all
     /// contenders equally.
-    fn rounds<'a>(
-        &mut self,
-        case: &Case,
-        rounds: usize,
-        contenders: impl Iterator<Item = (&'a str, Round<'a>)>,
-    ) {
+    fn rounds<'a>(&mut self, case: &Case, rounds: usize, contenders: impl Iterator<Item = (&'a str, Round<'a>)>) {
         let mut contenders: Vec<_> = contenders.map(|(name, run)| (name, run, Vec::new())).collect();
         let style = ProgressStyle::with_template("{msg:40} {bar:30} {eta}").expect("the template is valid");
         let bar = ProgressBar::new((rounds * contenders.len()) as u64).with_style(style);
@@ -77,6 +72,18 @@ impl Bench {
             self.run.add(case.clone(), name, values);
         }
     }
+}
+
+/// Runs work whose instructions callgrind counts, and prints the number of its allocations.
+fn count(work: impl FnOnce()) {
+    println!("{}", allocation_counter::measure(|| counted(work)).count_total);
+}
+
+/// Callgrind recognizes this function by its name.
+#[inline(never)]
+fn counted(work: impl FnOnce()) {
+    work();
+    std::hint::black_box(());
 }
 
 /// A function that runs one round for one contender and returns the measured value.
@@ -102,6 +109,7 @@ fn main() -> anyhow::Result<()> {
     let inner: Vec<String> = std::env::args().skip(1).collect();
     match inner.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve"] => return server::serve_until_closed(),
+        ["once", "read", name, _, number] => return read::once(name, number.parse()?),
         ["once", operation, name, url, number] => return fresh::once(operation, name, url, number.parse()?),
         _ => {}
     }

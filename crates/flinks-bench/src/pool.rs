@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use flinks::Settings;
 use flinks::pay::{Client, Credentials};
 use flinks::pool::TokenPool;
-use tokio::runtime::Builder;
-
 use flinks_bench::report::Case;
+use tokio::runtime::Builder;
 
 use crate::{Bench, Round, server};
 

@@ -5,13 +5,13 @@ use std::hint::black_box;
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use anyhow::bail;
 use arc_swap::ArcSwapOption;
 use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
-use flinks_consents::{AppTokenSource, Consents};
-use tokio::runtime::Runtime;
-
 use flinks_bench::claims::names;
 use flinks_bench::report::Case;
+use flinks_consents::{AppTokenSource, Consents};
+use tokio::runtime::Runtime;
 
 use crate::{Bench, Round, server};
 
@@ -27,18 +27,26 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         bench.rounds(
             &Case::new(names::CACHED_READ, column, "ns").lowest(),
             rounds,
-            contenders.iter().map(|(name, read)| {
-                (
-                    *name,
-                    Box::new(move || time_per_read(read, reads, threads)) as Round<'_>,
-                )
-            }),
+            contenders
+                .iter()
+                .map(|(name, read)| (*name, Box::new(move || time_per_read(read, reads, threads)) as Round<'_>)),
         );
     }
     for (name, read) in &contenders {
         let allocations = allocation_counter::measure(|| read(100)).count_total as f64 / 100.0;
         bench.run.add(Case::new(names::CACHED_READ, "allocations", "allocations"), name, vec![allocations]);
     }
+    Ok(())
+}
+
+/// Reads the token `number` times with one contender, after some reads that are not counted.
+/// Callgrind measures the process that runs this function.
+pub fn once(name: &str, number: u32) -> anyhow::Result<()> {
+    let Some((_, read)) = contenders()?.into_iter().find(|(known, _)| *known == name) else {
+        bail!("unknown contender: {name}");
+    };
+    read(20);
+    crate::count(|| read(number));
     Ok(())
 }
 
@@ -157,7 +165,7 @@ fn floors() -> Vec<(&'static str, Read)> {
             }),
         ),
         (
-            "ArcSwap::load and Instant (the token is borrowed)",
+            names::BORROWED,
             Box::new(move |reads| {
                 for _ in 0..reads {
                     let token = loaded.load();

@@ -15,7 +15,11 @@ pub struct RedisServer {
 
 impl RedisServer {
     pub fn is_installed() -> bool {
-        Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+        Command::new("redis-server")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     pub fn start() -> anyhow::Result<Self> {

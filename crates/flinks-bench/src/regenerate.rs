@@ -6,7 +6,6 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::ensure;
-
 use flinks_bench::report::Case;
 
 use crate::Bench;
@@ -27,6 +26,10 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             values.push(began.elapsed().as_secs_f64());
         }
     }
-    bench.run.add(Case::new("Regeneration of the three clients", "warm", "s"), "cargo xtask regenerate --check", values);
+    bench.run.add(
+        Case::new("Regeneration of the three clients", "warm", "s"),
+        "cargo xtask regenerate --check",
+        values,
+    );
     Ok(())
 }

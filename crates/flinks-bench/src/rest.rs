@@ -6,10 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cpu_time::ProcessTime;
 use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
+use flinks_bench::report::Case;
 use flinks_consents::{ConsentId, Consents};
 use tokio::runtime::Builder;
-
-use flinks_bench::report::Case;
 
 use crate::{Bench, server};
 

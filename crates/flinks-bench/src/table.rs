@@ -48,7 +48,10 @@ impl<'a> Table<'a> {
         let point = |figure: &&Figure| Some((figure.case.size.as_ref()?.value, figure.value()));
         self.contenders()
             .into_iter()
-            .map(|contender| Series { contender, points: self.row(contender).filter_map(|figure| point(&figure)).collect() })
+            .map(|contender| Series {
+                contender,
+                points: self.row(contender).filter_map(|figure| point(&figure)).collect(),
+            })
             .collect()
     }
 
@@ -57,7 +60,8 @@ impl<'a> Table<'a> {
     pub fn markdown(&self, detail: Detail) -> String {
         let columns = self.columns();
         let first = self.axis().map_or_else(String::new, |axis| format!("{}, by number of {axis}", self.unit()));
-        let mut headings: Vec<String> = std::iter::once(first).chain(columns.iter().map(|case| heading(case))).collect();
+        let mut headings: Vec<String> =
+            std::iter::once(first).chain(columns.iter().map(|case| heading(case))).collect();
         if self.axis().is_some() {
             headings.extend(["exponent".to_owned(), "of the larger half".to_owned()]);
         }
@@ -67,7 +71,8 @@ impl<'a> Table<'a> {
             cells.extend(columns.iter().map(|case| self.cell(case, series.contender, detail)));
             if self.axis().is_some() {
                 let exponents = [fit::exponent(&series.points), fit::exponent_of_larger_half(&series.points)];
-                cells.extend(exponents.map(|exponent| exponent.map_or_else(String::new, |value| format!("{value:.2}"))));
+                cells
+                    .extend(exponents.map(|exponent| exponent.map_or_else(String::new, |value| format!("{value:.2}"))));
             }
             let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
@@ -79,7 +84,9 @@ impl<'a> Table<'a> {
         let mut text = format(figure.value());
         let first = self.figures.iter().find(|other| other.case == *case);
         if let Some(first) = first.filter(|first| first.contender != contender && first.value() > 0.0) {
-            let _ = write!(text, " ({:.2}×)", figure.value() / first.value());
+            let ratio = figure.value() / first.value();
+            let ratio = if ratio < 10.0 { format!("{ratio:.2}") } else { format(ratio.round()) };
+            let _ = write!(text, " ({ratio}×)");
         }
         if detail == Detail::Rounds && figure.rounds > 1 {
             let _ = write!(text, " [{} - {}]", format(figure.low), format(figure.high));
@@ -109,7 +116,7 @@ fn heading(case: &Case) -> String {
         return format!("{}{lowest}", case.heading());
     }
     // A column such as "requests" needs no unit of the same name.
-    if case.column == case.unit {
+    if case.column.starts_with(&case.unit) {
         return format!("{}{lowest}", case.column);
     }
     format!("{}, {}{lowest}", case.column, case.unit)

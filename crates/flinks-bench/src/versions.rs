@@ -20,11 +20,13 @@ const CRATES: [&str; 10] = [
 /// it is installed, of the Redis server.
 pub fn versions(lock: &str) -> Vec<(String, String)> {
     let rust = output("rustc", "--version").and_then(|text| text.split(' ').nth(1).map(str::to_owned));
-    let redis = output("redis-server", "--version").and_then(|text| {
-        text.split(' ').find_map(|word| word.strip_prefix("v=")).map(str::to_owned)
-    });
+    let redis = output("redis-server", "--version")
+        .and_then(|text| text.split(' ').find_map(|word| word.strip_prefix("v=")).map(str::to_owned));
     let crates = CRATES.into_iter().map(|name| (name, locked(lock, name)));
-    [("Rust", rust)].into_iter().chain(crates).chain([("redis-server", redis)])
+    [("Rust", rust)]
+        .into_iter()
+        .chain(crates)
+        .chain([("redis-server", redis)])
         .filter_map(|(name, version)| Some((name.to_owned(), version?)))
         .collect()
 }

@@ -52,11 +52,10 @@ fn only_the_text_between_the_markers_is_replaced() {
 fn table_shows_ratios_and_lowest_rounds() {
     let case = Case::new("T", "1 thread", "ns").lowest();
     let count = Case::new("T", "requests", "requests");
-    let run = run(
-        "",
-        &[(case.clone(), "ours", &[9.0, 2.0, 5.0]), (case, "theirs", &[8.0, 7.0]), (count, "ours", &[1.0])],
-    );
-    let expected = "|  | 1 thread, ns, lowest | requests |\n| --- | ---: | ---: |\n| ours | 2 | 1 |\n| theirs | 7 (3.50×) |  |\n";
+    let run =
+        run("", &[(case.clone(), "ours", &[9.0, 2.0, 5.0]), (case, "theirs", &[8.0, 7.0]), (count, "ours", &[1.0])]);
+    let expected =
+        "|  | 1 thread, ns, lowest | requests |\n| --- | ---: | ---: |\n| ours | 2 | 1 |\n| theirs | 7 (3.50×) |  |\n";
     assert_eq!(tables(&run)[0].markdown(Detail::Figures), expected);
     assert!(tables(&run)[0].markdown(Detail::Rounds).contains("| 2 [2 - 9] |"));
 }
@@ -75,8 +74,11 @@ fn merge_keeps_the_newer_run_of_each_benchmark() {
     let report = |runs: &[(&str, &str)]| Report {
         runs: runs.iter().map(|(name, at)| ((*name).to_owned(), run(at, &[]))).collect(),
     };
-    let merged = report(&[("read", "2026-01-02"), ("herd", "2026-01-01")])
-        .merge(report(&[("read", "2026-01-01"), ("herd", "2026-01-02"), ("pool", "2026-01-01")]));
+    let merged = report(&[("read", "2026-01-02"), ("herd", "2026-01-01")]).merge(report(&[
+        ("read", "2026-01-01"),
+        ("herd", "2026-01-02"),
+        ("pool", "2026-01-01"),
+    ]));
     assert_eq!(merged, report(&[("read", "2026-01-02"), ("herd", "2026-01-02"), ("pool", "2026-01-01")]));
 }
 

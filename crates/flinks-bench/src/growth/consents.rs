@@ -50,7 +50,8 @@ fn held(bench: &mut Bench, size: usize, url: &str) -> anyhow::Result<()> {
     bench.run.add(case, "flinks: Consents and MemoryStore", vec![each(&counted, size)]);
 
     // The consents in use are distributed over all consents, and consecutive reads are far apart.
-    let ids: Vec<ConsentId> = (0..IN_USE).map(|index| id(index * 7919 % IN_USE * (size / IN_USE))).collect::<Result<_, _>>()?;
+    let ids: Vec<ConsentId> =
+        (0..IN_USE).map(|index| id(index * 7919 % IN_USE * (size / IN_USE))).collect::<Result<_, _>>()?;
     let (mut cached, mut loaded) = (Vec::new(), Vec::new());
     runtime.block_on(async {
         for _ in 0..if bench.quick { 3 } else { 200 } {

@@ -11,9 +11,9 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let contenders = read::contenders()?;
     for &size in sizes {
         let case = Case::sized("Time per read of the same cached token", "threads", size, "ns").lowest();
-        let timed = contenders.iter().map(|(name, read)| {
-            (*name, Box::new(move || read::time_per_read(read, reads, size)) as Round<'_>)
-        });
+        let timed = contenders
+            .iter()
+            .map(|(name, read)| (*name, Box::new(move || read::time_per_read(read, reads, size)) as Round<'_>));
         bench.rounds(&case, rounds, timed);
     }
     Ok(())
