@@ -3,14 +3,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
 use flinks_bench::claims::names;
 use flinks_bench::report::Case;
 
-use crate::Bench;
+use crate::{Bench, cargo};
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     if bench.quick {
@@ -34,13 +32,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let manifest = format!("[package]\nname = \"dependent\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{tokio}\n{dependency}\n");
         fs::write(folder.path().join("Cargo.toml"), manifest)?;
         fs::write(folder.path().join("src/main.rs"), format!("#[tokio::main]\nasync fn main() {{ {uses} }}\n"))?;
-        let cargo = |arguments: &[&str]| {
-            let mut command = Command::new("cargo");
-            command.args(arguments).current_dir(folder.path()).env("CARGO_TARGET_DIR", folder.path().join("target"));
-            let output = command.output().context("failed to start cargo")?;
-            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        };
+        let cargo = |arguments: &[&str]| cargo::run(folder.path(), arguments);
         cargo(&["fetch", "--quiet"])?;
         let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none", "--no-dedupe"])?;
         let unique: std::collections::BTreeSet<&str> = tree.lines().filter_map(|line| line.split(" (").next()).collect();

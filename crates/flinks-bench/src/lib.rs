@@ -1,5 +1,7 @@
 //! The report of the benchmarks: the figures, their tables and plots, and the README.
 
+#![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
+
 pub mod callgrind;
 pub mod claims;
 pub mod fit;

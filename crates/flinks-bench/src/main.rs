@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
 
+mod cargo;
 mod dependent;
 mod fresh;
 mod growth;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use flinks_bench::report::Case;
 use serde::Deserialize;
 
-use crate::Bench;
+use crate::{Bench, cargo};
 
 /// A line of output of the example `cost`.
 #[derive(Deserialize)]
@@ -23,12 +23,8 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     // In a quick run, this builds the example as `cargo test --workspace` does, so that CI builds it
     // only once.
-    let (profile, packages): (&str, &[&str]) =
-        if bench.quick { ("dev", &["--workspace"]) } else { ("release", &["--package", "xtask"]) };
-    let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "--locked", "--example", "cost", "--profile", profile]).args(packages);
-    let output = build.current_dir(&root).env_remove("CARGO_TARGET_DIR").output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let selection: &[&str] = if bench.quick { &["--workspace"] } else { &["--release", "--package", "xtask"] };
+    cargo::run(&root, &[&["build", "--quiet", "--locked", "--example", "cost"], selection].concat())?;
     let folder = if bench.quick { "debug" } else { "release" };
     let program = root.join("target").join(folder).join("examples/cost");
 
