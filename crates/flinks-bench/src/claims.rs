@@ -124,6 +124,8 @@ impl Claims<'_> {
     }
 
     fn herd(&mut self) {
+        let requests = self.value("10 000 callers without a cached token", "requests", names::CONSENT);
+        self.add("10 000 callers without a cached token: requests", requests, Target::AtMost(1.0));
         for (waiters, limit) in [("10 000", 2.0), ("100 000", 20.0)] {
             let time = self.value(names::TO_LAST_WAITER, waiters, names::CONSENT);
             let text = format!("{waiters} waiters: milliseconds from the response to the last waiter");

@@ -37,6 +37,7 @@ pub struct Herd {
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (callers, rounds): (usize, _) = if bench.quick { (1000, 1) } else { (10_000, 7) };
+    // A claim refers to this title.
     let table = format!("{} callers without a cached token", number::format(callers as f64));
     for (name, start, herds) in herds(bench, callers, rounds) {
         let mut add = |column, unit, values| bench.run.add(Case::new(&table, column, unit), name, values);

@@ -67,7 +67,8 @@ impl<'a> Table<'a> {
         }
         let mut text = format!("| {} |\n| ---{} |\n", headings.join(" | "), " | ---:".repeat(headings.len() - 1));
         for series in self.series() {
-            let mut cells = vec![series.contender.to_owned()];
+            // Without the backslash, Markdown treats `<` as the start of an HTML tag.
+            let mut cells = vec![series.contender.replace('<', "\\<")];
             cells.extend(columns.iter().map(|case| self.cell(case, series.contender, detail)));
             if self.axis().is_some() {
                 let exponents = [fit::exponent(&series.points), fit::exponent_of_larger_half(&series.points)];
