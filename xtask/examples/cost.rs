@@ -3,6 +3,7 @@
 //! ```console
 //! $ cargo run --release --package xtask --example cost
 //! $ cargo run --release --package xtask --example cost -- 1000
+//! $ cargo run --release --package xtask --example cost -- --json 1000
 //! ```
 //!
 //! Other programs that run at the same time make the results worse. A comparison uses two threads.
@@ -41,11 +42,18 @@ type Times = Vec<(&'static str, Duration)>;
 fn main() -> Result<()> {
     let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
     let sizes = if sizes.is_empty() { vec![125, 250, 500, 1000] } else { sizes };
+    let is_json = std::env::args().any(|argument| argument == "--json");
     for (index, operations) in sizes.into_iter().enumerate() {
         let document = document(operations);
         let bytes = document.to_string().len();
         let mut times = whole(&document)?;
         times.extend(stages(&document)?);
+        if is_json {
+            let seconds: Vec<_> =
+                times.iter().map(|(name, time)| json!([name.trim_matches('*'), time.as_secs_f64()])).collect();
+            println!("{}", json!({"operations": operations, "bytes": bytes, "seconds": seconds}));
+            continue;
+        }
         if index == 0 {
             let names: Vec<&str> = times.iter().map(|(name, _)| *name).collect();
             println!("| operations | bytes | {} |", names.join(" | "));

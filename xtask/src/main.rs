@@ -2,6 +2,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // This is a terminal program.
 
+mod bench;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -163,17 +165,10 @@ enum Command {
     },
     /// Benchmark these crates and comparable crates
     ///
-    /// Prints tables and writes target/bench/bench.json and load.svg. The first build of the
-    /// comparable crates takes a few minutes. The exit code comes from cargo or from the benchmark
-    /// program.
-    Bench {
-        /// Run fewer rounds and skip the comparable crates and the build benchmarks
-        #[arg(long)]
-        quick: bool,
-        /// The benchmarks to run: read, fresh, herd, pool, rest, regenerate, dependent (default:
-        /// all)
-        names: Vec<String>,
-    },
+    /// Prints tables and writes target/bench/bench.json and target/bench/plots. The first build of
+    /// the comparable crates takes a few minutes. The exit code comes from cargo or from the
+    /// benchmark program.
+    Bench(bench::Options),
 }
 
 /// The exit code of a failed command.
@@ -214,7 +209,7 @@ fn main() -> ExitCode {
         Command::Spec { product, format, root } => finish(run_spec(&root.unwrap_or(here), &products(product), format)),
         Command::Release { day, root } => finish(run_release(&root.unwrap_or(here), &day.unwrap_or_else(today))),
         Command::Prose { root } => finish(run_prose(&root.unwrap_or(here))),
-        Command::Bench { quick, names } => run_bench(&here, quick, &names),
+        Command::Bench(options) => run_bench(&here, &options),
     }
 }
 
@@ -329,22 +324,8 @@ fn today() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string().chars().take(10).collect()
 }
 
-/// Runs the benchmarks. The benchmarks are in a separate workspace so that other builds do not
-/// include the comparable crates.
-fn run_bench(root: &Path, quick: bool, names: &[String]) -> ExitCode {
-    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["run", "--release", "--locked", "--quiet", "--manifest-path"]);
-    cargo.arg(root.join("crates/flinks-bench/Cargo.toml"));
-    if quick {
-        cargo.arg("--no-default-features");
-    }
-    // The benchmarks enable different features, so they need a separate target folder.
-    cargo.env("CARGO_TARGET_DIR", root.join("target/bench"));
-    cargo.arg("--").arg("--output").arg(root.join("target/bench"));
-    if quick {
-        cargo.arg("--quick");
-    }
-    match cargo.args(names).status() {
+fn run_bench(root: &Path, options: &bench::Options) -> ExitCode {
+    match bench::run(root, options) {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED)),
         Err(error) => {
             eprintln!("{BAD}failed{BAD:#}  failed to start cargo: {error}");

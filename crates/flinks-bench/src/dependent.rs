@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, ensure};
+use flinks_bench::claims::names;
+use flinks_bench::report::Case;
 
-use crate::Bench;
+use crate::{Bench, cargo};
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     if bench.quick {
@@ -20,7 +20,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     for (name, dependency, uses) in [
         ("flinks-pay", ours("flinks-pay"), "let _ = flinks_pay::Client::new(\"https://a.example\".parse().unwrap());"),
         ("flinks", ours("flinks"), "let _ = flinks::pay::Client::new(\"https://a.example\".parse().unwrap(), flinks::pay::Credentials::new(\"a\", \"b\").unwrap());"),
-        ("oauth2 5 with reqwest", "oauth2 = \"5\"".to_owned(), "let _ = oauth2::reqwest::Client::new();"),
+        ("oauth2 with reqwest", "oauth2 = \"5\"".to_owned(), "let _ = oauth2::reqwest::Client::new();"),
         (
             "reqwest by hand",
             "reqwest = { version = \"0.13\", features = [\"form\", \"json\"] }\nserde = { version = \"1\", features = [\"derive\"] }".to_owned(),
@@ -32,13 +32,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let manifest = format!("[package]\nname = \"dependent\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{tokio}\n{dependency}\n");
         fs::write(folder.path().join("Cargo.toml"), manifest)?;
         fs::write(folder.path().join("src/main.rs"), format!("#[tokio::main]\nasync fn main() {{ {uses} }}\n"))?;
-        let cargo = |arguments: &[&str]| {
-            let mut command = Command::new("cargo");
-            command.args(arguments).current_dir(folder.path()).env("CARGO_TARGET_DIR", folder.path().join("target"));
-            let output = command.output().context("failed to start cargo")?;
-            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        };
+        let cargo = |arguments: &[&str]| cargo::run(folder.path(), arguments);
         cargo(&["fetch", "--quiet"])?;
         let tree = cargo(&["tree", "--edges", "normal,build", "--prefix", "none", "--no-dedupe"])?;
         let unique: std::collections::BTreeSet<&str> = tree.lines().filter_map(|line| line.split(" (").next()).collect();
@@ -47,10 +41,11 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let seconds = began.elapsed().as_secs_f64();
         cargo(&["build", "--quiet", "--release"])?;
         let size = fs::metadata(folder.path().join("target/release/dependent"))?.len() as f64 / 1024.0;
-        bench.report.add("a dependent", "crates in the dependency tree, including the crate itself", name, "crates", vec![unique.len() as f64]);
-        bench.report.add("a dependent", "clean debug build", name, "s", vec![seconds]);
-        bench.report.add("a dependent", "size of a release build", name, "KiB", vec![size]);
+        for (column, unit, value) in
+            [("crates", "crates", unique.len() as f64), ("clean debug build", "s", seconds), ("release build", "KiB", size)]
+        {
+            bench.run.add(Case::new(names::DEPENDENT, column, unit), name, vec![value]);
+        }
     }
-    bench.report.merge("a dependent");
     Ok(())
 }

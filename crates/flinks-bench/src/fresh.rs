@@ -3,18 +3,20 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use cpu_time::ProcessTime;
+use flinks_bench::callgrind;
+use flinks_bench::claims::names;
+use flinks_bench::report::Case;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Bench, Round, server};
+use crate::{Bench, Round, load, server};
 
 /// A function that makes the given number of calls, one after the other.
-type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+pub type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Shares the client through an `Arc`, so the measurement does not include cloning a client.
 fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(client: T, call: fn(Arc<T>) -> F) -> Calls {
@@ -39,15 +41,14 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
 
 fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (number, rounds) = if bench.quick { (20, 3) } else { (300, 11) };
-    for operation in ["pay", "connect", "outbound"] {
-        let contenders = contenders(operation);
-        let case = format!("{operation}, client CPU time, sequential calls");
+    for (product, _) in names::PRODUCTS {
+        let operation = product.to_lowercase();
+        let contenders = contenders(&operation);
+        let table = names::fresh(product);
         let runtime = one_thread()?;
         let made: Vec<_> = contenders.iter().map(|(name, make)| (*name, make(&runtime, url))).collect();
         bench.rounds(
-            "fresh token",
-            &case,
-            "µs",
+            &Case::new(&table, "client CPU time", "µs"),
             rounds,
             made.iter().map(|(name, calls)| {
                 let runtime = &runtime;
@@ -65,99 +66,49 @@ fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
         for (name, calls) in &made {
             let work = calls(100);
             let counted = allocation_counter::measure(|| runtime.block_on(work));
-            let case = format!("{operation}, allocations per call");
-            bench.report.add("fresh token", &case, name, "allocations", vec![counted.count_total as f64 / 100.0]);
+            let allocations = counted.count_total as f64 / 100.0;
+            bench.run.add(Case::new(&table, "allocations", "allocations"), name, vec![allocations]);
         }
         if bench.quick {
             continue;
         }
-        let case = format!("{operation}, user instructions per call (callgrind)");
         for (name, _) in &contenders {
-            match instructions(operation, name, url) {
-                Ok(instructions) => bench.report.add("fresh token", &case, name, "instructions", vec![instructions]),
+            match callgrind::cost(&std::env::current_exe()?, &operation, name, url, 200) {
+                Ok(cost) => {
+                    let case = Case::new(&table, "instructions", "instructions");
+                    bench.run.add(case, name, vec![cost.instructions]);
+                }
                 Err(error) => {
-                    bench.report.note(format!("Callgrind could not count the instructions: {error}."));
+                    bench.run.note(format!("Callgrind could not count the instructions: {error}."));
                     break;
                 }
             }
         }
     }
-    load(bench, url)
+    load::run(bench, url)
 }
 
-/// Measures the requests per second for different numbers of tasks. On a machine with few cores,
-/// the server takes CPU time away from the client.
-fn load(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
-    let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 5) };
-    let names: &[&str] = &["flinks: facade", "flinks-pay", "reqwest by hand"];
-    for tasks in [1, 4, 16, 64] {
-        let runtime = Builder::new_multi_thread().enable_all().build()?;
-        let contenders = contenders("pay").into_iter().filter(|(name, _)| names.contains(name));
-        let made: Vec<_> = contenders.map(|(name, make)| (name, make(&runtime, url))).collect();
-        let case = format!("pay, requests per second with {tasks} tasks");
-        bench.rounds(
-            "load",
-            &case,
-            "1/s",
-            rounds,
-            made.iter().map(|(name, calls)| {
-                let runtime = &runtime;
-                (
-                    *name,
-                    Box::new(move || {
-                        let began = Instant::now();
-                        runtime.block_on(async {
-                            let tasks: Vec<_> = (0..tasks).map(|_| tokio::spawn(calls(total / tasks))).collect();
-                            for task in tasks {
-                                task.await.expect("no panic");
-                            }
-                        });
-                        total as f64 / began.elapsed().as_secs_f64()
-                    }) as Round<'_>,
-                )
-            }),
-        );
-    }
-    Ok(())
-}
-
-/// Makes `number` calls with one contender and does nothing else. Callgrind measures the process
-/// that runs this function.
+/// Makes `number` calls with one contender, after some calls that are not counted. Callgrind
+/// measures the process that runs this function.
 pub fn once(operation: &str, name: &str, url: &str, number: usize) -> anyhow::Result<()> {
     let runtime = one_thread()?;
     let Some((_, make)) = contenders(operation).into_iter().find(|(known, _)| *known == name) else {
         bail!("unknown contender: {name}");
     };
     let calls = make(&runtime, url);
-    runtime.block_on(calls(number));
+    runtime.block_on(calls(20));
+    crate::count(|| runtime.block_on(calls(number)));
     Ok(())
-}
-
-/// Counts the instructions per call. The result is the difference between two runs, so it does not
-/// include process startup.
-fn instructions(operation: &str, name: &str, url: &str) -> anyhow::Result<f64> {
-    let count = |number: u32| -> anyhow::Result<f64> {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(std::env::current_exe()?)
-            .args(["once", operation, name, url, &number.to_string()])
-            .output()
-            .context("failed to start valgrind")?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let counted = text.lines().find_map(|line| line.split("Collected : ").nth(1));
-        Ok(counted.context("valgrind printed no instruction count")?.trim().parse()?)
-    };
-    Ok((count(220)? - count(20)?) / 200.0)
 }
 
 fn one_thread() -> anyhow::Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-type Make = fn(&Runtime, &str) -> Calls;
+pub type Make = fn(&Runtime, &str) -> Calls;
 
 /// Returns the contenders, with this project's crates first and plain hyper last.
-fn contenders(operation: &str) -> Vec<(&'static str, Make)> {
+pub fn contenders(operation: &str) -> Vec<(&'static str, Make)> {
     let mut all: Vec<(&'static str, Make)> = match operation {
         "pay" => vec![("flinks-pay", ours::pay), ("flinks: facade", ours::facade_pay), ("reqwest by hand", hand::pay)],
         "connect" => vec![
@@ -235,7 +186,8 @@ mod ours {
     pub fn facade_pay(_: &Runtime, url: &str) -> Calls {
         let credentials = Credentials::new("user", "password").unwrap();
         let settings = accepting_the_one_token();
-        let client = flinks::pay::Client::builder(url.parse().unwrap(), credentials).settings(&settings).build().unwrap();
+        let client =
+            flinks::pay::Client::builder(url.parse().unwrap(), credentials).settings(&settings).build().unwrap();
         calls(client, |client| async move { drop(client.authorize().await.unwrap()) })
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use flinks::Settings;
 use flinks::pay::{Client, Credentials};
 use flinks::pool::TokenPool;
+use flinks_bench::report::Case;
 use tokio::runtime::Builder;
 
 use crate::{Bench, Round, server};
@@ -52,6 +53,6 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         ("TokenPool::token, slowest of 16 consecutive calls", Box::new(longest)),
         ("Client::authorize", Box::new(plain)),
     ];
-    bench.rounds("pool", "wait for a token, server 50 ms away", "µs", rounds, contenders.into_iter());
+    bench.rounds(&Case::new("Single-use token, server 50 ms away", "wait", "µs"), rounds, contenders.into_iter());
     Ok(())
 }

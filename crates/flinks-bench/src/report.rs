@@ -1,112 +1,171 @@
-//! Collects the figures and formats them as tables with ratios.
+//! The figures of all benchmarks and the conditions under which they were measured.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
-use serde::Serialize;
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 
-/// One contender's figure: the median of several rounds. The contenders took turns.
-#[derive(Serialize)]
+/// The last run of each benchmark, by the name of the benchmark.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Report {
+    pub runs: BTreeMap<String, Run>,
+}
+
+/// The figures of one run of one benchmark. All contenders of a run took turns, so they can be
+/// compared. Figures of different runs cannot.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Run {
+    pub conditions: Conditions,
+    pub figures: Vec<Figure>,
+    pub notes: Vec<String>,
+}
+
+/// The conditions of a run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Conditions {
+    /// The time in UTC, in RFC 3339 format.
+    pub measured_at: String,
+    pub machine: String,
+    /// The names and the versions of the compiler and of the compared crates.
+    pub versions: Vec<(String, String)>,
+}
+
+/// The measured work. Only figures of the same case can be compared.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Case {
+    /// The title of the table that contains the figure.
+    pub table: String,
+    /// The heading of the column. Empty if the column is a size.
+    pub column: String,
+    pub size: Option<Size>,
+    pub unit: String,
+    pub statistic: Statistic,
+}
+
+/// A size on the horizontal axis of a plot, such as a number of consents.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Size {
+    pub axis: String,
+    pub value: f64,
+}
+
+/// The figure that is shown and compared.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub enum Statistic {
+    Median,
+    /// The lowest round, for work that takes nanoseconds and that other programs interrupt.
+    Lowest,
+}
+
+/// The figures of one contender from several rounds.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Figure {
-    pub bench: &'static str,
-    /// The measured work and its conditions. Only figures for the same case can be compared.
-    pub case: String,
+    #[serde(flatten)]
+    pub case: Case,
     pub contender: String,
-    pub unit: &'static str,
     pub median: f64,
     pub low: f64,
     pub high: f64,
     pub rounds: usize,
 }
 
-#[derive(Default, Serialize)]
-pub struct Report {
-    pub machine: String,
-    pub figures: Vec<Figure>,
-    pub notes: Vec<String>,
-}
-
-impl Report {
-    pub fn add(&mut self, bench: &'static str, case: &str, contender: &str, unit: &'static str, mut values: Vec<f64>) {
-        values.sort_by(f64::total_cmp);
-        let (Some(low), Some(high)) = (values.first().copied(), values.last().copied()) else { return };
-        let (case, contender) = (case.to_owned(), contender.to_owned());
-        let (median, rounds) = (values[values.len() / 2], values.len());
-        self.figures.push(Figure { bench, case, contender, unit, median, low, high, rounds });
+impl Case {
+    /// Creates a case in a column of a table.
+    pub fn new(table: impl Into<String>, column: impl Into<String>, unit: &str) -> Self {
+        let (table, column, unit) = (table.into(), column.into(), unit.to_owned());
+        Self { table, column, size: None, unit, statistic: Statistic::Median }
     }
 
-    /// For one benchmark, merges the figures with the same case and contender, and groups the
-    /// results by case.
-    pub fn merge(&mut self, bench: &str) {
-        let (these, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.figures).into_iter().partition(|figure| figure.bench == bench);
-        self.figures = others;
-        let mut cases: Vec<(String, &'static str, &'static str, Vec<(String, Vec<f64>)>)> = Vec::new();
-        for Figure { bench, case, contender, unit, median, .. } in these {
-            let at = cases.iter().position(|(known, ..)| *known == case).unwrap_or_else(|| {
-                cases.push((case, unit, bench, Vec::new()));
-                cases.len() - 1
-            });
-            let contenders = &mut cases[at].3;
-            match contenders.iter_mut().find(|(known, _)| *known == contender) {
-                Some((_, values)) => values.push(median),
-                None => contenders.push((contender, vec![median])),
-            }
+    /// Creates a case in a table of growth, which has a column for each size.
+    pub fn sized(table: impl Into<String>, axis: &str, size: usize, unit: &str) -> Self {
+        let size = Size { axis: axis.to_owned(), value: size as f64 };
+        Self { size: Some(size), ..Self::new(table, "", unit) }
+    }
+
+    /// Shows the lowest round instead of the median.
+    #[must_use]
+    pub fn lowest(self) -> Self {
+        Self { statistic: Statistic::Lowest, ..self }
+    }
+}
+
+impl Figure {
+    /// Returns the figure that is shown and compared.
+    pub fn value(&self) -> f64 {
+        match self.case.statistic {
+            Statistic::Median => self.median,
+            Statistic::Lowest => self.low,
         }
-        for (case, unit, bench, contenders) in cases {
-            for (contender, values) in contenders {
-                self.add(bench, &case, &contender, unit, values);
-            }
-        }
+    }
+}
+
+impl Run {
+    /// Adds the figures of a contender. Does nothing if `values` is empty.
+    pub fn add(&mut self, case: Case, contender: &str, mut values: Vec<f64>) {
+        values.sort_by(f64::total_cmp);
+        let (Some(low), Some(high)) = (values.first().copied(), values.last().copied()) else { return };
+        let (median, rounds) = (values[values.len() / 2], values.len());
+        self.figures.push(Figure { case, contender: contender.to_owned(), median, low, high, rounds });
     }
 
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }
+}
 
-    /// Returns a Markdown table for each case. Each ratio is relative to the first row, which is
-    /// always for one of this project's crates.
-    pub fn markdown(&self) -> String {
-        let mut text = format!("{}\n", self.machine);
-        let mut last = None;
-        for figure in &self.figures {
-            let Figure { bench, case, contender, unit, median, low, high, .. } = figure;
-            if last != Some((bench, case)) {
-                last = Some((bench, case));
-                let _ = writeln!(
-                    text,
-                    "\n| {bench}: {case} | {unit} | lowest - highest | ratio |\n| --- | ---: | ---: | ---: |"
-                );
+impl Report {
+    /// Reads a report. Returns an empty report if the file is missing.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file is not a report.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let Ok(text) = fs::read(path) else { return Ok(Self::default()) };
+        let hint = || format!("{} is not a report of this version of the benchmarks: remove it", path.display());
+        serde_json::from_slice(&text).with_context(hint)
+    }
+
+    /// Writes the report.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be written.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// Returns the newer run of each benchmark.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for (name, run) in other.runs {
+            let is_older = |known: &Run| run.conditions.measured_at < known.conditions.measured_at;
+            if !self.runs.get(&name).is_some_and(is_older) {
+                self.runs.insert(name, run);
             }
-            let of_case = |other: &&Figure| other.bench == *bench && other.case == *case;
-            let ours = self.figures.iter().find(of_case).map_or(f64::NAN, |first| first.median);
-            let (median, low, high) = (number(*median), number(*low), number(*high));
-            let ratio = match ours {
-                0.0 if figure.median == 0.0 => "1".to_owned(),
-                0.0 => "-".to_owned(),
-                ours => format!("{:.2}", figure.median / ours),
-            };
-            let _ = writeln!(text, "| {contender} | {median} | {low} - {high} | {ratio} |");
         }
-        for note in &self.notes {
-            let _ = writeln!(text, "\n{note}");
-        }
-        text
+        self
+    }
+
+    /// Returns the figure of a contender. For a table of growth, `column` is the size.
+    pub fn find(&self, table: &str, column: &str, contender: &str) -> Option<&Figure> {
+        self.figures().find(|figure| {
+            figure.case.table == table && figure.case.heading() == column && figure.contender == contender
+        })
+    }
+
+    /// Returns the figures of all runs.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        self.runs.values().flat_map(|run| &run.figures)
     }
 }
 
-/// Formats a number with spaces between the thousands. A fractional number below 100 keeps one
-/// decimal place, and every other number is rounded to an integer.
-fn number(value: f64) -> String {
-    if value.abs() < 100.0 && value.fract() != 0.0 {
-        return format!("{value:.1}");
+impl Case {
+    /// Returns the heading of the column, which is the size in a table of growth.
+    pub fn heading(&self) -> String {
+        self.size.as_ref().map_or_else(|| self.column.clone(), |size| crate::number::format(size.value))
     }
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
 }

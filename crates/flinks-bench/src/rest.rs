@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use cpu_time::ProcessTime;
 use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
+use flinks_bench::report::Case;
 use flinks_consents::{ConsentId, Consents};
 use tokio::runtime::Builder;
 
@@ -13,14 +14,15 @@ use crate::{Bench, server};
 
 /// A refresh token as long as a JWT. It differs from the access token that the server sends,
 /// because the client rejects a response that contains the same string for both tokens (C4).
-const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
+pub const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (number, busy) = if bench.quick { (10_000, 100) } else { (1_000_000, 1000) };
     let (address, _) = server::start(server::Manner::default())?;
     // The runtime is single-threaded, because allocations are counted on one thread.
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let case = format!("{number} consents: memory per consent, excluding its refresh token");
+    let table = format!("{} idle consents", flinks_bench::number::format(f64::from(number)));
+    let memory = Case::new(&table, "memory per consent, excluding its refresh token", "bytes");
     let authentication = ClientAuthentication::None { client_id: "id".to_owned() };
     let client = Client::builder(format!("http://{address}").parse()?, authentication).build()?;
     let consents = Consents::builder(client).build();
@@ -34,16 +36,10 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
         });
     });
     filled?;
-    bench.report.add("at rest", &case, "flinks: Consents and MemoryStore", "bytes", vec![each(&counted, number)]);
+    bench.run.add(memory.clone(), "flinks: Consents and MemoryStore", vec![each(&counted, number)]);
     runtime.block_on(async {
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        bench.report.add(
-            "at rest",
-            "running tasks",
-            "flinks: Consents and MemoryStore",
-            "tasks",
-            vec![tasks as f64],
-        );
+        bench.run.add(Case::new(&table, "tasks", "tasks"), "flinks: Consents and MemoryStore", vec![tasks as f64]);
 
         let (began, cpu) = (Instant::now(), ProcessTime::now());
         let mut reads = 0_u32;
@@ -56,8 +52,8 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             }
         }
         let per_read = cpu.elapsed().as_secs_f64() * 1e9 / f64::from(reads);
-        let case = format!("reading the access tokens of {busy} consents in turn: CPU time per read");
-        bench.report.add("at rest", &case, "flinks: Consent", "ns", vec![per_read]);
+        let case = Case::new(&table, format!("CPU time to read a token, {busy} consents in turn"), "ns");
+        bench.run.add(case, "flinks: Consents and MemoryStore", vec![per_read]);
         anyhow::Ok(())
     })?;
     let mut map = HashMap::new();
@@ -66,7 +62,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
             map.insert(format!("user-{index}"), (SECRET.to_owned(), SystemTime::now()));
         }
     });
-    bench.report.add("at rest", &case, "HashMap<String, (String, SystemTime)>", "bytes", vec![each(&counted, number)]);
+    bench.run.add(memory, "HashMap<String, (String, SystemTime)>", vec![each(&counted, number)]);
     drop(map);
     Ok(())
 }

@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The number of requests that the server has received, and the time of its last response.
+/// The number of requests that the server has received, and the time of its first response.
 #[derive(Default)]
 pub struct Seen {
     pub requests: AtomicU64,
-    pub last_reply: Mutex<Option<Instant>>,
+    pub first_reply: Mutex<Option<Instant>>,
 }
 
 /// The token in every response.
 const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+
+/// The start of a request from azure_identity, which requires an additional field in the response.
+const AZURE_REQUEST: &[u8] = b"POST /tenant/";
 
 #[derive(Clone, Copy)]
 pub struct Manner {
@@ -53,15 +56,7 @@ pub fn start(manner: Manner) -> anyhow::Result<(SocketAddr, Arc<Seen>)> {
 
 async fn serve(mut stream: TcpStream, manner: Manner, seen: Arc<Seen>) {
     let _ = stream.set_nodelay(true);
-    let body = format!(
-        r#"{{"access_token":"{TOKEN}","token_type":"Bearer","expires_in":{},"HttpStatusCode":200,"Token":"{TOKEN}"}}"#,
-        manner.lifetime
-    );
-    let reply = format!(
-        "HTTP/1.1 {} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        manner.status,
-        body.len()
-    );
+    let replies = [reply(manner, ""), reply(manner, r#""ext_expires_in":1800,"#)];
     let mut buffer = vec![0; 64 * 1024];
     let mut length = 0;
     while let Ok(more @ 1..) = stream.read(&mut buffer[length..]).await {
@@ -69,16 +64,31 @@ async fn serve(mut stream: TcpStream, manner: Manner, seen: Arc<Seen>) {
         if !is_whole(&buffer[..length]) {
             continue;
         }
+        let [plain, azure] = &replies;
+        let reply = if buffer.starts_with(AZURE_REQUEST) { azure } else { plain };
         length = 0;
         seen.requests.fetch_add(1, Ordering::Relaxed);
         if !manner.delay.is_zero() {
             tokio::time::sleep(manner.delay).await;
         }
-        *seen.last_reply.lock().unwrap() = Some(Instant::now());
+        seen.first_reply.lock().unwrap().get_or_insert_with(Instant::now);
         if stream.write_all(reply.as_bytes()).await.is_err() {
             return;
         }
     }
+}
+
+/// Returns a response whose body starts with these additional fields.
+fn reply(manner: Manner, fields: &str) -> String {
+    let body = format!(
+        r#"{{{fields}"access_token":"{TOKEN}","token_type":"Bearer","expires_in":{},"HttpStatusCode":200,"Token":"{TOKEN}"}}"#,
+        manner.lifetime
+    );
+    format!(
+        "HTTP/1.1 {} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        manner.status,
+        body.len()
+    )
 }
 
 /// Returns whether a request is complete. Every contender sends `Content-Length` or no body.
