@@ -1,0 +1,168 @@
+//! Observes the requests and their outcomes for the dashboard and for recording.
+//!
+//! The rules do not use this module. Locks are taken in the order state, replies, recorder, and
+//! none is held across an `await`.
+
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hashlink::LinkedHashMap;
+use hyper::header::CONTENT_TYPE;
+use tokio::sync::watch;
+
+use crate::access::Access;
+use crate::http::Reply;
+use crate::ledger::Request;
+use crate::record::{Entry, Recorder};
+use crate::redaction::{Redactor, Reveal, text};
+use crate::state::EmulatorState;
+
+/// The largest response body that is stored, in bytes.
+const MAX_STORED_BODY: usize = 16 * 1024;
+
+pub(crate) struct Observer {
+    pub(crate) access: Access,
+    /// The key of the hashes of unknown values.
+    key: RandomState,
+    /// Whether unknown values are replaced when a request arrives.
+    hides_unknown: AtomicBool,
+    outcomes: Mutex<LinkedHashMap<u64, Outcome>>,
+    recorder: Mutex<Option<Recorder>>,
+    /// The signal that something on the dashboard has changed.
+    changed: watch::Sender<()>,
+}
+
+/// The outcome of a request.
+#[derive(Clone)]
+pub(crate) struct Outcome {
+    /// The time from the arrival of the request to its outcome.
+    pub(crate) elapsed: Duration,
+    /// The response that the rules created, or `None` if a fault sent something else, or nothing.
+    pub(crate) reply: Option<StoredReply>,
+}
+
+#[derive(Clone)]
+pub(crate) struct StoredReply {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) media_type: String,
+    pub(crate) body: StoredBody,
+}
+
+#[derive(Clone)]
+pub(crate) enum StoredBody {
+    Complete(Bytes),
+    /// A page for the end user or a large body, of which only the size in bytes is stored.
+    Omitted(usize),
+}
+
+impl StoredReply {
+    fn new(reply: &Reply) -> Self {
+        let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        let media_type = headers.iter().find(|(name, _)| name == CONTENT_TYPE.as_str());
+        let media_type = media_type.map(|(_, value)| value.clone()).unwrap_or_default();
+        let is_omitted = media_type.starts_with("text/html") || reply.body.len() > MAX_STORED_BODY;
+        let body =
+            if is_omitted { StoredBody::Omitted(reply.body.len()) } else { StoredBody::Complete(reply.body.clone()) };
+        Self { headers, media_type, body }
+    }
+
+    /// Replaces unknown values, which a response repeats from its request.
+    fn hide_unknown(&mut self, redactor: Redactor<'_>) {
+        let stored = |pieces: &[_]| text(pieces, Reveal::Values);
+        for (name, value) in &mut self.headers {
+            *value = stored(&redactor.reply_header(name, value));
+        }
+        if let StoredBody::Complete(body) = &mut self.body {
+            *body = stored(&redactor.reply_body(&self.media_type, body)).into();
+        }
+    }
+}
+
+/// An outcome that the server reports.
+pub(crate) struct Completion<'a> {
+    pub(crate) number: u64,
+    pub(crate) started: Instant,
+    pub(crate) reply: Option<&'a Reply>,
+}
+
+impl Observer {
+    pub(crate) fn new() -> Self {
+        Self {
+            access: Access::new(),
+            key: RandomState::new(),
+            hides_unknown: AtomicBool::new(false),
+            outcomes: Mutex::default(),
+            recorder: Mutex::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    pub(crate) fn redactor<'a>(&'a self, state: &'a EmulatorState) -> Redactor<'a> {
+        Redactor::new(state, &self.key)
+    }
+
+    pub(crate) fn hide_unknown_values(&self) {
+        self.hides_unknown.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn record(&self, recorder: Recorder) {
+        *lock(&self.recorder) = Some(recorder);
+    }
+
+    /// Prepares a request for the ledger.
+    pub(crate) fn arrived(&self, state: &EmulatorState, request: &mut Request) {
+        if self.hides_unknown.load(Ordering::Relaxed) {
+            self.redactor(state).hide_unknown(request);
+        }
+    }
+
+    /// Stores the outcome of a request and appends it to the recording, if there is one.
+    pub(crate) fn completed(&self, state: &EmulatorState, completion: &Completion<'_>) {
+        let Completion { number, started, reply } = *completion;
+        let redactor = self.redactor(state);
+        let mut reply = reply.map(StoredReply::new);
+        if let Some(reply) = &mut reply
+            && self.hides_unknown.load(Ordering::Relaxed)
+        {
+            reply.hide_unknown(redactor);
+        }
+        let outcome = Outcome { elapsed: started.elapsed(), reply };
+        if let Some(recorder) = lock(&self.recorder).as_mut()
+            && let Some(request) = state.ledger.request(number)
+        {
+            recorder.append(&Entry { redactor, request, outcome: &outcome });
+        }
+        let mut outcomes = lock(&self.outcomes);
+        outcomes.insert(number, outcome);
+        while outcomes.len() > state.config.limits.requests {
+            outcomes.pop_front();
+        }
+    }
+
+    pub(crate) fn outcome(&self, number: u64) -> Option<Outcome> {
+        lock(&self.outcomes).get(&number).cloned()
+    }
+
+    pub(crate) fn clear(&self) {
+        lock(&self.outcomes).clear();
+    }
+
+    /// Notifies the open dashboards.
+    pub(crate) fn announce_change(&self) {
+        if self.changed.receiver_count() > 0 {
+            self.changed.send_replace(());
+        }
+    }
+
+    pub(crate) fn on_change(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
