@@ -3,7 +3,7 @@
 //! | request | condition |
 //! | --- | --- |
 //! | from this machine, to `localhost` or a loopback address | none |
-//! | from another machine, or to a name that [`Access::allow_host`] added | carries the access token in a cookie or as a bearer token |
+//! | from another machine, or to another address or to a name that [`Access::allow_host`] added | carries the access token in a cookie or as a bearer token |
 //!
 //! A foreign `Origin` and any other `Host` are always refused, because a browser may show a page
 //! from another site whose host name resolves to the emulator's address (DNS rebinding).
@@ -21,7 +21,7 @@ use crate::http::strip_scheme;
 /// The message of a response to a request that is not allowed.
 pub(crate) const REFUSAL: &str = "The control API accepts only requests that this machine sends to localhost or a \
     loopback address. Other requests need the access token that the emulator prints at startup, and a Host that is a \
-    loopback name or was added with --allow-host.";
+    loopback name, an IP address or a name added with --allow-host.";
 
 pub(crate) struct Access {
     /// The random token that requests from other machines must carry.
@@ -59,7 +59,9 @@ impl Access {
     /// Returns whether a request from any machine may sign in to the dashboard.
     pub(crate) fn accepts_host(&self, head: &Parts) -> bool {
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
-        is_own(head, |name| is_loopback_name(name) || hosts.contains(&name.to_ascii_lowercase()))
+        // No other site can have an IP address as its host name.
+        let is_address = |name: &str| IpAddr::from_str(name.trim_matches(['[', ']'])).is_ok();
+        is_own(head, |name| is_address(name) || is_loopback_name(name) || hosts.contains(&name.to_ascii_lowercase()))
     }
 
     pub(crate) fn is_token(&self, given: &str) -> bool {
@@ -115,4 +117,67 @@ fn is_own(head: &Parts, accepts: impl Fn(&str) -> bool) -> bool {
         return true;
     }
     text(header::ORIGIN).and_then(|origin| origin.split_once("://")).is_some_and(|(_, origin)| origin == host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REMOTE: &str = "192.0.2.7:4000";
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let mut request = hyper::Request::builder().uri("/__emulator/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_peer_on_another_machine_needs_the_token() {
+        let access = Access::new();
+        access.allow_host("Emulator.Test");
+        let cookie = access.set_cookie();
+        let cookie = format!("a=b; {}", cookie.split(';').next().unwrap());
+        let bearer = format!("bearer {}", access.token());
+        for host in ["localhost:8080", "127.0.0.1", "[::1]:8080", "192.0.2.1:8080", "emulator.test:1", "EMULATOR.TEST"]
+        {
+            let local = ["localhost:8080", "127.0.0.1", "[::1]:8080"].contains(&host);
+            for (peer, is_loopback) in [(REMOTE, false), ("127.0.0.1:1", true), ("[::ffff:127.0.0.1]:1", true)] {
+                let peer = peer.parse().unwrap();
+                assert_eq!(access.allows(peer, &head(&[("host", host)])), local && is_loopback, "{peer} {host}");
+                assert!(access.allows(peer, &head(&[("host", host), ("cookie", &cookie)])), "{peer} {host}");
+                assert!(access.allows(peer, &head(&[("host", host), ("authorization", &bearer)])), "{peer} {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_token_host_or_origin_is_refused() {
+        let access = Access::new();
+        let peer = REMOTE.parse().unwrap();
+        let token = access.token();
+        let short = token.get(..31).unwrap();
+        for wrong in ["", "x", short, &format!("{token}x"), &token.to_uppercase()] {
+            let bearer = format!("Bearer {wrong}");
+            assert!(!access.allows(peer, &head(&[("host", "localhost"), ("authorization", &bearer)])), "{wrong}");
+            assert!(!access.is_token(wrong), "{wrong}");
+        }
+        let bearer = format!("Bearer {token}");
+        let carrying = |headers: &[(&str, &str)]| {
+            access.allows(peer, &head(&[headers, &[("authorization", bearer.as_str())]].concat()))
+        };
+        assert!(carrying(&[("host", "localhost")]));
+        assert!(carrying(&[("host", "localhost:1"), ("origin", "http://localhost:1")]));
+        assert!(!carrying(&[("host", "evil.example")]));
+        assert!(!carrying(&[]));
+        assert!(!carrying(&[("host", "localhost:1"), ("origin", "http://localhost:2")]));
+        assert!(!carrying(&[("host", "localhost"), ("origin", "null")]));
+    }
+
+    #[test]
+    fn the_cookie_is_strict_and_invisible_to_scripts() {
+        let cookie = Access::new().set_cookie();
+        assert!(cookie.ends_with("; Path=/__emulator; HttpOnly; SameSite=Strict"), "{cookie}");
+    }
 }

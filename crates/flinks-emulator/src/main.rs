@@ -86,7 +86,8 @@ fn print_config() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { listen, config, dangerously_listen_anywhere, open, record, allow_host, keep_values, .. } = arguments;
+    let Arguments { listen, config, dangerously_listen_anywhere, open, record, allow_host, keep_values, .. } =
+        arguments;
     let config = match config {
         Some(path) => read_config(&path)?,
         None => Config::default(),

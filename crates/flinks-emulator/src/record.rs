@@ -54,11 +54,15 @@ impl Recorder {
     /// Appends an entry. After the first error, the recorder logs a warning and appends nothing
     /// more.
     pub(crate) fn append(&mut self, entry: &Entry<'_>) {
+        self.append_text(|| har_entry(entry).to_string());
+    }
+
+    fn append_text(&mut self, entry: impl FnOnce() -> String) {
         if self.has_failed {
             return;
         }
         let separator = if self.is_empty { "\n" } else { ",\n" };
-        if let Err(error) = self.write(&format!("{separator}{}", har_entry(entry))) {
+        if let Err(error) = self.write(&format!("{separator}{}", entry())) {
             self.has_failed = true;
             tracing::warn!(%error, "failed to write the recording; no more requests are recorded");
         }
@@ -183,5 +187,33 @@ pub(crate) fn timestamp(at: Duration) -> String {
     match UNIX_EPOCH.checked_add(at) {
         Some(time) if at.as_secs() < YEAR_10000 => humantime::format_rfc3339_millis(time).to_string(),
         _ => "9999-12-31T23:59:59.999Z".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_an_error_nothing_more_is_written() {
+        // The file is open for reading only, so each write fails.
+        let file = File::open(file!().replace("crates/flinks-emulator/", "")).unwrap();
+        let mut recorder = Recorder { file, position: 0, is_empty: true, has_failed: false };
+        assert!(recorder.write("{}").is_err());
+        recorder.append_text(|| "{}".to_owned());
+        assert!(recorder.has_failed);
+        recorder.append_text(|| panic!("the entry must not be created"));
+    }
+
+    #[test]
+    fn timestamps_end_with_the_year_9999() {
+        for (at, expected) in [
+            (Duration::ZERO, "1970-01-01T00:00:00.000Z"),
+            (Duration::from_millis(253_402_300_799_999), "9999-12-31T23:59:59.999Z"),
+            (Duration::from_secs(253_402_300_800), "9999-12-31T23:59:59.999Z"),
+            (Duration::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(timestamp(at), expected);
+        }
     }
 }

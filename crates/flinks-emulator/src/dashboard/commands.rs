@@ -8,7 +8,7 @@ use crate::guide::guide;
 
 pub(super) fn panel(config: &Config, view: &View, base_url: &str) -> Markup {
     let guide = guide(base_url, config);
-    let commands = commands(&guide);
+    let sections = sections(&guide);
     let env = env(config, view, base_url);
     html! {
         section.panel #try tabindex="-1" aria-labelledby="try-title" {
@@ -16,70 +16,84 @@ pub(super) fn panel(config: &Config, view: &View, base_url: &str) -> Markup {
             p.hint { "Replace a " code { "$PLACEHOLDER" } " with the value from an earlier response or from your configuration." }
             div.title { h3 { "Environment (.env)" } button.quiet.small type="button" data-copy="env" { "Copy" } }
             pre #env tabindex="0" { (env) }
-            @for (index, command) in commands.iter().enumerate() {
-                @match command {
-                    Line::Heading(text) => h3 { (text) },
-                    Line::Credential(name, value) => div.credential {
-                        span { (name) }
-                        code id={ "line-" (index) } { (value) }
-                        button.quiet.small type="button" data-copy={ "line-" (index) } aria-label={ "Copy " (name) } { "Copy" }
-                    },
-                    Line::Comment(text) => p.comment { (text) },
-                    Line::Command(text) => div.command {
-                        pre id={ "line-" (index) } tabindex="0" { (text) }
-                        button.quiet.small type="button" data-copy={ "line-" (index) } aria-label="Copy the command" { "Copy" }
-                    },
+            @for (section, Section { name, lines }) in sections.iter().enumerate() {
+                details open[section == 0] {
+                    summary { (name) }
+                    div.commands {
+                        @for (index, line) in lines.iter().enumerate() { (copyable(line, &format!("line-{section}-{index}"))) }
+                    }
                 }
             }
         }
     }
 }
 
+fn copyable(line: &Line, id: &str) -> Markup {
+    let copy = |label: &str| {
+        html! {
+            button.quiet.small type="button" data-copy=(id) aria-label={ "Copy " (label) } { "Copy" }
+        }
+    };
+    html! {
+        @match line {
+            Line::Credential(name, value) => div.credential { span { (name) } code id=(id) { (value) } (copy(name)) },
+            Line::Comment(text) => p.comment { (text) },
+            Line::Command(text) => div.command { pre id=(id) tabindex="0" { (text) } (copy("the command")) },
+        }
+    }
+}
+
+/// The lines of the guide that belong to a product or to the control API.
+struct Section {
+    name: String,
+    lines: Vec<Line>,
+}
+
 /// A line of the guide.
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
-    Heading(String),
     Credential(String, String),
     Comment(String),
     Command(String),
 }
 
-/// Splits the guide into the lines of its three products and of the control API. A heading starts
-/// in the first column, and its first credential is on the same line.
-fn commands(guide: &str) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let products = ["pay", "connect", "outbound", "control"];
+/// Splits the guide into sections. A section starts with its name in the first column, and its first
+/// credential is on the same line.
+fn sections(guide: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
     let mut is_inside = false;
     for line in guide.lines() {
-        let is_heading = !line.is_empty() && !line.starts_with(' ');
-        if is_heading {
+        let mut text = line.trim();
+        if !line.is_empty() && !line.starts_with(' ') {
             let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
-            is_inside = products.contains(&name);
+            is_inside = ["pay", "connect", "outbound", "control"].contains(&name);
             if is_inside {
-                lines.push(Line::Heading(capitalized(name)));
-                let line = if name == "control" { Line::Comment(capitalized(rest.trim())) } else { credential(rest) };
-                lines.push(line);
+                sections.push(Section { name: capitalized(name), lines: Vec::new() });
             }
-            continue;
+            text = rest.trim();
         }
-        let text = line.trim();
-        if !is_inside || text.is_empty() {
-            continue;
-        }
-        if let Some(comment) = text.strip_prefix("# ") {
-            lines.push(Line::Comment(capitalized(comment)));
-        } else if line.starts_with("          ") {
-            lines.push(credential(text));
-        } else {
-            lines.push(Line::Command(text.to_owned()));
+        if let Some(section) = sections.last_mut()
+            && is_inside
+            && !text.is_empty()
+        {
+            section.lines.push(parse_line(text));
         }
     }
-    lines
+    sections
+}
+
+fn parse_line(text: &str) -> Line {
+    if let Some(comment) = text.strip_prefix("# ") {
+        return Line::Comment(capitalized(comment));
+    }
+    if text.starts_with("curl ") || text.starts_with("http") {
+        return Line::Command(text.to_owned());
+    }
+    credential(text)
 }
 
 /// Splits a line such as `secret key  emulator-secret-key`.
 fn credential(line: &str) -> Line {
-    let line = line.trim();
     let names = ["user name", "password", "customer id", "secret key", "login id", "bank users", "client id"];
     let names = names.iter().chain(&["client secret", "refresh token", "code"]);
     for name in names {
@@ -87,7 +101,7 @@ fn credential(line: &str) -> Line {
             return Line::Credential(capitalized(name), value.trim().to_owned());
         }
     }
-    Line::Comment(line.to_owned())
+    Line::Comment(capitalized(line))
 }
 
 fn capitalized(text: &str) -> String {
@@ -136,12 +150,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_guide_is_split_into_headings_credentials_comments_and_commands() {
+    fn the_guide_is_split_into_sections_of_credentials_comments_and_commands() {
         let guide = guide("http://127.0.0.1:1", &Config::default());
-        let lines = commands(&guide);
-        let count = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count();
-        assert_eq!(count(|line| matches!(line, Line::Heading(_))), 4);
-        assert_eq!(count(|line| matches!(line, Line::Credential(..))), 10);
+        let sections = sections(&guide);
+        assert_eq!(
+            sections.iter().map(|section| &*section.name).collect::<Vec<_>>(),
+            ["Pay", "Connect", "Outbound", "Control"]
+        );
+        let lines: Vec<Line> = sections.into_iter().flat_map(|section| section.lines).collect();
+        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Credential(..))).count(), 10);
         let commands: Vec<&str> = lines
             .iter()
             .filter_map(|line| match line {
@@ -149,7 +166,10 @@ mod tests {
                 _ => None,
             })
             .collect();
-        let in_guide = guide.lines().map(str::trim).filter(|line| line.starts_with("curl ") || line.starts_with("http://127.0.0.1:1/"));
+        let in_guide = guide
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with("curl ") || line.starts_with("http://127.0.0.1:1/"));
         assert_eq!(commands, in_guide.collect::<Vec<_>>());
         assert!(lines.contains(&Line::Credential("Secret key".into(), crate::credentials::CONNECT_SECRET_KEY.into())));
         assert!(!lines.iter().any(|line| matches!(line, Line::Credential(_, value) if value.is_empty())));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::layout::date_and_time;
 use crate::config::EndUser;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA, OUTBOUND_REDIRECT_URI};
+use crate::fault::{Fault, When};
 use crate::operation::Operation;
 use crate::record::timestamp;
 use crate::state::EmulatorState;
@@ -58,7 +59,8 @@ const VISITS: usize = 8;
 pub(super) fn end_user(state: &EmulatorState) -> Markup {
     let is_open = |visit: &Visit| !matches!(visit.step, Step::Complete);
     let open: Vec<Visit> = visits(state).filter(is_open).take(VISITS).collect();
-    let code = json!({"redirect_uri": state.config.outbound.redirect_uris.first().map_or(OUTBOUND_REDIRECT_URI, |uri| uri)});
+    let code =
+        json!({"redirect_uri": state.config.outbound.redirect_uris.first().map_or(OUTBOUND_REDIRECT_URI, |uri| uri)});
     html! {
         section.panel #end-user tabindex="-1" aria-labelledby="end-user-title" {
             h2 #end-user-title { "Act as the end user" }
@@ -66,6 +68,7 @@ pub(super) fn end_user(state: &EmulatorState) -> Markup {
             @if open.is_empty() {
                 p.empty { "No open page. A visit appears here when your application sends an end user to a page." }
             }
+            h3 { "On the next pages, the end user …" }
             (decision("Outbound", "outbound", state.config.outbound.end_user))
             (decision("Connect OAuth", "connect", state.config.connect.end_user))
             button.quiet #issue-code type="button" data-call="POST codes" data-body=(code)
@@ -127,14 +130,16 @@ fn act(address: &str, label: &str, fields: &[(&str, &str)]) -> Markup {
 fn decision(label: &str, section: &str, current: EndUser) -> Markup {
     let options = [(EndUser::Asked, "asked"), (EndUser::Agrees, "agrees"), (EndUser::Refuses, "refuses")];
     html! {
-        div.line role="group" aria-label={ "End user of " (label) } {
-            span { (label) ": the end user" }
+        div.decision role="group" aria-label={ "End user of " (label) } {
+            span { (label) }
+            div.choices {
             @for (value, text) in options {
                 button.quiet.small id={ "end-user-" (section) "-" (text) } type="button" aria-pressed=(value == current)
                     data-call="PATCH config" data-body=(json!({(section): {"end_user": value}}))
                     data-done={ (label) ": the end user " (if value == EndUser::Asked { "is asked on a page" } else { text }) "." } {
                     @if value == EndUser::Asked { "decides" } @else { (text) }
                 }
+            }
             }
         }
     }
@@ -144,7 +149,10 @@ fn decision(label: &str, section: &str, current: EndUser) -> Markup {
 fn presets() -> [(&'static str, Value); 11] {
     let body = |error: &str| json!({"error": error}).to_string();
     [
-        ("503, retry after 5 s", json!({"kind": "reply", "status": 503, "headers": [["retry-after", "5"]], "body": body("temporarily_unavailable")})),
+        (
+            "503, retry after 5 s",
+            json!({"kind": "reply", "status": 503, "headers": [["retry-after", "5"]], "body": body("temporarily_unavailable")}),
+        ),
         ("500", json!({"kind": "reply", "status": 500, "headers": [], "body": body("server_error")})),
         ("429", json!({"kind": "reply", "status": 429, "headers": [["retry-after", "1"]], "body": ""})),
         ("Reset before", json!({"kind": "reset", "when": "before"})),
@@ -162,12 +170,12 @@ pub(super) fn faults(state: &EmulatorState) -> Markup {
     html! {
         section.panel #faults tabindex="-1" aria-labelledby="faults-title" {
             h2 #faults-title { "Faults" }
-            div.line {
+            div.fields {
                 label for="fault-operation" { "Operation" }
+                label for="fault-times" { "Times" }
                 select #fault-operation {
                     @for operation in Operation::ALL { option value=(operation) { (operation) } }
                 }
-                label for="fault-times" { "Times" }
                 select #fault-times { option { "1" } option { "2" } option { "3" } option { "10" } option value="always" { "always" } }
             }
             div.buttons {
@@ -193,7 +201,7 @@ pub(super) fn armed(state: &EmulatorState) -> Markup {
                 ul.armed {
                     @for scheduled in &faults {
                         li {
-                            code { (scheduled.operation) } " " span.fault { (scheduled.fault.kind()) } " "
+                            code { (scheduled.operation) } " " span.fault { (describe(&scheduled.fault)) } " "
                             @match scheduled.remaining {
                                 Some(remaining) => { strong { (remaining) } " more " (plural(remaining)) },
                                 None => "every request",
@@ -207,5 +215,25 @@ pub(super) fn armed(state: &EmulatorState) -> Markup {
                 button.quiet.small #release type="button" data-call="POST release" data-done="The held requests continue." { "Release held requests" }
             }
         }
+    }
+}
+
+/// Describes a fault in a few words, such as `reset after`. The text of a scheduled response is
+/// omitted, because it may contain a real token.
+fn describe(fault: &Fault) -> String {
+    let kind = fault.kind().replace('_', " ");
+    match fault {
+        Fault::Reply { status, .. } | Fault::Redirect { status, .. } => format!("{kind} {status}"),
+        Fault::Delay { when, milliseconds } => format!("{kind} {milliseconds} ms {}", moment(*when)),
+        Fault::Hold { when } | Fault::Drop { when } | Fault::Reset { when } => format!("{kind} {}", moment(*when)),
+        Fault::SlowBytes { milliseconds } => format!("{kind}, {milliseconds} ms each"),
+        Fault::HalfBody | Fault::Garbage { .. } | Fault::EndlessBody | Fault::DuplicateToken => kind,
+    }
+}
+
+fn moment(when: When) -> &'static str {
+    match when {
+        When::Before => "before processing",
+        When::After => "after processing",
     }
 }

@@ -79,29 +79,37 @@ pub(super) fn subpage(title: &str, back: &str, content: &Markup) -> Markup {
 }
 
 pub(super) fn message(title: &str, message: &str) -> Markup {
-    document(title, None, &html! {
-        header.top { a.brand href=(PATH) { "Flinks emulator" } }
-        main.narrow { h1 { (title) } p { (message) } }
-    })
+    document(
+        title,
+        None,
+        &html! {
+            header.top { a.brand href=(PATH) { "Flinks emulator" } }
+            main.narrow { h1 { (title) } p { (message) } }
+        },
+    )
 }
 
 /// The page for a browser on another machine that has not sent the access token yet. The script
 /// reads the token from the fragment of the address.
 pub(super) fn sign_in() -> Markup {
-    document("Sign in", None, &html! {
-        header.top { span.brand { "Flinks emulator" } }
-        main.narrow {
-            h1 { "Sign in" }
-            p { "This browser is not on the machine that runs the emulator. Open the dashboard's address with the \
-                 token that the emulator printed at startup, or enter the token." }
-            form #sign-in data-session={ (PATH) "/session" } {
-                label for="token" { "Access token" }
-                input #token type="password" autocomplete="off" required;
-                button type="submit" { "Sign in" }
+    document(
+        "Sign in",
+        None,
+        &html! {
+            header.top { span.brand { "Flinks emulator" } }
+            main.narrow {
+                h1 { "Sign in" }
+                p { "This browser is not on the machine that runs the emulator. Open the dashboard's address with the \
+                     token that the emulator printed at startup, or enter the token." }
+                form #sign-in data-session={ (PATH) "/session" } {
+                    label for="token" { "Access token" }
+                    input #token type="password" autocomplete="off" required;
+                    button type="submit" { "Sign in" }
+                }
+                p.toast #message role="alert" {}
             }
-            p.toast #message role="alert" {}
-        }
-    })
+        },
+    )
 }
 
 /// The longest text that a page shows, in characters.

@@ -54,7 +54,8 @@ pub(crate) fn owns(path: &str) -> bool {
 
 pub(crate) fn respond(shared: &Arc<Shared>, peer: SocketAddr, head: &Parts, body: &Bytes) -> hyper::Response<Body> {
     let path = head.uri.path().strip_prefix(PATH).unwrap_or_default();
-    if let Some((_, media_type, text)) = ASSETS.iter().find(|(asset, ..)| *asset == path && head.method == Method::GET) {
+    if let Some((_, media_type, text)) = ASSETS.iter().find(|(asset, ..)| *asset == path && head.method == Method::GET)
+    {
         let reply = Reply { body: Bytes::from_static(text.as_bytes()), ..Reply::empty(StatusCode::OK) };
         let reply = reply.with(header::CONTENT_TYPE, media_type).with(header::CACHE_CONTROL, "no-cache");
         return reply.with(header::X_CONTENT_TYPE_OPTIONS, "nosniff").into_hyper();
@@ -96,14 +97,16 @@ fn home(shared: &Shared, view: &View, base_url: &str) -> Markup {
     let state = shared.state();
     let content = html! {
         div.columns {
-            (requests::panel(shared, &state, view))
-            div.side {
+            div.stack {
+                (requests::panel(shared, &state, view))
+                (tokens::panel(&state, view))
+            }
+            div.stack.side {
                 (controls::clock(&state))
                 (controls::end_user(&state))
                 (controls::faults(&state))
             }
         }
-        (tokens::panel(&state, view))
         (commands::panel(&state.config, view, base_url))
     };
     layout::home(view, base_url, &content)

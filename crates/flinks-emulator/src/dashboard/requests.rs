@@ -84,14 +84,17 @@ pub(super) fn row(
         li id={ "r" (number) } {
             a href=(view.with_before(None).address(&format!("/requests/{number}"))) {
                 (status(request, outcome))
-                span.method { (redactor.method(&request.method)) }
-                span.path { (short_pieces(&redactor.path(path(&request.target)), view.reveal)) }
+                span.call {
+                    span.method { (redactor.method(&request.method)) }
+                    " "
+                    span.path { (short_pieces(&redactor.path(path(&request.target)), view.reveal)) }
+                }
+                span.number { "#" (number) }
                 span.operation {
                     @if let Some(operation) = request.operation { (operation) } @else { "no operation" }
                     @if let Some(fault) = &request.fault { " " span.fault { (fault.kind()) } }
                 }
                 span.when { (time_of_day(request.at)) @if let Some(outcome) = outcome { " · " (elapsed(outcome.elapsed)) } }
-                span.number { "#" (number) }
             }
         }
     }

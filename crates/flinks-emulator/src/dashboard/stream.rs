@@ -80,14 +80,7 @@ struct OpenPage {
 impl OpenPage {
     fn new(shared: &Shared, view: View) -> Self {
         let resets = shared.state().resets;
-        Self {
-            view,
-            resets,
-            newest: 0,
-            in_progress: BTreeSet::new(),
-            panels: BTreeMap::new(),
-            clock: None,
-        }
+        Self { view, resets, newest: 0, in_progress: BTreeSet::new(), panels: BTreeMap::new(), clock: None }
     }
 
     /// Returns the next event as JSON on one line, or `None` if nothing has changed.

@@ -14,8 +14,7 @@ use crate::state::EmulatorState;
 /// The number of tokens of each kind on the page.
 const SHOWN: usize = 30;
 
-const KINDS: [Kind; 5] =
-    [Kind::SessionToken, Kind::AuthorizeToken, Kind::Code, Kind::RefreshToken, Kind::AccessToken];
+const KINDS: [Kind; 5] = [Kind::SessionToken, Kind::AuthorizeToken, Kind::Code, Kind::RefreshToken, Kind::AccessToken];
 
 pub(super) fn panel(state: &EmulatorState, view: &View) -> Markup {
     let newest = KINDS.map(|kind| state.ledger.newest_issued(kind).take(SHOWN).collect::<Vec<_>>());
@@ -100,8 +99,9 @@ fn line(state: &EmulatorState, view: &View, issued: &Issued) -> Markup {
                 li { "issued " (at(issued.issued_at)) " " (by(view, issued.issued_by)) }
                 @if let Some(spent) = issued.spent { (usage(view, "spent", spent)) }
                 @if let Some(revoked) = issued.revoked { (usage(view, "revoked", revoked)) }
-                @if issued.is_expired(now) { li { "expired " (at(issued.expires_at)) } }
-                @else if issued.is_valid(now) { li { "expires " (at(issued.expires_at)) } }
+                @if issued.spent.is_some() || issued.revoked.is_some() {}
+                @else if issued.is_expired(now) { li { "expired " (at(issued.expires_at)) } }
+                @else { li { "expires " (at(issued.expires_at)) } }
             }
             @if view.is_revealed() { code.value { (visible(&issued.value, 400)) } }
         }

@@ -151,6 +151,18 @@ impl Browser {
         self.call(Method::POST, &format!("{element}/click"), json!({})).await;
     }
 
+    pub(crate) async fn double_click(&self, selector: &str) {
+        let element = self.element(selector).await;
+        let id = element.trim_start_matches("/element/");
+        let origin = json!({"element-6066-11e4-a52e-4f735466cecf": id});
+        let mut actions = vec![json!({"type": "pointerMove", "origin": origin, "x": 0, "y": 0})];
+        for kind in ["pointerDown", "pointerUp", "pointerDown", "pointerUp"] {
+            actions.push(json!({"type": kind, "button": 0}));
+        }
+        let mouse = json!({"type": "pointer", "id": "mouse", "actions": actions});
+        self.call(Method::POST, "/actions", json!({"actions": [mouse]})).await;
+    }
+
     /// Sends key presses to the focused element.
     pub(crate) async fn press(&self, texts: &[&str]) {
         let keys = texts.concat();
