@@ -44,6 +44,24 @@ function showRows(html, replacesAll) {
   while (list.children.length > Number(list.dataset.max)) list.lastElementChild.remove();
 }
 
+// An update between the press and the release of a button would lose the click, so it waits.
+const updates = [];
+let isPressed = false;
+function update() {
+  while (!isPressed && updates.length > 0) {
+    const { rows, replace: replacesAll, panels } = updates.shift();
+    if (rows || replacesAll) showRows(rows, replacesAll);
+    if (panels) replace(panels);
+  }
+}
+function release() {
+  isPressed = false;
+  setTimeout(update);
+}
+addEventListener("pointerdown", () => { isPressed = true; });
+addEventListener("pointerup", release);
+addEventListener("pointercancel", release);
+
 let source;
 function connect() {
   source?.close();
@@ -55,10 +73,10 @@ function connect() {
   source.onopen = () => { live.textContent = "Live"; live.dataset.on = ""; };
   source.onerror = () => { live.textContent = "Connecting…"; delete live.dataset.on; };
   source.onmessage = ({ data }) => {
-    const { reload, rows, replace: replacesAll, panels } = JSON.parse(data);
-    if (reload) return location.reload();
-    if (rows || replacesAll) showRows(rows, replacesAll);
-    if (panels) replace(panels);
+    const event = JSON.parse(data);
+    if (event.reload) return location.reload();
+    updates.push(event);
+    update();
   };
 }
 

@@ -268,7 +268,7 @@ pub(crate) async fn hostile_values(browser: Arc<Browser>) {
     let application = Application { browser: &browser, emulator: &emulator };
     browser.open_dashboard(&emulator).await;
     let script = "<img src=x onerror=hacked=1><script>hacked=1</script>'\"";
-    let long = format!("{script}{}", "x".repeat(40_000));
+    let long = format!("{script}{}", "x".repeat(9_000));
     for value in [script, &long, "\u{1b}[31m\u{202e}"] {
         let request =
             application.request(Method::GET, &format!("/{script}")).query(&[(value, value), ("scope", value)]);

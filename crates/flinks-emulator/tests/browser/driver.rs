@@ -146,9 +146,16 @@ impl Browser {
         format!("/element/{}", id.as_str().unwrap())
     }
 
+    /// Clicks an element. A page may replace the element between the search and the click, so the
+    /// function then searches again.
     pub(crate) async fn click(&self, selector: &str) {
-        let element = self.element(selector).await;
-        self.call(Method::POST, &format!("{element}/click"), json!({})).await;
+        loop {
+            let element = self.element(selector).await;
+            match self.try_call(Method::POST, &format!("{element}/click"), json!({})).await {
+                Err(error) if error["error"] == "stale element reference" => {}
+                outcome => break assert!(outcome.is_ok(), "{selector}: {outcome:?}"),
+            }
+        }
     }
 
     pub(crate) async fn double_click(&self, selector: &str) {
