@@ -1,6 +1,7 @@
 //! The values that the emulator issued or is configured with, and their names.
 
 use crate::bank;
+use crate::config::Config;
 use crate::credentials::{
     BANK_PASSWORD, BANK_USER, BANK_USER_DISABLED, BANK_USER_NO_MFA, BANK_USER_UNAVAILABLE, CONNECT_LOGIN_ID,
 };
@@ -37,15 +38,28 @@ pub(crate) fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
-    let config = &state.config;
-    let settings = [
-        (&*config.pay.username, "pay.username"),
+/// Returns the configured credentials and their names.
+fn credentials(config: &Config) -> [(&str, &'static str); 6] {
+    [
+        (&config.pay.username, "pay.username"),
         (&config.pay.password, "pay.password"),
         (&config.connect.customer_id, "connect.customer_id"),
         (&config.connect.secret_key, "connect.secret_key"),
         (&config.outbound.client_id, "outbound.client_id"),
         (&config.outbound.client_secret, "outbound.client_secret"),
+    ]
+}
+
+/// Returns the name of a configured credential that a text contains, such as the customer id in a
+/// link.
+pub(super) fn credential_in(state: &EmulatorState, text: &str) -> Option<&'static str> {
+    let is_in = |credential: &str| !credential.is_empty() && text.contains(credential);
+    credentials(&state.config).into_iter().find(|(credential, _)| is_in(credential)).map(|(_, label)| label)
+}
+
+fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
+    let config = &state.config;
+    let fixed = [
         (CONNECT_LOGIN_ID, "the first LoginId"),
         (BANK_USER, "bank user"),
         (BANK_USER_NO_MFA, "bank user"),
@@ -53,7 +67,7 @@ fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
         (BANK_USER_UNAVAILABLE, "bank user"),
         (BANK_PASSWORD, "bank password"),
     ];
-    if let Some((_, label)) = settings.into_iter().find(|(setting, _)| *setting == value) {
+    if let Some((_, label)) = credentials(config).into_iter().chain(fixed).find(|(known, _)| *known == value) {
         return Some(label);
     }
     if bank::questions().any(|question| question.prompt == value) {

@@ -265,9 +265,12 @@ impl<'a> Redactor<'a> {
             Sender::Client => names::PLAIN_FIELDS.contains(&name) && names::is_phrase(decoded),
             Sender::Emulator => !names::ECHOED_FIELDS.contains(&name),
         };
-        match self.value(decoded, raw) {
-            Piece::Hidden(_) if is_plain => vec![Piece::Text(raw.to_owned())],
-            piece => vec![piece],
+        match (self.value(decoded, raw), known::credential_in(self.state, decoded)) {
+            (Piece::Hidden(_), Some(label)) if is_plain => {
+                vec![Piece::Known { value: raw.to_owned(), label: format!("a text with {label}") }]
+            }
+            (Piece::Hidden(_), None) if is_plain => vec![Piece::Text(raw.to_owned())],
+            (piece, _) => vec![piece],
         }
     }
 
