@@ -14,6 +14,7 @@ use hyper::header::CONTENT_TYPE;
 use tokio::sync::watch;
 
 use crate::access::Access;
+use crate::config::Limits;
 use crate::http::Reply;
 use crate::ledger::Request;
 use crate::record::{Entry, Recorder};
@@ -29,7 +30,7 @@ pub(crate) struct Observer {
     key: RandomState,
     /// Whether unknown values are replaced when a request arrives.
     hides_unknown: AtomicBool,
-    outcomes: Mutex<LinkedHashMap<u64, Outcome>>,
+    outcomes: Mutex<Outcomes>,
     recorder: Mutex<Option<Recorder>>,
     /// The signal that something on the dashboard has changed.
     changed: watch::Sender<()>,
@@ -78,6 +79,35 @@ impl StoredReply {
         }
         if let StoredBody::Complete(body) = &mut self.body {
             *body = stored(&redactor.reply_body(&self.media_type, body)).into();
+        }
+    }
+}
+
+/// The stored outcomes. The limits of the ledger's requests apply to them separately.
+#[derive(Default)]
+struct Outcomes {
+    by_number: LinkedHashMap<u64, Outcome>,
+    /// The total size of the stored bodies, in bytes.
+    bytes: usize,
+}
+
+impl Outcomes {
+    /// Adds an outcome, and removes the oldest outcomes while a limit is exceeded.
+    fn insert(&mut self, number: u64, outcome: Outcome, limits: &Limits) {
+        self.bytes = self.bytes.saturating_add(outcome.bytes());
+        self.by_number.insert(number, outcome);
+        while self.by_number.len() > limits.requests || self.bytes > limits.request_bytes {
+            let Some((_, oldest)) = self.by_number.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(oldest.bytes());
+        }
+    }
+}
+
+impl Outcome {
+    fn bytes(&self) -> usize {
+        match &self.reply {
+            Some(StoredReply { body: StoredBody::Complete(body), .. }) => body.len(),
+            _ => 0,
         }
     }
 }
@@ -136,19 +166,15 @@ impl Observer {
         {
             recorder.append(&Entry { redactor, request, outcome: &outcome });
         }
-        let mut outcomes = lock(&self.outcomes);
-        outcomes.insert(number, outcome);
-        while outcomes.len() > state.config.limits.requests {
-            outcomes.pop_front();
-        }
+        lock(&self.outcomes).insert(number, outcome, &state.config.limits);
     }
 
     pub(crate) fn outcome(&self, number: u64) -> Option<Outcome> {
-        lock(&self.outcomes).get(&number).cloned()
+        lock(&self.outcomes).by_number.get(&number).cloned()
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.outcomes).clear();
+        *lock(&self.outcomes) = Outcomes::default();
     }
 
     /// Notifies the open dashboards.
@@ -165,4 +191,30 @@ impl Observer {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_bound_the_stored_outcomes() {
+        let outcome = |bytes: usize| {
+            let body = StoredBody::Complete(vec![b'x'; bytes].into());
+            let reply = StoredReply { headers: Vec::new(), media_type: String::new(), body };
+            Outcome { elapsed: Duration::ZERO, reply: Some(reply) }
+        };
+        let limits = Limits { requests: 3, request_bytes: 100, ..Limits::default() };
+        let mut outcomes = Outcomes::default();
+        for number in 1..=4 {
+            outcomes.insert(number, outcome(10), &limits);
+        }
+        assert_eq!(outcomes.by_number.keys().copied().collect::<Vec<_>>(), [2, 3, 4]);
+        outcomes.insert(5, outcome(85), &limits);
+        assert_eq!(outcomes.by_number.keys().copied().collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(outcomes.bytes, 95);
+        outcomes.insert(6, outcome(101), &limits);
+        assert!(outcomes.by_number.is_empty());
+        assert_eq!(outcomes.bytes, 0);
+    }
 }
