@@ -1,5 +1,7 @@
 //! The values that the emulator issued or is configured with, and their names.
 
+use std::borrow::Cow;
+
 use crate::bank;
 use crate::config::Config;
 use crate::credentials::{
@@ -9,14 +11,14 @@ use crate::ledger::{Issued, Kind};
 use crate::state::EmulatorState;
 
 /// Returns the name of a known value, or `None` if the value is unknown.
-pub(super) fn label(state: &EmulatorState, value: &str) -> Option<String> {
+pub(super) fn label(state: &EmulatorState, value: &str) -> Option<Cow<'static, str>> {
     if value.is_empty() {
         return None;
     }
     if let Some(issued) = state.ledger.find(value) {
-        return Some(issued_label(issued));
+        return Some(issued_label(issued).into());
     }
-    configured(state, value).or_else(|| created(state, value)).map(str::to_owned)
+    configured(state, value).or_else(|| created(state, value)).map(Cow::Borrowed)
 }
 
 /// Returns the name of a code or token, such as `code from request 3`.

@@ -19,6 +19,7 @@ mod names;
 
 pub(crate) use self::known::{issued_label, kind_name};
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
 
 use base64::Engine as _;
@@ -40,7 +41,7 @@ pub(crate) enum Piece {
         /// The value as the client sent it, such as percent-encoded.
         value: String,
         /// The name to show instead, such as `code from request 3`.
-        label: String,
+        label: Cow<'static, str>,
     },
     /// The replacement of an unknown value: `[hidden <hash>, <length> bytes]`.
     Hidden(String),
@@ -179,11 +180,11 @@ impl<'a> Redactor<'a> {
 
     /// Returns the names of the user and the password in HTTP Basic credentials, or `None` if one
     /// of them is unknown.
-    fn basic_label(self, encoded: &str) -> Option<String> {
+    fn basic_label(self, encoded: &str) -> Option<Cow<'static, str>> {
         let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
         let (user, password) = decoded.split_once(':')?;
         let label = |encoded: &str| known::label(self.state, &decode_form(encoded));
-        Some(format!("{} and {}", label(user)?, label(password)?))
+        Some(format!("{} and {}", label(user)?, label(password)?).into())
     }
 
     pub(crate) fn method(self, method: &str) -> String {
@@ -265,12 +266,14 @@ impl<'a> Redactor<'a> {
             Sender::Client => names::PLAIN_FIELDS.contains(&name) && names::is_phrase(decoded),
             Sender::Emulator => !names::ECHOED_FIELDS.contains(&name),
         };
-        match (self.value(decoded, raw), known::credential_in(self.state, decoded)) {
-            (Piece::Hidden(_), Some(label)) if is_plain => {
-                vec![Piece::Known { value: raw.to_owned(), label: format!("a text with {label}") }]
-            }
-            (Piece::Hidden(_), None) if is_plain => vec![Piece::Text(raw.to_owned())],
-            (piece, _) => vec![piece],
+        if !is_plain || is_marker(decoded) {
+            return vec![self.value(decoded, raw)];
+        }
+        let label = known::label(self.state, decoded)
+            .or_else(|| Some(format!("a text with {}", known::credential_in(self.state, decoded)?).into()));
+        match label {
+            Some(label) => vec![Piece::Known { value: raw.to_owned(), label }],
+            None => vec![Piece::Text(raw.to_owned())],
         }
     }
 

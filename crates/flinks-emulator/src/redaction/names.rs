@@ -1,5 +1,8 @@
 //! The names and shapes of texts that are shown as they are.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use crate::http::KNOWN_FIELDS;
 use crate::operation::Operation;
 
@@ -74,10 +77,13 @@ pub(super) fn is_field(name: &str) -> bool {
 
 /// Returns whether a path segment is part of a route.
 pub(super) fn is_route_segment(segment: &str) -> bool {
-    let routes = || Operation::ALL.into_iter().flat_map(|operation| operation.routes().iter());
-    let is_literal = routes().any(|route| route.split('/').skip(1).any(|literal| literal == segment));
-    is_literal || segment == "favicon.ico" || segment == "iframe-demo"
+    ROUTE_SEGMENTS.contains(segment)
 }
+
+static ROUTE_SEGMENTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let routes = Operation::ALL.into_iter().flat_map(|operation| operation.routes().iter());
+    routes.flat_map(|route| route.split('/').skip(1)).chain(["favicon.ico", "iframe-demo"]).collect()
+});
 
 /// Returns whether a text is a short word without digits, unlike a generated credential.
 pub(super) fn is_word(text: &str) -> bool {
