@@ -136,7 +136,7 @@ fn decision(label: &str, section: &str, current: EndUser) -> Markup {
             @for (value, text) in options {
                 button.quiet.small id={ "end-user-" (section) "-" (text) } type="button" aria-pressed=(value == current)
                     data-call="PATCH config" data-body=(json!({(section): {"end_user": value}}))
-                    data-done={ (label) ": the end user " (if value == EndUser::Asked { "is asked on a page" } else { text }) "." } {
+                    data-done={ (label) ": the end user " (if value == EndUser::Asked { "decides on a page" } else { text }) "." } {
                     @if value == EndUser::Asked { "decides" } @else { (text) }
                 }
             }

@@ -236,7 +236,7 @@ pub(crate) async fn end_user(browser: Arc<Browser>) {
     browser.click_labelled(".visit", "Wrong password").await;
     eventually("a wrong password", || emulator.count(Operation::ConnectIframeStep) == 2).await;
     browser.click_labelled(".visit", "Log in with questions").await;
-    for question in ["What city", "best country", "What shape"] {
+    for question in ["city were you born", "best country", "shape do you like"] {
         browser.wait_for_text(".visit", question).await;
         browser.click_labelled(".visit", "Right answer").await;
     }
