@@ -198,6 +198,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stored_response_does_not_keep_the_unknown_values_that_it_repeats() {
+        let observer = Observer::new();
+        observer.hide_unknown_values();
+        let state = EmulatorState::new(crate::config::Config::default());
+        let reply = Reply::json(hyper::StatusCode::OK, &serde_json::json!({"referenceId": "canary"}))
+            .with(hyper::header::LOCATION, "https://app.example/?state=canary");
+        observer.completed(&state, &Completion { number: 1, started: Instant::now(), reply: Some(&reply) });
+        let stored = observer.outcome(1).unwrap().reply.unwrap();
+        let StoredBody::Complete(body) = &stored.body else { panic!() };
+        let text = format!("{:?} {}", stored.headers, String::from_utf8_lossy(body));
+        assert!(text.contains("referenceId"), "{text}");
+        assert!(text.contains("https://app.example/?state=[hidden "), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+
+    #[test]
     fn the_limits_bound_the_stored_outcomes() {
         let outcome = |bytes: usize| {
             let body = StoredBody::Complete(vec![b'x'; bytes].into());

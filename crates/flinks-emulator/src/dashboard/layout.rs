@@ -49,10 +49,10 @@ pub(super) fn home(view: &View, base_url: &str, content: &Markup) -> Markup {
             }
             nav aria-label="Sections" {
                 a href="#requests" { "Requests" }
+                a href="#tokens" { "Tokens" }
                 a href="#time" { "Clock" }
                 a href="#end-user" { "End user" }
                 a href="#faults" { "Faults" }
-                a href="#tokens" { "Tokens" }
                 a href="#try" { "Try it" }
             }
             main {

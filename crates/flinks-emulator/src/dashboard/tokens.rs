@@ -28,7 +28,9 @@ pub(super) fn panel(state: &EmulatorState, view: &View) -> Markup {
         }
     }
     let mut consents: Vec<_> = consents.into_iter().collect();
-    consents.sort_by_key(|(_, tokens)| std::cmp::Reverse(tokens.iter().map(|issued| issued.issued_at).max()));
+    consents.sort_by_key(|(_, tokens)| {
+        std::cmp::Reverse(tokens.iter().map(|issued| (issued.issued_at, issued.issued_by)).max())
+    });
     others.sort_by_key(|issued| std::cmp::Reverse((issued.issued_at, issued.issued_by)));
     html! {
         section.panel #tokens tabindex="-1" aria-labelledby="tokens-title" {
