@@ -47,6 +47,17 @@ pub(crate) fn question(index: usize) -> Option<&'static Question> {
     QUESTIONS.get(index)
 }
 
+pub(crate) fn questions() -> impl Iterator<Item = &'static Question> {
+    QUESTIONS.iter()
+}
+
+impl Question {
+    /// Returns the answer that the bank accepts.
+    pub(crate) fn answer(&self) -> &'static str {
+        self.answer
+    }
+}
+
 pub(crate) fn log_in(username: &str, password: &str) -> Result<Step, Refusal> {
     if ![BANK_USER, BANK_USER_NO_MFA, BANK_USER_DISABLED, BANK_USER_UNAVAILABLE].contains(&username) {
         return Err(Refusal::new(401, "INVALID_USERNAME", "The user name is unknown to the bank"));

@@ -41,8 +41,13 @@ impl<V> BoundedMap<V> {
     }
 
     /// Returns the values from oldest to newest.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
         self.0.values()
+    }
+
+    /// Returns the keys and values from oldest to newest.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &V)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {

@@ -1,22 +1,22 @@
 //! The control API under `/__emulator/`. It makes the library's functions available as JSON over
 //! HTTP, for tests in other languages.
 //!
-//! Because its responses contain secrets, the API accepts only requests from this machine and
-//! rejects those from web pages with another origin.
+//! Because its responses contain secrets, the API accepts only requests that
+//! [`Access`](crate::access::Access) allows.
 
-use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode, header};
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use crate::access;
 use crate::config::Config;
 use crate::fault::{Fault, ScheduledFault};
 use crate::http::{Fields, Reply, pairs};
@@ -24,15 +24,14 @@ use crate::ledger::{Issued, Request, Usage};
 use crate::operation::Operation;
 use crate::shared::Shared;
 use crate::state::EmulatorState;
+use crate::visits;
 
 /// The path prefix of the control API.
 pub(crate) const PREFIX: &str = "/__emulator";
 
 pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, body: &Bytes) -> Reply {
-    if !is_local(peer, head) {
-        let message =
-            "The control API accepts only requests from this machine that are sent to localhost or a loopback address.";
-        return Reply::problem(StatusCode::FORBIDDEN, message);
+    if !shared.observer.access.allows(peer, head) {
+        return Reply::problem(StatusCode::FORBIDDEN, access::REFUSAL);
     }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default().trim_matches('/');
     let query = match pairs(head.uri.query().unwrap_or_default().as_bytes()) {
@@ -84,6 +83,12 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
         (&Method::POST, "codes") => {
             read(body).map(|NewCode { redirect_uri }| json!({"code": shared.state().issue_code(redirect_uri, None)}))
         }
+        (&Method::GET, "visits") => Ok(visits::list(&shared.state())),
+        (&Method::POST, "revoke") => read(body).and_then(|Revocation { subject }| {
+            let is_known = shared.state().revoke_connection(&subject);
+            let unknown = "`subject` must be the `subject` of a stored token.";
+            if is_known { Ok(done()) } else { Err(unknown.to_owned()) }
+        }),
         (&Method::POST, "reset") => {
             shared.reset();
             Ok(done())
@@ -99,36 +104,6 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
         Ok(body) => Reply::json(StatusCode::OK, &body),
         Err(problem) => Reply::bad_request(&problem),
     }
-}
-
-/// Returns whether a request comes from this machine, but not from a web page with another origin.
-pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
-    peer.ip().to_canonical().is_loopback() && is_own_host(head)
-}
-
-/// Returns whether the `Host` header of a request contains a loopback name or address. If the
-/// request has an `Origin` header, its host and port must match `Host`.
-///
-/// This check is needed because a browser on this machine may show a page from another site whose
-/// host name resolves to a loopback address (DNS rebinding).
-fn is_own_host(head: &Parts) -> bool {
-    let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let is_own = |authority: &str| {
-        let name = match authority.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => authority,
-        };
-        let address = IpAddr::from_str(name.trim_matches(['[', ']']));
-        name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
-    };
-    let host = text(header::HOST);
-    if !host.is_some_and(is_own) {
-        return false;
-    }
-    if !head.headers.contains_key(header::ORIGIN) {
-        return true;
-    }
-    text(header::ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, origin)| origin) == host
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
@@ -185,6 +160,12 @@ struct NewCode {
     redirect_uri: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    subject: String,
+}
+
 fn overview(state: &EmulatorState) -> Value {
     json!({
         "now": state.now().as_secs_f64(),
@@ -196,6 +177,7 @@ fn overview(state: &EmulatorState) -> Value {
             "DELETE faults", "POST release", "GET received?operation=pay.authorize&count=1",
             "GET requests?operation=pay.authorize", "GET counts", "GET tokens",
             "POST codes {\"redirect_uri\": \"https://app.example/callback\"}",
+            "GET visits", "POST revoke {\"subject\": \"…\"}",
             "POST reset",
         ],
     })

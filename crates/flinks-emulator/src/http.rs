@@ -1,10 +1,12 @@
 //! The request and response types that the rules use, and strict parsers for request fields.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::channel::Channel;
+use http_body_util::{Either, Full};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, header};
 use maud::Markup;
@@ -116,7 +118,7 @@ impl UnreadableFields {
 }
 
 /// The names of all fields and parameters of the emulator's endpoints.
-const KNOWN_FIELDS: [&str; 39] = [
+pub(crate) const KNOWN_FIELDS: [&str; 39] = [
     "Institution",
     "Language",
     "LoginId",
@@ -237,6 +239,9 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// The body of a response: either complete, or a stream of events.
+pub(crate) type Body = Either<Full<Bytes>, Channel<Bytes, Infallible>>;
+
 /// A response.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -301,8 +306,14 @@ impl Reply {
             .with(HeaderName::from_static("ob-trace-id"), &id())
     }
 
-    pub(crate) fn into_hyper(self) -> hyper::Response<Full<Bytes>> {
-        let mut response = hyper::Response::new(Full::new(self.body));
+    pub(crate) fn into_hyper(self) -> hyper::Response<Body> {
+        let body = Either::Left(Full::new(self.body.clone()));
+        self.into_hyper_with(body)
+    }
+
+    /// Converts the response, but replaces its body.
+    pub(crate) fn into_hyper_with(self, body: Body) -> hyper::Response<Body> {
+        let mut response = hyper::Response::new(body);
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.headers);
         response

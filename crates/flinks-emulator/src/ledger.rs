@@ -196,8 +196,15 @@ pub struct Issued {
 pub struct Usage {
     /// The time according to the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
-    /// The [`Request::number`] of the request that spent or revoked the code or token.
+    /// The [`Request::number`] of the request that spent or revoked the code or token, or 0 if
+    /// [`Emulator::revoke_connection`](crate::Emulator::revoke_connection) or the control API
+    /// revoked it.
     pub by: u64,
+}
+
+impl Usage {
+    /// The value of [`by`](Self::by) if no request was involved. Requests are numbered from 1.
+    pub(crate) const NO_REQUEST: u64 = 0;
 }
 
 impl Issued {
@@ -265,6 +272,11 @@ impl Ledger {
         self.requests.iter_mut().rev().nth(age)
     }
 
+    pub(crate) fn request(&self, number: u64) -> Option<&Request> {
+        let age = usize::try_from(self.newest_number.checked_sub(number)?).ok()?;
+        self.requests.iter().rev().nth(age)
+    }
+
     pub(crate) fn requests(&self) -> impl DoubleEndedIterator<Item = &Request> {
         self.requests.iter()
     }
@@ -329,17 +341,25 @@ impl Ledger {
         self.issued.values().flat_map(BoundedMap::values)
     }
 
+    /// Returns the newest stored tokens of a kind, newest first.
+    pub(crate) fn newest_issued(&self, kind: Kind) -> impl Iterator<Item = &Issued> {
+        self.issued.get(&kind).into_iter().flat_map(|issued| issued.values().rev())
+    }
+
     /// Returns the code or token with this value, regardless of its kind.
     pub(crate) fn find(&self, value: &str) -> Option<&Issued> {
         self.issued.values().find_map(|tokens| tokens.get(value))
     }
 
-    /// Revokes every token of an end user (O10).
-    pub(crate) fn revoke(&mut self, subject: &str, revoked: Usage) {
+    /// Revokes every token of an end user (O10). Returns whether there is any.
+    pub(crate) fn revoke(&mut self, subject: &str, revoked: Usage) -> bool {
+        let mut is_known = false;
         for issued in self.issued.values_mut().flat_map(BoundedMap::values_mut) {
             if issued.subject.as_deref() == Some(subject) {
                 issued.revoked.get_or_insert(revoked);
+                is_known = true;
             }
         }
+        is_known
     }
 }

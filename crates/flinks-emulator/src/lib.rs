@@ -3,18 +3,23 @@
 // disallowed methods.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 
+mod access;
 mod bank;
 mod bounded_map;
 mod clock;
 mod config;
 mod control;
 pub mod credentials;
+mod dashboard;
 mod fault;
 mod guide;
 mod http;
 mod ledger;
+mod observer;
 mod operation;
 mod pages;
+mod record;
+mod redaction;
 mod return_url;
 mod route;
 mod rules;
@@ -22,10 +27,12 @@ mod server;
 mod shared;
 mod start;
 mod state;
+mod visits;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +44,7 @@ pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
 
 use crate::fault::ScheduledFault;
+use crate::record::Recorder;
 use crate::server::Server;
 use crate::shared::Shared;
 
@@ -126,6 +134,60 @@ impl Emulator {
     /// placeholder such as `$PASSWORD` instead.
     pub fn guide(&self) -> String {
         guide::guide(&self.base_url, &self.config())
+    }
+
+    /// Returns the address of the dashboard, which shows the requests, the tokens, the clock and
+    /// the faults in a browser.
+    ///
+    /// If the emulator does not listen on a loopback address, or if [`allow_host`](Self::allow_host)
+    /// was called, the fragment of the address contains the access token. Anyone who knows the
+    /// token can use the dashboard and the control API.
+    pub fn dashboard_url(&self) -> String {
+        let Self { base_url, listener, shared, .. } = self;
+        let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        let access = &shared.observer.access;
+        if is_loopback && !access.has_hosts() {
+            return format!("{base_url}{}", dashboard::PATH);
+        }
+        format!("{base_url}{}#token={}", dashboard::PATH, access.token())
+    }
+
+    /// Accepts requests to the dashboard and the control API whose `Host` is this name, such as the
+    /// name of a container, in addition to loopback names. These requests must carry the access
+    /// token of [`dashboard_url`](Self::dashboard_url).
+    pub fn allow_host(&self, name: &str) {
+        self.shared.observer.access.allow_host(name);
+    }
+
+    /// Replaces the values in each request that the emulator neither issued nor is configured with,
+    /// as soon as the request arrives. The ledger then contains only a hash of each, because people
+    /// send real credentials to a local server by mistake.
+    ///
+    /// The program does this by default. The rules still see the whole request.
+    pub fn hide_unknown_values(&self) {
+        self.shared.observer.hide_unknown_values();
+    }
+
+    /// Records each request and its response in a HAR file (HTTP Archive 1.2) from now on. If the
+    /// file exists, it is replaced.
+    ///
+    /// Credentials and tokens are replaced with their names, and all other values that the emulator
+    /// does not know with a hash. The file is a complete document after each request. It grows
+    /// without a limit.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be created.
+    pub fn record(&self, file: &Path) -> io::Result<()> {
+        self.shared.observer.record(Recorder::create(file)?);
+        Ok(())
+    }
+
+    /// Revokes every code and token of an end user, as if the end user had revoked the consent at
+    /// the bank. `subject` is [`Issued::subject`]. Returns whether such a code or token is in the
+    /// ledger.
+    pub fn revoke_connection(&self, subject: &str) -> bool {
+        self.shared.state().revoke_connection(subject)
     }
 
     /// Returns the current configuration.

@@ -5,7 +5,7 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
 use flinks_emulator::{Config, Emulator};
@@ -33,6 +33,19 @@ struct Arguments {
     /// Allow a non-loopback address; the credentials are public, and traffic is not encrypted
     #[arg(long)]
     dangerously_listen_anywhere: bool,
+    /// Open the dashboard in the default browser
+    #[arg(long)]
+    open: bool,
+    /// Record requests and responses in a HAR file, without credentials and tokens
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Accept this host name for the dashboard and the control API; requires the printed access
+    /// token
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// Store requests as they were received, including values that the emulator does not know
+    #[arg(long)]
+    keep_values: bool,
 }
 
 #[tokio::main]
@@ -73,7 +86,8 @@ fn print_config() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { listen, config, dangerously_listen_anywhere, .. } = arguments;
+    let Arguments { listen, config, dangerously_listen_anywhere, open, record, allow_host, keep_values, .. } =
+        arguments;
     let config = match config {
         Some(path) => read_config(&path)?,
         None => Config::default(),
@@ -94,11 +108,47 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         };
         format!("failed to start the emulator on {listen}: {error}{hint}")
     })?;
+    if !keep_values {
+        emulator.hide_unknown_values();
+    }
+    for name in &allow_host {
+        emulator.allow_host(name);
+    }
+    if let Some(file) = record {
+        emulator
+            .record(&file)
+            .map_err(|error| format!("failed to create the recording `{}`: {error}", file.display()))?;
+    }
     // The parent process may close the pipe after it has read the first line. The emulator must
     // keep running.
-    let _ = io::stdout().write_all(emulator.guide().as_bytes());
+    let dashboard = emulator.dashboard_url();
+    let output = format!("{}\ndashboard {dashboard}\n", emulator.guide());
+    let _ = io::stdout().write_all(output.as_bytes());
+    if open {
+        open_browser(&dashboard);
+    }
     stop.await;
     Ok(())
+}
+
+/// Opens the dashboard in the default browser. The access token is omitted, because other users of
+/// the machine can see the arguments of a process.
+fn open_browser(dashboard: &str) {
+    let address = dashboard.split('#').next().unwrap_or(dashboard);
+    let mut command = if cfg!(target_os = "macos") {
+        Command::new("open")
+    } else if cfg!(windows) {
+        Command::new("explorer")
+    } else {
+        Command::new("xdg-open")
+    };
+    // The browser must not write to the pipe from which a parent process reads the first line.
+    let command = command.arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match command.spawn() {
+        // Waiting removes the process from the process table.
+        Ok(mut child) => drop(std::thread::spawn(move || child.wait())),
+        Err(error) => tracing::warn!(%error, "failed to open a browser"),
+    }
 }
 
 /// Returns a future that completes when the process receives a stop signal.

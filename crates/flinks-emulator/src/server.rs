@@ -12,10 +12,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode, header};
@@ -25,10 +25,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::access;
 use crate::control;
+use crate::dashboard;
 use crate::fault::{Fault, Release};
-use crate::http::{Call, Reply};
+use crate::http::{Body, Call, Reply};
 use crate::ledger::Request;
+use crate::observer::Completion;
 use crate::pages::ASSETS;
 use crate::route::{Route, route};
 use crate::rules;
@@ -139,7 +142,7 @@ async fn respond(
     wire: Arc<TcpStream>,
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, ConnectionClosed> {
+) -> Result<hyper::Response<Body>, ConnectionClosed> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     if let Some((_, media_type, text)) = ASSETS.iter().find(|(asset, ..)| *asset == path && head.method == Method::GET)
@@ -150,7 +153,12 @@ async fn respond(
     let (body, body_end) = read_body(body).await;
     if path.strip_prefix(control::PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
         return match body_end {
-            BodyEnd::Complete => Ok(control::respond(&shared, peer, &head, &body).await.into_hyper()),
+            BodyEnd::Complete if dashboard::owns(path) => Ok(dashboard::respond(&shared, peer, &head, &body)),
+            BodyEnd::Complete => {
+                let reply = control::respond(&shared, peer, &head, &body).await;
+                shared.observer.announce_change();
+                Ok(reply.into_hyper())
+            }
             BodyEnd::TooLarge => Ok(body_too_large().into_hyper()),
             BodyEnd::Broken => Err(ConnectionClosed),
         };
@@ -171,27 +179,27 @@ async fn respond_by_rules(
     head: hyper::http::request::Parts,
     body: Bytes,
     body_end: BodyEnd,
-) -> Result<hyper::Response<Full<Bytes>>, ConnectionClosed> {
+) -> Result<hyper::Response<Body>, ConnectionClosed> {
     let route = route(&head.method, &head.uri);
     let Arrival { number, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
-    let outcome = OutcomeRecorder { shared, number, fault: fault.as_ref() };
+    let outcome = OutcomeRecorder { shared, number, fault: fault.as_ref(), started: Instant::now() };
     match body_end {
         BodyEnd::Complete => {}
         BodyEnd::TooLarge => return Ok(outcome.finish(body_too_large())),
         BodyEnd::Broken => {
-            outcome.record(None);
+            outcome.record(None, None);
             return Err(ConnectionClosed);
         }
     }
     let (operation, parameter) = match route {
         Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
         Route::Start => {
-            let viewer = Viewer::from_request(&head, control::is_local(peer, &head));
+            let viewer = Viewer::from_request(&head, access::is_local(peer, &head));
             let reply = start::page(&shared.state().config, head.uri.query().unwrap_or_default(), &viewer);
             return Ok(outcome.finish(reply));
         }
         Route::IframeDemo => {
-            let viewer = Viewer::from_request(&head, control::is_local(peer, &head));
+            let viewer = Viewer::from_request(&head, access::is_local(peer, &head));
             let reply = start::iframe_demo(&mut shared.state(), number, &viewer);
             return Ok(outcome.finish(reply));
         }
@@ -212,7 +220,7 @@ async fn respond_by_rules(
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.before(wire, &mut release).await
     {
-        outcome.record(status);
+        outcome.record(status, None);
         return Err(ConnectionClosed);
     }
     let call = Call {
@@ -233,7 +241,7 @@ async fn respond_by_rules(
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
     {
-        outcome.record(status);
+        outcome.record(status, None);
         return Err(ConnectionClosed);
     }
     Ok(outcome.finish(reply))
@@ -300,7 +308,7 @@ fn record_arrival(
         Some(operation) if is_complete => state.faults.next(operation),
         _ => None,
     };
-    let request = Request {
+    let mut request = Request {
         number: 0,
         at: state.now(),
         operation,
@@ -313,11 +321,13 @@ fn record_arrival(
         status: None,
         fault: fault.clone(),
     };
+    shared.observer.arrived(&state, &mut request);
     let EmulatorState { ledger, config, .. } = &mut *state;
     let number = ledger.add_request(request, &config.limits);
     let arrival = Arrival { number, resets: state.resets, fault, release: shared.on_release() };
     drop(state);
     shared.announce_arrival();
+    shared.observer.announce_change();
     arrival
 }
 
@@ -328,22 +338,25 @@ struct OutcomeRecorder<'a> {
     shared: &'a Shared,
     number: u64,
     fault: Option<&'a Fault>,
+    started: Instant,
 }
 
 impl OutcomeRecorder<'_> {
-    fn finish(&self, reply: Reply) -> hyper::Response<Full<Bytes>> {
-        self.record(Some(reply.status.as_u16()));
+    fn finish(&self, reply: Reply) -> hyper::Response<Body> {
+        self.record(Some(reply.status.as_u16()), Some(&reply));
         reply.into_hyper()
     }
 
-    fn record(&self, status: Option<u16>) {
+    fn record(&self, status: Option<u16>, reply: Option<&Reply>) {
         let mut state = self.shared.state();
         let request = state.ledger.request_mut(self.number);
         let operation = request.as_ref().and_then(|request| request.operation);
         if let Some(request) = request {
             request.status = status;
         }
+        self.shared.observer.completed(&state, &Completion { number: self.number, started: self.started, reply });
         drop(state);
+        self.shared.observer.announce_change();
         let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
         let fault = self.fault.map(Fault::kind);
         tracing::info!(number = self.number, operation, status, fault, "request");

@@ -10,10 +10,12 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::fault::Release;
+use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::state::EmulatorState;
 
 pub(crate) struct Shared {
+    pub(crate) observer: Observer,
     state: Mutex<EmulatorState>,
     /// The signal that lets blocked requests continue.
     release: watch::Sender<()>,
@@ -26,6 +28,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         Self {
+            observer: Observer::new(),
             state: Mutex::new(EmulatorState::new(config)),
             release: watch::Sender::new(()),
             arrival: watch::Sender::new(()),
@@ -53,6 +56,7 @@ impl Shared {
     pub(crate) fn reset(&self) {
         let mut state = self.state();
         state.reset();
+        self.observer.clear();
         // The signal is sent while the lock is held, so a request that subscribes later sees only
         // the new state.
         self.reset.send_replace(());

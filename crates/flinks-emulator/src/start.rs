@@ -125,7 +125,8 @@ pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, viewer: &Viewe
     Reply::see_other(&format!("/v2/?{query}"))
 }
 
-const CONTROL: [(&str, &str); 5] = [
+const CONTROL: [(&str, &str); 6] = [
+    ("/__emulator/ui", "The dashboard"),
     ("/__emulator/", "The endpoints of the control API"),
     ("/__emulator/requests", "The requests that arrived"),
     ("/__emulator/tokens", "The codes and tokens that were issued"),

@@ -126,6 +126,13 @@ impl EmulatorState {
         }
     }
 
+    /// Revokes every token of an end user, as if the end user had done so at the bank. Returns
+    /// whether a token of this end user is stored.
+    pub(crate) fn revoke_connection(&mut self, subject: &str) -> bool {
+        let revoked = Usage { at: self.now(), by: Usage::NO_REQUEST };
+        self.ledger.revoke(subject, revoked)
+    }
+
     pub(crate) fn usage(&self, call: &Call) -> Usage {
         Usage { at: self.now(), by: call.number }
     }

@@ -146,9 +146,28 @@ impl Browser {
         format!("/element/{}", id.as_str().unwrap())
     }
 
+    /// Clicks an element. A page may replace the element between the search and the click, so the
+    /// function then searches again.
     pub(crate) async fn click(&self, selector: &str) {
+        loop {
+            let element = self.element(selector).await;
+            match self.try_call(Method::POST, &format!("{element}/click"), json!({})).await {
+                Err(error) if error["error"] == "stale element reference" => {}
+                outcome => break assert!(outcome.is_ok(), "{selector}: {outcome:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn double_click(&self, selector: &str) {
         let element = self.element(selector).await;
-        self.call(Method::POST, &format!("{element}/click"), json!({})).await;
+        let id = element.trim_start_matches("/element/");
+        let origin = json!({"element-6066-11e4-a52e-4f735466cecf": id});
+        let mut actions = vec![json!({"type": "pointerMove", "origin": origin, "x": 0, "y": 0})];
+        for kind in ["pointerDown", "pointerUp", "pointerDown", "pointerUp"] {
+            actions.push(json!({"type": kind, "button": 0}));
+        }
+        let mouse = json!({"type": "pointer", "id": "mouse", "actions": actions});
+        self.call(Method::POST, "/actions", json!({"actions": [mouse]})).await;
     }
 
     /// Sends key presses to the focused element.

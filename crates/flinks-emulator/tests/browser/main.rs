@@ -9,6 +9,7 @@
 
 mod connect;
 mod consent;
+mod dashboard;
 #[allow(dead_code)] // The tests of `flinks-demo` use the same driver.
 mod driver;
 mod parent;
@@ -31,6 +32,11 @@ fn main() {
         trial("o10_back_and_reload_of_the_consent_page_repeat_nothing", || {
             in_browser(consent::back_and_reload_of_the_consent_page)
         }),
+        trial("the_dashboard_follows_all_products_and_its_buttons_work", || in_browser(dashboard::all_products)),
+        trial("a_person_acts_as_the_end_user_on_the_dashboard", || in_browser(dashboard::end_user)),
+        trial("the_dashboard_shows_hostile_values_as_text", || in_browser(dashboard::hostile_values)),
+        trial("the_dashboard_works_with_the_keyboard_and_fits_a_phone", || in_browser(dashboard::keyboard_and_phone)),
+        trial("a_browser_signs_in_to_the_dashboard_with_the_token", || in_browser(dashboard::sign_in)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

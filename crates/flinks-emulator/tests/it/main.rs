@@ -4,6 +4,7 @@
 
 mod connect;
 mod control;
+mod dashboard;
 mod faults;
 mod hostile;
 mod ledger;
@@ -14,6 +15,7 @@ mod page;
 mod pay;
 #[cfg(feature = "program")]
 mod program;
+mod record;
 mod start;
 
 use std::time::Duration;

@@ -19,7 +19,10 @@ struct Program {
 impl Program {
     fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flinks-emulator"));
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments).env_remove("RUST_LOG");
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.args(arguments).env_remove("RUST_LOG");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut rest = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -266,4 +269,84 @@ async fn a_non_loopback_address_needs_the_dangerous_function() {
     let emulator = Emulator::dangerously_listen_anywhere(any, Default::default()).await.unwrap();
     let response = crate::client().get(format!("{}/__emulator/", emulator.base_url())).send().await.unwrap();
     assert_eq!(response.status(), 200);
+}
+
+#[test]
+fn the_program_prints_the_address_of_the_dashboard() {
+    let program = Program::start(&[]);
+    let page = run(&format!("curl --silent --fail {}/__emulator/ui", program.base_url));
+    assert!(String::from_utf8_lossy(&page.stdout).contains("Act as the end user"));
+    let line = format!("dashboard {}/__emulator/ui", program.base_url);
+    let guide = program.stop("-TERM").guide;
+    assert_eq!(guide.lines().last(), Some(&*line), "{guide}");
+
+    let program = Program::start(&["--allow-host", "emulator.test"]);
+    let base_url = program.base_url.clone();
+    let fetch = |arguments: &str| {
+        let command = format!("curl --silent --fail {arguments} {base_url}/__emulator/ui");
+        run(&command).status.success()
+    };
+    assert!(!fetch("-H 'Host: emulator.test'"), "the token is missing");
+    assert!(!fetch("-H 'Host: other.test'"));
+    let guide = program.stop("-TERM").guide;
+    let address = guide.lines().last().unwrap();
+    let (address, token) = address.strip_prefix("dashboard ").unwrap().split_once("#token=").unwrap();
+    assert_eq!(address, format!("{base_url}/__emulator/ui"));
+    assert_eq!(token.len(), 32);
+}
+
+#[test]
+fn an_emulator_on_all_addresses_prints_a_token() {
+    let program = Program::start(&["--dangerously-listen-anywhere", "--listen", "0.0.0.0:0"]);
+    let guide = program.stop("-TERM").guide;
+    assert!(guide.lines().last().unwrap().contains("#token="), "{guide}");
+}
+
+#[test]
+fn the_program_records_and_does_not_keep_unknown_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording.har");
+    let canary = "canary0sk1live2";
+    for (option, is_kept) in [(None, false), (Some("--keep-values"), true)] {
+        let arguments = ["--record", file.to_str().unwrap()].into_iter().chain(option);
+        let program = Program::start(&arguments.collect::<Vec<_>>());
+        run(&format!("curl --silent {}/{canary} -H 'flinks-auth-key: {canary}'", program.base_url));
+        let requests = shell(&format!("curl --silent {}/__emulator/requests", program.base_url));
+        assert_eq!(requests.to_string().contains(canary), is_kept, "{requests}");
+        let recording: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(recording["log"]["entries"].as_array().unwrap().len(), 1);
+        assert!(!recording.to_string().contains(canary), "{recording}");
+    }
+    let missing = folder.path().join("missing/recording.har");
+    let output = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).arg("--record").arg(&missing).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&format!("failed to create the recording `{}`", missing.display())), "{message}");
+}
+
+/// The browser is a script that writes its argument to a file.
+#[cfg(target_os = "linux")]
+#[test]
+fn open_opens_the_dashboard_without_the_token() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let browser = folder.path().join("xdg-open");
+    let opened = folder.path().join("opened");
+    std::fs::write(&browser, format!("#!/bin/sh\nmkfifo {0}\necho \"$@\" > {0}\n", opened.display())).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flinks-emulator"));
+    command.args(["--open", "--allow-host", "emulator.test"]).env("PATH", path).stderr(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let started = std::time::Instant::now();
+    while !opened.exists() {
+        assert!(started.elapsed() < std::time::Duration::from_secs(30), "the browser was not opened");
+        std::thread::yield_now();
+    }
+    // Reading waits until the script has written its argument.
+    let address = std::fs::read_to_string(&opened).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(address.trim(), format!("{}/__emulator/ui", line.trim()));
 }

@@ -1,0 +1,106 @@
+//! The values that the emulator issued or is configured with, and their names.
+
+use std::borrow::Cow;
+
+use crate::bank;
+use crate::config::Config;
+use crate::credentials::{
+    BANK_PASSWORD, BANK_USER, BANK_USER_DISABLED, BANK_USER_NO_MFA, BANK_USER_UNAVAILABLE, CONNECT_LOGIN_ID,
+};
+use crate::ledger::{Issued, Kind};
+use crate::state::EmulatorState;
+
+/// Returns the name of a known value, or `None` if the value is unknown.
+pub(super) fn label(state: &EmulatorState, value: &str) -> Option<Cow<'static, str>> {
+    if value.is_empty() {
+        return None;
+    }
+    if let Some(issued) = state.ledger.find(value) {
+        return Some(issued_label(issued).into());
+    }
+    configured(state, value).or_else(|| created(state, value)).map(Cow::Borrowed)
+}
+
+/// Returns the name of a code or token, such as `code from request 3`.
+pub(crate) fn issued_label(issued: &Issued) -> String {
+    let kind = kind_name(issued.kind);
+    match issued.issued_by {
+        Some(number) => format!("{kind} from request {number}"),
+        None => format!("{kind} from the start or the control API"),
+    }
+}
+
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::SessionToken => "session token",
+        Kind::AuthorizeToken => "authorize token",
+        Kind::Code => "code",
+        Kind::AccessToken => "access token",
+        Kind::RefreshToken => "refresh token",
+    }
+}
+
+/// Returns the configured credentials and their names.
+fn credentials(config: &Config) -> [(&str, &'static str); 6] {
+    [
+        (&config.pay.username, "pay.username"),
+        (&config.pay.password, "pay.password"),
+        (&config.connect.customer_id, "connect.customer_id"),
+        (&config.connect.secret_key, "connect.secret_key"),
+        (&config.outbound.client_id, "outbound.client_id"),
+        (&config.outbound.client_secret, "outbound.client_secret"),
+    ]
+}
+
+/// Returns the name of a configured credential that a text contains, such as the customer id in a
+/// link.
+pub(super) fn credential_in(state: &EmulatorState, text: &str) -> Option<&'static str> {
+    let is_in = |credential: &str| !credential.is_empty() && text.contains(credential);
+    credentials(&state.config).into_iter().find(|(credential, _)| is_in(credential)).map(|(_, label)| label)
+}
+
+fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
+    let config = &state.config;
+    let fixed = [
+        (CONNECT_LOGIN_ID, "the first LoginId"),
+        (BANK_USER, "bank user"),
+        (BANK_USER_NO_MFA, "bank user"),
+        (BANK_USER_DISABLED, "bank user"),
+        (BANK_USER_UNAVAILABLE, "bank user"),
+        (BANK_PASSWORD, "bank password"),
+    ];
+    if let Some((_, label)) = credentials(config).into_iter().chain(fixed).find(|(known, _)| *known == value) {
+        return Some(label);
+    }
+    if bank::questions().any(|question| question.prompt == value) {
+        return Some("bank question");
+    }
+    if bank::questions().any(|question| question.answer() == value) {
+        return Some("bank answer");
+    }
+    if config.outbound.redirect_uris.iter().any(|uri| uri == value) {
+        return Some("outbound.redirect_uris");
+    }
+    config.connect.redirect_origins.iter().any(|origin| origin == value).then_some("connect.redirect_origins")
+}
+
+/// Returns the name of an id that the emulator created.
+fn created(state: &EmulatorState, value: &str) -> Option<&'static str> {
+    let EmulatorState { pay, connect, outbound, .. } = state;
+    if pay.sessions.get(value).is_some() {
+        Some("sessionId")
+    } else if pay.payment_requests.get(value).is_some() {
+        Some("requestId")
+    } else if connect.logins.get(value).is_some() {
+        Some("LoginId")
+    } else if connect.challenges.get(value).is_some() {
+        Some("RequestId")
+    } else if connect.iframes.get(value).is_some()
+        || connect.bank_redirects.get(value).is_some()
+        || outbound.consents.get(value).is_some()
+    {
+        Some("visit")
+    } else {
+        None
+    }
+}
