@@ -40,6 +40,11 @@ impl<V> BoundedMap<V> {
         self.0.remove(key)
     }
 
+    /// Returns the entries from oldest to newest.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
     /// Returns the values from oldest to newest.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.values()

@@ -196,7 +196,8 @@ pub struct Issued {
 pub struct Usage {
     /// The time according to the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
-    /// The [`Request::number`] of the request that spent or revoked the code or token.
+    /// The [`Request::number`] of the request that spent or revoked the code or token, or 0 if the
+    /// end user revoked the consent at the bank, as a [`Scenario`](crate::Scenario) can do.
     pub by: u64,
 }
 

@@ -218,6 +218,7 @@ async fn respond_by_rules(
     let call = Call {
         number,
         parameter,
+        path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         method: head.method,
         headers: head.headers,
@@ -230,6 +231,9 @@ async fn respond_by_rules(
         }
         rules::process(&mut state, operation, &call, fault.as_ref())
     };
+    if !reply.wait.is_zero() {
+        shared.wait(reply.wait).await;
+    }
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
     {
@@ -295,6 +299,7 @@ fn record_arrival(
         Route::Start | Route::IframeDemo | Route::WrongMethod(_) | Route::NotFound => None,
     };
     let mut state = shared.state();
+    state.apply_due_steps();
     let is_complete = matches!(body_end, BodyEnd::Complete);
     let fault = match operation {
         Some(operation) if is_complete => state.faults.next(operation),
@@ -344,6 +349,9 @@ impl OutcomeRecorder<'_> {
             request.status = status;
         }
         drop(state);
+        if let Some(operation) = operation {
+            self.shared.complete_request(operation);
+        }
         let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
         let fault = self.fault.map(Fault::kind);
         tracing::info!(number = self.number, operation, status, fault, "request");
