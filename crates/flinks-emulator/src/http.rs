@@ -269,7 +269,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
-    /// The time on the emulator's clock that passes before the response is sent.
+    /// The time on the emulator's clock between the arrival of the request and the response.
     pub(crate) wait: Duration,
 }
 

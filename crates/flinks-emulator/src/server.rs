@@ -173,7 +173,7 @@ async fn respond_by_rules(
     body_end: BodyEnd,
 ) -> Result<hyper::Response<Full<Bytes>>, ConnectionClosed> {
     let route = route(&head.method, &head.uri);
-    let Arrival { number, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
+    let Arrival { number, at, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
     let outcome = OutcomeRecorder { shared, number, fault: fault.as_ref() };
     match body_end {
         BodyEnd::Complete => {}
@@ -232,7 +232,7 @@ async fn respond_by_rules(
         rules::process(&mut state, operation, &call, fault.as_ref())
     };
     if !reply.wait.is_zero() {
-        shared.wait(reply.wait).await;
+        shared.wait_until(at.saturating_add(reply.wait)).await;
     }
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
@@ -278,6 +278,7 @@ fn body_too_large() -> Reply {
 /// A request that is in the ledger but has not been processed yet.
 struct Arrival {
     number: u64,
+    at: Duration,
     /// The number of resets that happened before this request arrived.
     resets: u64,
     fault: Option<Fault>,
@@ -305,9 +306,10 @@ fn record_arrival(
         Some(operation) if is_complete => state.faults.next(operation),
         _ => None,
     };
+    let at = state.now();
     let request = Request {
         number: 0,
-        at: state.now(),
+        at,
         operation,
         method: head.method.to_string(),
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
@@ -320,7 +322,7 @@ fn record_arrival(
     };
     let EmulatorState { ledger, config, .. } = &mut *state;
     let number = ledger.add_request(request, &config.limits);
-    let arrival = Arrival { number, resets: state.resets, fault, release: shared.on_release() };
+    let arrival = Arrival { number, at, resets: state.resets, fault, release: shared.on_release() };
     drop(state);
     shared.announce_arrival();
     arrival

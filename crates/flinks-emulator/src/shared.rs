@@ -94,10 +94,9 @@ impl Shared {
         self.clock.send_replace(());
     }
 
-    /// Waits for a time on the emulator's clock, so advancing the clock shortens the wait.
-    pub(crate) async fn wait(&self, time: Duration) {
+    /// Waits until a time on the emulator's clock, so advancing the clock shortens the wait.
+    pub(crate) async fn wait_until(&self, end: Duration) {
         let mut clock = self.clock.subscribe();
-        let end = self.state().now().saturating_add(time);
         loop {
             let (left, is_frozen) = {
                 let state = self.state();

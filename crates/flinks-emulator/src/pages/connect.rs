@@ -25,7 +25,7 @@ pub(crate) fn choose_bank(
         ul.banks {
             @for (_, bank) in banks.iter() {
                 li {
-                    button.row class=(bank.colour.class()) type="submit" name="institution" value=(bank.name.get_ref()) {
+                    button class={ "row " (bank.colour.class()) } type="submit" name="institution" value=(bank.name.get_ref()) {
                         span.logo aria-hidden="true" { (bank.name.get_ref().chars().next().unwrap_or('B')) }
                         span.name { (bank.name.get_ref()) }
                     }
@@ -76,8 +76,8 @@ impl LogIn<'_> {
         let bank = self.banks.bank(self.bank);
         let document = Document { bank, progress, events, ..Document::new(self.look, &title) };
         let content = html! {
-            (alert(self.problem.map(|code| text.refusal(code))))
             p { (text.login_lead) }
+            (alert(self.problem.map(|code| text.refusal(code))))
             (form.render(&self.fields()))
             div.other {
                 @if has_back { (form.button("back", text.back)) }

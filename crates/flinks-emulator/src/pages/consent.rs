@@ -37,7 +37,7 @@ pub(crate) fn consent(page: &ConsentPage<'_>, form: &Form<'_>, address: Option<&
     };
     let content = html! {
         (alert(page.is_unavailable.then(|| text.refusal("RETRY_LATER"))))
-        p { code { (page.client_id) } " " (text.consent_lead.replace("{bank}", bank)) }
+        p { strong { (page.client_id) } " " (text.consent_lead.replace("{bank}", bank)) }
         ul.scopes { @for scope in page.scopes { li data-scope=(scope) { (text.scope(scope)) } } }
         (form.render(&buttons))
         p.small { (text.consent_revoke.replace("{bank}", bank)) }

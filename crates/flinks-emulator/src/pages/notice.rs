@@ -11,7 +11,7 @@ pub(crate) fn refusal(look: Look, message: &str) -> Markup {
         p { (text.refused_lead) }
         (next_steps(look))
         h2 { (text.next_developer) }
-        p.alert role="alert" lang="en" { (message) }
+        p.status role="alert" lang="en" { (message) }
     };
     Document::new(look, text.refused_title).render(&content, &html! {})
 }

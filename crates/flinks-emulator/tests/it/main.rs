@@ -11,9 +11,11 @@ mod libraries;
 mod model;
 mod outbound;
 mod page;
+mod pages;
 mod pay;
 #[cfg(feature = "program")]
 mod program;
+mod scenario;
 mod start;
 
 use std::time::Duration;
