@@ -18,7 +18,9 @@ use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
 use url::Url;
 
-pub(crate) use self::connect::{LogIn, Questioned, cancelled, choose_bank, complete, connected, log_in, log_in_or_cancel, question};
+pub(crate) use self::connect::{
+    LogIn, Questioned, cancelled, choose_bank, complete, connected, log_in, log_in_or_cancel, question,
+};
 pub(crate) use self::consent::{ConsentPage, consent};
 pub(crate) use self::notice::{refusal, start, unknown_visit};
 pub(crate) use self::text::Look;

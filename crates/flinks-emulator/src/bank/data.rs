@@ -96,7 +96,9 @@ impl UserRefusal {
                 Refusal::new(400, "CONCURRENT_SESSION", "The end user is logged in to the bank elsewhere")
             }
             Self::DisabledLogin => Refusal::new(401, "DISABLED_LOGIN", "The bank has disabled the login"),
-            Self::NewAccount => Refusal::new(401, "NEW_ACCOUNT", "The end user must first activate the login at the bank"),
+            Self::NewAccount => {
+                Refusal::new(401, "NEW_ACCOUNT", "The end user must first activate the login at the bank")
+            }
             Self::RetryLater => super::UNAVAILABLE,
             Self::Unauthorized => Refusal::new(401, "UNAUTHORIZED", "The bank refused the login"),
         }

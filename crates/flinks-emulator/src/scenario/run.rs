@@ -116,11 +116,8 @@ impl EmulatorState {
         }
         self.configure(|old| *old = config);
         self.banks = scenario.banks.clone();
-        self.scenario = ScenarioRun {
-            scenario: Some(scenario.clone()),
-            config_before: Some(before),
-            ..ScenarioRun::default()
-        };
+        self.scenario =
+            ScenarioRun { scenario: Some(scenario.clone()), config_before: Some(before), ..ScenarioRun::default() };
         self.reset();
         Ok(())
     }

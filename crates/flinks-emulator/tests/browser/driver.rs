@@ -158,7 +158,8 @@ impl Browser {
         let click = ["pointerDown", "pointerUp"].map(|kind| json!({"type": kind, "button": 0}));
         let to_element = json!({"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": found});
         let actions: Vec<Value> = std::iter::once(to_element).chain(click.clone()).chain(click).collect();
-        let mouse = json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions});
+        let mouse =
+            json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions});
         self.call(Method::POST, "/actions", json!({"actions": [mouse]})).await;
     }
 

@@ -11,8 +11,8 @@ mod connect;
 mod consent;
 #[allow(dead_code)] // The tests of `flinks-demo` use the same driver.
 mod driver;
-mod parent;
 mod pages;
+mod parent;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -29,7 +29,9 @@ fn main() {
         trial("c7_back_and_reload_of_the_banks_page_repeat_nothing", || {
             in_browser(connect::back_and_reload_of_the_banks_page)
         }),
-        trial("c5_cancel_reaches_the_parent_page_and_starting_over_connects", || in_browser(pages::cancel_and_start_over)),
+        trial("c5_cancel_reaches_the_parent_page_and_starting_over_connects", || {
+            in_browser(pages::cancel_and_start_over)
+        }),
         trial("c5_two_tabs_and_a_double_click_repeat_nothing", || in_browser(pages::two_tabs_and_a_double_click)),
         trial("o10_two_tabs_and_a_double_click_repeat_nothing", || in_browser(pages::consent_in_two_tabs)),
         trial("the_pages_fit_each_screen_and_their_targets_are_large", || in_browser(pages::sizes)),

@@ -165,7 +165,8 @@ pub(crate) async fn sizes(browser: Arc<Browser>) {
 pub(crate) async fn focus_ring(browser: Arc<Browser>) {
     let emulator = Emulator::start().await.unwrap();
     let ring = "return parseFloat(getComputedStyle(document.activeElement).outlineWidth) > 2";
-    let open = format!("{}/v3/oauth/authorize?institution_id=14&redirect_uri=https://app.example/", emulator.base_url());
+    let open =
+        format!("{}/v3/oauth/authorize?institution_id=14&redirect_uri=https://app.example/", emulator.base_url());
     browser.open(&open).await;
     assert_eq!(browser.script("return document.activeElement.id").await, "username");
     assert_eq!(browser.script(ring).await, false, "the page has just been loaded");

@@ -165,8 +165,7 @@ async fn c5_cancel_sends_the_documented_event_once() {
     let logins = || local.emulator.issued().iter().filter(|issued| issued.kind == Kind::AuthorizeToken).count();
     for clicks in 0..3 {
         let mut page = iframe(&local, &[]).await;
-        let fields =
-            [vec![("institution", BANK)], vec![("username", BANK_USER), ("password", BANK_PASSWORD)]];
+        let fields = [vec![("institution", BANK)], vec![("username", BANK_USER), ("password", BANK_PASSWORD)]];
         for fields in fields.iter().take(clicks) {
             page = submit(&local, &page, fields).await;
         }

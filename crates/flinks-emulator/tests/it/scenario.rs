@@ -34,10 +34,18 @@ fn an_invalid_file_names_the_line_and_the_reason() {
         (format!("{BANK_LINES}[[step]]\n"), 1, "missing field"),
         (format!("{user}refusal = \"canary\""), 7, "unknown variant, expected one of `ALREADY_AUTHORIZED`"),
         (format!("{user}refusal = \"NEW_ACCOUNT\""), 2, "needs a user whose login is not refused"),
-        (format!("{user}question = [{{ prompt = \"p\", choices = [\"a\"], answer = \"b\" }}]"), 7, "one of the choices"),
+        (
+            format!("{user}question = [{{ prompt = \"p\", choices = [\"a\"], answer = \"b\" }}]"),
+            7,
+            "one of the choices",
+        ),
         (format!("{user}{account}balance = nan"), 13, "duplicate key"),
         (format!("{user}{}", account.replace("balance = 1", "balance = nan")), 12, "finite number"),
-        (format!("{user}{account}transaction = [{{ id = \"t\", description = \"d\", amount = 1 }}]"), 13, "either `days_ago`"),
+        (
+            format!("{user}{account}transaction = [{{ id = \"t\", description = \"d\", amount = 1 }}]"),
+            13,
+            "either `days_ago`",
+        ),
         (step("{ canary = 1 }"), 4, "unknown variant, expected one of `advance`, `fault`"),
         (step("{ advance = \"canary\" }"), 4, "a number with a unit"),
         (step("{ advance = \"0s\" }"), 4, "greater than 0"),
@@ -47,14 +55,26 @@ fn an_invalid_file_names_the_line_and_the_reason() {
         (step("{ revoke = { user = \"Greatday\" } }"), 4, "cannot happen: this user cannot have given consent yet"),
         (step("{ outage = { time = \"1m\", bank = \"canary\" } }"), 4, "cannot happen: the scenario has no bank"),
         (step("{ outage = { time = \"0s\" } }"), 4, "greater than 0"),
-        (step("{ rate_limit = { operation = \"connect.iframe\", requests = 1, time = \"1m\" } }"), 4, "has no rate limit"),
+        (
+            step("{ rate_limit = { operation = \"connect.iframe\", requests = 1, time = \"1m\" } }"),
+            4,
+            "has no rate limit",
+        ),
         (step("{ rate_limit = { operation = \"pay.authorize\", requests = 0, time = \"1m\" } }"), 4, "`requests`"),
         (step("{ rate_limit = { operation = \"canary\", requests = 1, time = \"1m\" } }"), 4, "unknown variant"),
-        (step("{ fault = { operation = \"pay.authorize\", fault = { kind = \"half_body\" }, times = 0 } }"), 4, "`times`"),
+        (
+            step("{ fault = { operation = \"pay.authorize\", fault = { kind = \"half_body\" }, times = 0 } }"),
+            4,
+            "`times`",
+        ),
         (step("{ set = { canary = { a = 1 } } }"), 4, "a setting does not exist"),
         (step("{ set = { outbound = { invalid_client_status = 500 } } }"), 4, "must be 400 or 401"),
         (format!("{}after = {{ count = 1 }}", step("{ advance = \"1s\" }")), 5, "either `operation` or `time`"),
-        (format!("{}after = {{ operation = \"pay.authorize\", count = 0 }}", step("{ advance = \"1s\" }")), 5, "`count`"),
+        (
+            format!("{}after = {{ operation = \"pay.authorize\", count = 0 }}", step("{ advance = \"1s\" }")),
+            5,
+            "`count`",
+        ),
         (format!("{}after = {{ time = \"1m\", count = 1 }}", step("{ advance = \"1s\" }")), 5, "`count` needs"),
         ("a = [".to_owned(), 1, ""),
     ] {
@@ -70,6 +90,18 @@ fn an_invalid_file_names_the_line_and_the_reason() {
     assert!(unknown.to_string().contains("bank-outage, consent-revoked"), "{unknown}");
     let secret = Scenario::parse("[config.pay]\npassword = \"canary\"").unwrap();
     assert!(!format!("{secret:?}").contains("canary"));
+}
+
+#[test]
+fn the_documented_example_is_valid() {
+    let documentation = include_str!("../../SCENARIOS.md");
+    let examples: Vec<&str> =
+        documentation.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(examples.len(), 1);
+    assert_eq!(Scenario::parse(examples[0]).unwrap().step_count(), 2);
+    for name in Scenario::built_in_names() {
+        assert!(documentation.contains(&format!("| `{name}` |")), "{name}");
+    }
 }
 
 async fn load(local: &Local, text: &str) {

@@ -52,7 +52,8 @@ impl Setup {
 #[test]
 fn each_built_in_scenario_has_a_test() {
     let source = concat!(include_str!("connect.rs"), include_str!("outbound.rs"));
-    let tested: BTreeSet<&str> = source.split("Setup::with(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let tested: BTreeSet<&str> =
+        source.split("Setup::with(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(tested, Scenario::built_in_names().collect());
     for name in Scenario::built_in_names() {
         assert!(source.contains(&format!("async fn {}", name.replace('-', "_"))), "{name}");

@@ -1,7 +1,7 @@
 //! Scenarios that the Outbound client and its consents meet.
 
-use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks::Clock as _;
+use flinks::outbound::{Client, ClientCredentials, RefreshToken};
 use flinks_consents::{Consent, ConsentId, Consents, MemoryStore};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Kind, Operation};

@@ -7,8 +7,8 @@ use url::Url;
 use uuid::Uuid;
 
 use super::refusal::Refusal;
-use crate::config::EndUser;
 use crate::bank::{Banks, UserKey};
+use crate::config::EndUser;
 use crate::http::{Call, Reply};
 use crate::pages::{self, ConsentPage, Form, Look};
 use crate::return_url;

@@ -19,7 +19,12 @@ async fn read(local: &Local, token: &str, path: &str) -> (u16, Value) {
 
 /// Returns the values of a field of all items in a list, whatever their category.
 fn fields<'a>(body: &'a Value, list: &str, field: &str) -> Vec<&'a Value> {
-    body[list].as_array().unwrap().iter().map(|item| &item.as_object().unwrap().values().next().unwrap()[field]).collect()
+    body[list]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item.as_object().unwrap().values().next().unwrap()[field])
+        .collect()
 }
 
 #[tokio::test]
@@ -57,7 +62,8 @@ async fn o10_pages_together_contain_each_transaction_once() {
     assert!(times.is_sorted_by(|newer, older| newer > older), "{times:?}");
     for (limit, pages) in [(1, 12), (5, 3), (6, 2), (12, 1), (100, 1)] {
         let mut found = Vec::new();
-        let mut next = Some(format!("{}/api/fdx/5/accounts/emu_1/transactions?limit={limit}", local.emulator.base_url()));
+        let mut next =
+            Some(format!("{}/api/fdx/5/accounts/emu_1/transactions?limit={limit}", local.emulator.base_url()));
         let mut count = 0;
         while let Some(url) = next {
             let body = send(local.http.get(url).bearer_auth(&token)).await.body;
