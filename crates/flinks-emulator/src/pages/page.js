@@ -10,13 +10,6 @@ if (url) location.replace(url);
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });
-// Submit each page once. The emulator also ignores the second form of a double click, but the browser would drop
-// the response to the first.
-let isSubmitted = false;
-addEventListener("submit", (event) => {
-  if (isSubmitted) event.preventDefault();
-  isSubmitted = true;
-});
 // The stylesheet shows the focus ring of a text field only while the keyboard is in use.
 const { dataset } = document.documentElement;
 addEventListener("keydown", ({ key }) => {

@@ -24,8 +24,8 @@ use crate::bank::Banks;
 
 /// A scenario: banks with users, accounts and transactions, settings, and steps.
 ///
-/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The format of a scenario
-/// file is described in `SCENARIOS.md`, beside the README of this crate.
+/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file
+/// `SCENARIOS.md` in the folder of this crate describes the format of a scenario file.
 ///
 /// ```
 /// use flinks_emulator::Scenario;

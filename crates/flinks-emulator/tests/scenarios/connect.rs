@@ -94,8 +94,10 @@ async fn slow_authorize_takes_210_seconds_if_it_is_live() {
     });
     setup.emulator.received(Operation::ConnectAuthorize, 2).await;
     setup.advance(Duration::from_secs(209));
-    assert!(!call.is_finished());
-    assert_eq!(setup.emulator.requests().last().unwrap().status, None, "no response was sent");
+    // The server has one thread, so it has done everything that it can for the live request before it
+    // responds to the next one.
+    let _ = client.generate_authorize_token().await.unwrap();
+    assert_eq!(setup.emulator.requests_of(Operation::ConnectAuthorize)[1].status, None, "no response was sent");
     setup.advance(Duration::from_secs(1));
     assert!(matches!(call.await.unwrap(), Ok(Outcome::Complete(_))));
 
