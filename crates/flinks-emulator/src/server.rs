@@ -350,9 +350,10 @@ impl OutcomeRecorder<'_> {
         if let Some(request) = request {
             request.status = status;
         }
+        let is_clock_changed = operation.is_some_and(|operation| state.complete_request(operation));
         drop(state);
-        if let Some(operation) = operation {
-            self.shared.complete_request(operation);
+        if is_clock_changed {
+            self.shared.announce_clock_change();
         }
         let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
         let fault = self.fault.map(Fault::kind);

@@ -82,14 +82,6 @@ impl Shared {
         Ok(())
     }
 
-    /// Counts a completed request for the scenario.
-    pub(crate) fn complete_request(&self, operation: Operation) {
-        let is_clock_changed = self.state().complete_request(operation);
-        if is_clock_changed {
-            self.announce_clock_change();
-        }
-    }
-
     pub(crate) fn announce_clock_change(&self) {
         self.clock.send_replace(());
     }
