@@ -138,7 +138,7 @@ async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): R
 }
 
 async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Markup> {
-    let url = format!("{}/api/fdx/5/accounts", app.consents.client().base_url());
+    let url = format!("{}/api/fdx/5/accounts?resultType=details", app.consents.client().base_url());
     let request = |authorization| app.http.get(&url).header("Authorization", authorization).send();
     let consent = app.consent(&visitor, &bank)?;
     let response =

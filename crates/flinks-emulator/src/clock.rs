@@ -29,6 +29,10 @@ impl Clock {
         self.time.saturating_add(elapsed)
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.running_since.is_none()
+    }
+
     pub(crate) fn advance(&mut self, by: Duration) {
         self.time = self.time.saturating_add(by);
     }

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 
 use hyper::header::{self, HeaderName};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::credentials::*;
 
@@ -35,6 +36,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns a copy in which all settings of a patch have their new values. The settings are not
+    /// [validated](Self::problem).
+    ///
+    /// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
+    pub(crate) fn merged(&self, patch: Map<String, Value>) -> Result<Self, String> {
+        let mut config = json!(self);
+        for (section, change) in patch {
+            match (config.get_mut(&section), change) {
+                (Some(Value::Object(fields)), Value::Object(changes)) => fields.extend(changes),
+                (Some(field), change) => *field = change,
+                (None, _) => return Err(format!("The `{section}` setting does not exist.")),
+            }
+        }
+        serde_json::from_value(config).map_err(|error| format!("A setting is invalid: {error}."))
+    }
+
     /// Returns a description of the first invalid setting, or `None` if all are valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;

@@ -17,11 +17,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::access;
-use crate::config::Config;
 use crate::fault::{Fault, ScheduledFault};
 use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Usage};
 use crate::operation::Operation;
+use crate::scenario::Scenario;
 use crate::shared::Shared;
 use crate::state::EmulatorState;
 use crate::visits;
@@ -49,12 +49,15 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
     let outcome = match (&head.method, path) {
         (&Method::GET, "") => Ok(overview(&shared.state())),
         (&Method::POST, "advance") => read(body).map(|Advance { seconds }| {
-            let mut state = shared.state();
-            state.clock.advance(seconds);
-            json!({"now": state.now().as_secs_f64()})
+            shared.advance(seconds);
+            json!({"now": shared.state().now().as_secs_f64()})
         }),
         (&Method::GET, "config") => Ok(json!(shared.state().config)),
-        (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.state(), patch)),
+        (&Method::PATCH, "config") => read(body).and_then(|patch| {
+            let changed = change_config(&mut shared.state(), patch);
+            shared.announce_clock_change();
+            changed
+        }),
         (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(scheduled_fault).collect()),
         (&Method::POST, "faults") => read(body).and_then(NewFault::schedule).map(|new| {
             let body = scheduled_fault(&new);
@@ -81,13 +84,18 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
         (&Method::GET, "counts") => Ok(counts(&shared.state())),
         (&Method::GET, "tokens") => Ok(tokens(&shared.state())),
         (&Method::POST, "codes") => {
-            read(body).map(|NewCode { redirect_uri }| json!({"code": shared.state().issue_code(redirect_uri, None)}))
+            read(body).map(|NewCode { redirect_uri }| json!({"code": shared.state().issue_code(redirect_uri)}))
         }
         (&Method::GET, "visits") => Ok(visits::list(&shared.state())),
         (&Method::POST, "revoke") => read(body).and_then(|Revocation { subject }| {
             let is_known = shared.state().revoke_connection(&subject);
             let unknown = "`subject` must be the `subject` of a stored token.";
             if is_known { Ok(done()) } else { Err(unknown.to_owned()) }
+        }),
+        (&Method::GET, "scenario") => Ok(scenario(&shared.state())),
+        (&Method::POST, "scenario") => read(body).and_then(NewScenario::find).and_then(|new| {
+            shared.load_scenario(&new).map_err(|error| format!("{error}."))?;
+            Ok(scenario(&shared.state()))
         }),
         (&Method::POST, "reset") => {
             shared.reset();
@@ -166,6 +174,38 @@ struct Revocation {
     subject: String,
 }
 
+/// A scenario to load: either the name of a built-in scenario or the text of a scenario file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewScenario {
+    name: Option<String>,
+    toml: Option<String>,
+}
+
+impl NewScenario {
+    fn find(self) -> Result<Scenario, String> {
+        let found = match (self.name, self.toml) {
+            (Some(name), None) => Scenario::built_in(&name),
+            (None, Some(text)) => Scenario::parse(&text),
+            _ => return Err("Either `name` or `toml` is required.".to_owned()),
+        };
+        found.map_err(|error| format!("{error}."))
+    }
+}
+
+fn scenario(state: &EmulatorState) -> Value {
+    let built_in: Vec<&str> = Scenario::built_in_names().collect();
+    let loaded = state.scenario.scenario().map(|scenario| {
+        json!({
+            "name": scenario.name(),
+            "description": scenario.description(),
+            "steps": scenario.step_count(),
+            "steps_done": state.scenario.steps_done(),
+        })
+    });
+    json!({"built_in": built_in, "loaded": loaded})
+}
+
 fn overview(state: &EmulatorState) -> Value {
     json!({
         "now": state.now().as_secs_f64(),
@@ -178,24 +218,15 @@ fn overview(state: &EmulatorState) -> Value {
             "GET requests?operation=pay.authorize", "GET counts", "GET tokens",
             "POST codes {\"redirect_uri\": \"https://app.example/callback\"}",
             "GET visits", "POST revoke {\"subject\": \"…\"}",
+            "GET scenario", "POST scenario {\"name\": \"bank-outage\"}",
             "POST reset",
         ],
     })
 }
 
 /// Applies all settings in a patch, or none of them if any setting is invalid.
-///
-/// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
 fn change_config(state: &mut EmulatorState, patch: Map<String, Value>) -> Result<Value, String> {
-    let mut config = json!(state.config);
-    for (section, change) in patch {
-        match (config.get_mut(&section), change) {
-            (Some(Value::Object(fields)), Value::Object(changes)) => fields.extend(changes),
-            (Some(field), change) => *field = change,
-            (None, _) => return Err(format!("The `{section}` setting does not exist.")),
-        }
-    }
-    let config: Config = serde_json::from_value(config).map_err(|error| format!("A setting is invalid: {error}."))?;
+    let config = state.config.merged(patch)?;
     if let Some(problem) = config.problem() {
         return Err(format!("{problem}."));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::channel::Channel;
@@ -14,6 +15,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::pages::Look;
+
 /// A request for an operation.
 pub(crate) struct Call {
     /// The request's number in the ledger.
@@ -21,6 +24,7 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// The parameter in the path, such as the customer id, or an empty string if the path has none.
     pub(crate) parameter: String,
+    pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -90,6 +94,17 @@ impl Call {
     pub(crate) fn query(&self) -> Result<Fields<String>, UnreadableFields> {
         pairs(self.query.as_bytes())
     }
+
+    /// Returns the language and the theme that the query selects. A query with an error selects the
+    /// default.
+    pub(crate) fn look(&self) -> Look {
+        self.query().map(|query| Look::from_query(&query)).unwrap_or_default()
+    }
+
+    /// Returns the base URL that the client used.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.header("host").unwrap_or_default())
+    }
 }
 
 /// The error returned if the fields of a request cannot be read. The message never contains the
@@ -118,7 +133,7 @@ impl UnreadableFields {
 }
 
 /// The names of all fields and parameters of the emulator's endpoints.
-pub(crate) const KNOWN_FIELDS: [&str; 39] = [
+pub(crate) const KNOWN_FIELDS: [&str; 51] = [
     "Institution",
     "Language",
     "LoginId",
@@ -129,9 +144,12 @@ pub(crate) const KNOWN_FIELDS: [&str; 39] = [
     "SecurityResponses",
     "Tag",
     "Username",
+    "accountIds",
     "amount",
     "answer",
     "authorizeToken",
+    "back",
+    "backEnable",
     "cancel",
     "client_id",
     "client_secret",
@@ -141,10 +159,14 @@ pub(crate) const KNOWN_FIELDS: [&str; 39] = [
     "customerName",
     "decision",
     "demo",
+    "endTime",
     "grant_type",
     "institution",
     "institution_id",
+    "lang",
     "language",
+    "limit",
+    "offset",
     "operation",
     "password",
     "provider_id",
@@ -153,10 +175,15 @@ pub(crate) const KNOWN_FIELDS: [&str; 39] = [
     "referenceId",
     "refresh_token",
     "response_type",
+    "restart",
+    "resultType",
     "scope",
     "sessionId",
+    "startTime",
     "state",
     "step",
+    "theme",
+    "user",
     "username",
 ];
 
@@ -247,11 +274,13 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
+    /// The time on the emulator's clock between the arrival of the request and the response.
+    pub(crate) wait: Duration,
 }
 
 impl Reply {
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
+        Self { status, headers: Vec::new(), body: Bytes::new(), wait: Duration::ZERO }
     }
 
     pub(crate) fn json(status: StatusCode, body: &Value) -> Self {

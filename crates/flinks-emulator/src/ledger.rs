@@ -196,9 +196,10 @@ pub struct Issued {
 pub struct Usage {
     /// The time according to the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
-    /// The [`Request::number`] of the request that spent or revoked the code or token, or 0 if
-    /// [`Emulator::revoke_connection`](crate::Emulator::revoke_connection) or the control API
-    /// revoked it.
+    /// The [`Request::number`] of the request that spent or revoked the code or token, or 0 if the
+    /// end user revoked the consent at the bank: through
+    /// [`Emulator::revoke_connection`](crate::Emulator::revoke_connection), the control API or a
+    /// [`Scenario`](crate::Scenario).
     pub by: u64,
 }
 

@@ -23,6 +23,7 @@ mod redaction;
 mod return_url;
 mod route;
 mod rules;
+mod scenario;
 mod server;
 mod shared;
 mod start;
@@ -42,6 +43,7 @@ pub use crate::config::{
 pub use crate::fault::{Fault, When};
 pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
+pub use crate::scenario::{Scenario, ScenarioError};
 
 use crate::fault::ScheduledFault;
 use crate::record::Recorder;
@@ -204,6 +206,7 @@ impl Emulator {
     /// that would deadlock.
     pub fn configure(&self, change: impl FnOnce(&mut Config)) {
         self.shared.state().configure(change);
+        self.shared.announce_clock_change();
     }
 
     /// Returns the emulator's current time as a duration since the Unix epoch.
@@ -213,7 +216,7 @@ impl Emulator {
 
     /// Advances the emulator's clock. Only [`reset`](Self::reset) can move the clock backwards.
     pub fn advance(&self, by: Duration) {
-        self.shared.state().clock.advance(by);
+        self.shared.advance(by);
     }
 
     /// Schedules a fault for an operation's next request.
@@ -294,7 +297,25 @@ impl Emulator {
     /// Issues an Outbound authorization code, as if a new end user had just given consent and
     /// returned to `redirect_uri`.
     pub fn issue_code(&self, redirect_uri: &str) -> String {
-        self.shared.state().issue_code(redirect_uri.to_owned(), None)
+        self.shared.state().issue_code(redirect_uri.to_owned())
+    }
+
+    /// Loads a scenario: applies its settings, replaces the banks and their users, resets everything
+    /// else as [`reset`](Self::reset) does, and starts its steps.
+    ///
+    /// The settings of a scenario that was loaded before are undone first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the scenario's settings are invalid in combination with the current
+    /// configuration. In that case, nothing changes.
+    pub fn load_scenario(&self, scenario: &Scenario) -> Result<(), ScenarioError> {
+        self.shared.load_scenario(scenario)
+    }
+
+    /// Returns the loaded scenario, or `None` if no scenario has been loaded.
+    pub fn scenario(&self) -> Option<Scenario> {
+        self.shared.state().scenario.scenario().cloned()
     }
 
     /// Resets the emulator to its initial state but keeps the configuration and continues the
@@ -302,7 +323,8 @@ impl Emulator {
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
     /// scheduled fault. It closes the connections of in-flight requests and sets the clock to the
-    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`].
+    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`], and restarts the loaded
+    /// scenario.
     pub fn reset(&self) {
         self.shared.reset();
     }

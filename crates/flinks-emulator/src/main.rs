@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
-use flinks_emulator::{Config, Emulator};
+use flinks_emulator::{Config, Emulator, Scenario};
 use tracing_subscriber::EnvFilter;
 
 /// A local emulator of Flinks Pay, Connect and Outbound for development and tests
@@ -27,6 +27,9 @@ struct Arguments {
     /// TOML file with settings; omitted settings have their default values
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Name of a built-in scenario, or TOML file with a scenario; it changes settings after --config
+    #[arg(long, value_name = "NAME|FILE")]
+    scenario: Option<String>,
     /// Print the default configuration as TOML and exit
     #[arg(long)]
     print_config: bool,
@@ -86,8 +89,10 @@ fn print_config() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { listen, config, dangerously_listen_anywhere, open, record, allow_host, keep_values, .. } =
-        arguments;
+    let Arguments {
+        listen, config, scenario, dangerously_listen_anywhere, open, record, allow_host, keep_values, ..
+    } = arguments;
+    let scenario = scenario.map(|name| find_scenario(&name)).transpose()?;
     let config = match config {
         Some(path) => read_config(&path)?,
         None => Config::default(),
@@ -118,6 +123,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
         emulator
             .record(&file)
             .map_err(|error| format!("failed to create the recording `{}`: {error}", file.display()))?;
+    }
+    if let Some(scenario) = scenario {
+        emulator.load_scenario(&scenario).map_err(|error| error.to_string())?;
     }
     // The parent process may close the pipe after it has read the first line. The emulator must
     // keep running.
@@ -166,6 +174,19 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
     })
+}
+
+/// Returns the built-in scenario with this name, or reads a scenario file.
+fn find_scenario(name: &str) -> Result<Scenario, String> {
+    if let Ok(scenario) = Scenario::built_in(name) {
+        return Ok(scenario);
+    }
+    let text = std::fs::read_to_string(name).map_err(|error| {
+        let names: Vec<&str> = Scenario::built_in_names().collect();
+        let names = names.join(", ");
+        format!("`{name}` is neither a scenario file ({error}) nor one of the built-in scenarios: {names}")
+    })?;
+    Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))
 }
 
 /// Reads a configuration file. An error message contains the line number and the problem, but no

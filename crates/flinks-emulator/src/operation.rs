@@ -53,6 +53,11 @@ macro_rules! operations {
             OutboundRevoke = "outbound.revoke", ["DELETE /api/v1/revoke"], outbound::revoke;
             /// Returns an end user's accounts.
             OutboundAccounts = "outbound.accounts", ["GET /api/fdx/5/accounts"], outbound::accounts;
+            /// Returns the details of an account.
+            OutboundAccount = "outbound.account", ["GET /api/fdx/5/accounts/{id}"], outbound::account;
+            /// Returns the transactions of an account.
+            OutboundTransactions = "outbound.transactions", ["GET /api/fdx/5/accounts/{id}/transactions"],
+                outbound::transactions;
         }
     };
 }

@@ -1,12 +1,32 @@
 //! The HTML pages, which work without JavaScript, except that sending events to a parent page
 //! requires it.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `connect` | the steps of the iframe page, and the bank's login page |
+//! | `consent` | Outbound's consent page |
+//! | `notice` | pages without a form: a refusal, an expired visit, and the start page |
+//! | `text`, `french` | the texts, and the parameters that select the language and the theme |
+
+mod connect;
+mod consent;
+mod french;
+mod notice;
+mod text;
 
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::bank::Question;
-use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
+pub(crate) use self::connect::{
+    LogIn, Questioned, cancelled, choose_bank, complete, connected, log_in, log_in_or_cancel, question,
+};
+pub(crate) use self::consent::{ConsentPage, consent};
+pub(crate) use self::notice::{refusal, start, unknown_visit};
+pub(crate) use self::text::Look;
+
+use self::text::Text;
+use crate::bank::Bank;
 
 /// A content security policy that allows scripts and styles only from the emulator.
 pub(crate) const CONTENT_SECURITY_POLICY: &str =
@@ -34,12 +54,12 @@ impl Events {
         self.events.push(json!({"step": step}));
     }
 
-    pub(crate) fn step_with_institution(&mut self, step: &str) {
-        self.events.push(json!({"step": step, "institution": BANK}));
+    pub(crate) fn step_with_institution(&mut self, step: &str, institution: &str) {
+        self.events.push(json!({"step": step, "institution": institution}));
     }
 
-    pub(crate) fn redirect(&mut self, url: &Url) {
-        self.events.push(json!({"step": "REDIRECT", "institution": BANK, "url": url.as_str()}));
+    pub(crate) fn redirect(&mut self, institution: &str, url: &Url) {
+        self.events.push(json!({"step": "REDIRECT", "institution": institution, "url": url.as_str()}));
     }
 
     /// Removes and returns the events that have not been sent yet. A page that is shown again sends
@@ -65,11 +85,23 @@ impl Form<'_> {
             }
         }
     }
+
+    /// Returns a form that consists of a button. The button is not part of another form, so that
+    /// Enter in a field never activates it.
+    fn button(&self, name: &str, label: &str) -> Markup {
+        self.render(&html! { button.quiet type="submit" name=(name) value="true" { (label) } })
+    }
 }
 
 /// Everything on a page except its content.
 struct Document<'a> {
+    look: Look,
     title: &'a str,
+    /// The bank whose name and colour the page has, or `None` for a page of the emulator.
+    bank: Option<&'a Bank>,
+    /// The names of the steps, and the number of the current step. Empty if the page is not part of
+    /// a sequence.
+    progress: (&'a [&'a str], usize),
     /// The address of the visit, if the page was opened at another one. The browser switches to it,
     /// so that the Back and Reload buttons show the visit without repeating the request that
     /// started it.
@@ -80,16 +112,52 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(title: &'a str) -> Self {
-        Self { title, address: None, events: None, url: None }
+    fn new(look: Look, title: &'a str) -> Self {
+        Self { look, title, bank: None, progress: (&[], 0), address: None, events: None, url: None }
     }
 
-    fn render(self, content: &Markup) -> Markup {
-        let Self { title, address, events, url } = self;
+    fn text(&self) -> &'static Text {
+        self.look.text()
+    }
+
+    /// Renders a card with the bank's name, the progress, the content, and the parts below it.
+    fn render(self, content: &Markup, below: &Markup) -> Markup {
+        let text = self.text();
+        let colour = self.bank.map_or("grey", |bank| bank.colour.class());
+        let name = self.bank.map_or(text.emulator, |bank| bank.name.get_ref());
+        let note = if self.bank.is_some() { text.fictitious } else { text.emulator };
+        let title = self.title;
+        let (steps, current) = self.progress;
+        self.shell(&html! {
+            main class={ "card " (colour) } {
+                header.brand {
+                    span.logo aria-hidden="true" { (name.chars().next().unwrap_or('B')) }
+                    div {
+                        p.name { (name) }
+                        @if note != name { p.note { (note) } }
+                    }
+                }
+                @if !steps.is_empty() {
+                    ol.progress aria-label=(text.progress) {
+                        @for (index, step) in steps.iter().enumerate() {
+                            li class=[(index < current).then_some("past")]
+                                aria-current=[(index == current).then_some("step")]
+                            { span { (step) } }
+                        }
+                    }
+                }
+                div.content { h1 { (title) } (content) }
+            }
+            (below)
+        })
+    }
+
+    fn shell(self, body: &Markup) -> Markup {
+        let Self { look, title, address, events, url, .. } = self;
         let events = events.filter(|events| !events.events.is_empty());
         html! {
             (DOCTYPE)
-            html lang="en" {
+            html lang=(look.language.tag()) data-theme=[look.theme.name()] {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
@@ -106,13 +174,7 @@ impl<'a> Document<'a> {
                     data-origin=[events.map(|events| &events.origin)]
                     data-events=[events.map(|events| Value::from(events.events.clone()).to_string())]
                     data-url=[url.map(Url::as_str)]
-                {
-                    main {
-                        p.mark { "Flinks emulator, for testing only" }
-                        h1 { (title) }
-                        (content)
-                    }
-                }
+                { (body) }
             }
         }
     }
@@ -122,128 +184,19 @@ fn alert(problem: Option<&str>) -> Markup {
     html! { @if let Some(problem) = problem { p.alert role="alert" { (problem) } } }
 }
 
-/// A page with an error message.
-pub(crate) fn refusal(title: &str, message: &str) -> Markup {
-    Document::new(title).render(&alert(Some(message)))
-}
-
-/// The page for a visit that does not exist or was removed.
-pub(crate) fn unknown_visit() -> Markup {
-    refusal("Page not found", "This visit does not exist or is too old. Start again.")
-}
-
-/// The start page at the base URL.
-pub(crate) fn start(content: &Markup) -> Markup {
-    Document::new("Start page").render(content)
-}
-
-/// The first step of the iframe page. Its address differs from that of the later steps.
-pub(crate) fn choose_bank(form: &Form<'_>, address: Option<&str>, events: &Events) -> Markup {
-    let button = html! { button type="submit" name="institution" value=(BANK) autofocus { (BANK) } };
-    let document = Document { address, events: Some(events), ..Document::new("Choose your bank") };
-    document.render(&form.render(&button))
-}
-
-/// The bank login on the iframe page.
-pub(crate) fn log_in(form: &Form<'_>, problem: Option<&str>, events: &Events) -> Markup {
-    let title = format!("Log in to {BANK}");
-    let document = Document { events: Some(events), ..Document::new(&title) };
-    document.render(&html! {
-        (alert(problem))
-        (form.render(&login_fields()))
-        p.hint {
-            "Log in as " code { (BANK_USER_NO_MFA) } ", or as " code { (BANK_USER) } " to see security questions. "
-            "The password is " code { (BANK_PASSWORD) } "."
-        }
-    })
-}
-
-/// The login form on the bank's own page. The end user can cancel this login.
-pub(crate) fn log_in_or_cancel(form: &Form<'_>, problem: Option<&str>) -> Markup {
-    let title = format!("Log in to {BANK}");
-    let cancel = html! { button.quiet type="submit" name="cancel" value="true" { "Cancel" } };
-    Document::new(&title).render(&html! {
-        (alert(problem))
-        (form.render(&login_fields()))
-        (form.render(&cancel))
-        p.hint { "Log in as " code { (BANK_USER_NO_MFA) } ". The password is " code { (BANK_PASSWORD) } "." }
-    })
-}
-
-fn login_fields() -> Markup {
-    html! {
-        label for="username" { "User name" }
-        input #username name="username" autocomplete="off" autocapitalize="none" spellcheck="false" required autofocus;
-        label for="password" { "Password" }
-        input #password name="password" type="password" autocomplete="off" required;
-        button type="submit" { "Log in" }
+/// Returns the host and the port that the end user returns to.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 
-pub(crate) fn question(form: &Form<'_>, question: &Question, problem: Option<&str>, events: &Events) -> Markup {
-    let fields = html! {
-        @if question.choices.is_empty() {
-            label for="answer" { (question.prompt) }
-            input #answer name="answer" autocomplete="off" required autofocus;
-        } @else {
-            fieldset {
-                legend { (question.prompt) }
-                @for choice in question.choices {
-                    label { input type="radio" name="answer" value=(choice) required; " " (choice) }
-                }
-            }
-        }
-        button type="submit" { "Answer" }
-    };
-    let title = format!("Security question from {BANK}");
-    let document = Document { events: Some(events), ..Document::new(&title) };
-    document.render(&html! {
-        (alert(problem))
-        (form.render(&fields))
-        p.hint { "The answers to the three questions are Montreal, Canada and Triangle." }
-    })
+fn return_line(text: &Text, url: &Url) -> Markup {
+    html! { p.return { (text.return_to) " " strong { (host(url)) } } }
 }
 
-/// The last step of the iframe page. When it is shown for the first time, it sends the remaining
-/// events to the parent page, and the browser navigates to the return URL. When it is shown again,
-/// it only links to the return URL.
-pub(crate) fn connected(return_url: &Url, events: &Events) -> Markup {
-    let url = if events.events.is_empty() { None } else { Some(return_url) };
-    let document = Document { events: Some(events), url, ..Document::new("Your account is connected") };
-    document.render(&continue_to(return_url))
-}
-
-/// The page for a completed visit.
-pub(crate) fn complete(return_url: &Url) -> Markup {
-    Document::new("Already completed").render(&html! {
-        p { "You have already completed this step. Use the link to return to the application." }
-        (continue_to(return_url))
-    })
-}
-
-fn continue_to(return_url: &Url) -> Markup {
-    html! { p { a #continue href=(return_url.as_str()) { "Continue" } } }
-}
-
-/// Outbound's consent page. The button that grants consent is not focused, so a stray key press
-/// does not grant it.
-pub(crate) fn consent(
-    form: &Form<'_>,
-    address: Option<&str>,
-    client_id: &str,
-    scopes: &[String],
-    return_url: &Url,
-) -> Markup {
-    let host = return_url.host_str().unwrap_or_default();
-    let buttons = html! {
-        button type="submit" name="decision" value="agree" { "Agree" }
-        button.quiet type="submit" name="decision" value="refuse" { "Refuse" }
-    };
-    let document = Document { address, ..Document::new("Share your data?") };
-    document.render(&html! {
-        p { code { (client_id) } " asks for access to this data at " (BANK) ":" }
-        ul { @for scope in scopes { li { code { (scope) } } } }
-        p { "Afterwards, you will return to " code { (host) } "." }
-        (form.render(&buttons))
-    })
+fn continue_to(label: &str, url: &Url) -> Markup {
+    html! { p.actions { a.button #continue href=(url.as_str()) { (label) } } }
 }

@@ -181,7 +181,7 @@ async fn respond_by_rules(
     body_end: BodyEnd,
 ) -> Result<hyper::Response<Body>, ConnectionClosed> {
     let route = route(&head.method, &head.uri);
-    let Arrival { number, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
+    let Arrival { number, at, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
     let outcome = OutcomeRecorder { shared, number, fault: fault.as_ref(), started: Instant::now() };
     match body_end {
         BodyEnd::Complete => {}
@@ -226,6 +226,7 @@ async fn respond_by_rules(
     let call = Call {
         number,
         parameter,
+        path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         method: head.method,
         headers: head.headers,
@@ -238,6 +239,9 @@ async fn respond_by_rules(
         }
         rules::process(&mut state, operation, &call, fault.as_ref())
     };
+    if !reply.wait.is_zero() {
+        shared.wait_until(at.saturating_add(reply.wait)).await;
+    }
     if let Some(fault) = &fault
         && let ControlFlow::Break(status) = fault.after(wire, &mut release, &reply).await
     {
@@ -282,6 +286,7 @@ fn body_too_large() -> Reply {
 /// A request that is in the ledger but has not been processed yet.
 struct Arrival {
     number: u64,
+    at: Duration,
     /// The number of resets that happened before this request arrived.
     resets: u64,
     fault: Option<Fault>,
@@ -303,14 +308,16 @@ fn record_arrival(
         Route::Start | Route::IframeDemo | Route::WrongMethod(_) | Route::NotFound => None,
     };
     let mut state = shared.state();
+    state.apply_due_steps();
     let is_complete = matches!(body_end, BodyEnd::Complete);
     let fault = match operation {
         Some(operation) if is_complete => state.faults.next(operation),
         _ => None,
     };
+    let at = state.now();
     let mut request = Request {
         number: 0,
-        at: state.now(),
+        at,
         operation,
         method: head.method.to_string(),
         target: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
@@ -324,7 +331,7 @@ fn record_arrival(
     shared.observer.arrived(&state, &mut request);
     let EmulatorState { ledger, config, .. } = &mut *state;
     let number = ledger.add_request(request, &config.limits);
-    let arrival = Arrival { number, resets: state.resets, fault, release: shared.on_release() };
+    let arrival = Arrival { number, at, resets: state.resets, fault, release: shared.on_release() };
     drop(state);
     shared.announce_arrival();
     shared.observer.announce_change();
@@ -355,8 +362,12 @@ impl OutcomeRecorder<'_> {
             request.status = status;
         }
         self.shared.observer.completed(&state, &Completion { number: self.number, started: self.started, reply });
+        let is_clock_changed = operation.is_some_and(|operation| state.complete_request(operation));
         drop(state);
         self.shared.observer.announce_change();
+        if is_clock_changed {
+            self.shared.announce_clock_change();
+        }
         let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
         let fault = self.fault.map(Fault::kind);
         tracing::info!(number = self.number, operation, status, fault, "request");

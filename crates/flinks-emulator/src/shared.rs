@@ -1,10 +1,11 @@
-//! The state, its lock and three signals, which the connections, the control API and the library
+//! The state, its lock and four signals, which the connections, the control API and the library
 //! share.
 //!
 //! The lock is held for one decision at a time and never across an `await`. A signal does not carry
 //! a value, so a task that receives one reads the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::fault::Release;
 use crate::observer::Observer;
 use crate::operation::Operation;
+use crate::scenario::{Scenario, ScenarioError};
 use crate::state::EmulatorState;
 
 pub(crate) struct Shared {
@@ -23,6 +25,8 @@ pub(crate) struct Shared {
     arrival: watch::Sender<()>,
     /// The signal that is sent when the state has been reset.
     reset: watch::Sender<()>,
+    /// The signal that is sent when the clock may have been advanced, frozen or released.
+    clock: watch::Sender<()>,
 }
 
 impl Shared {
@@ -33,6 +37,7 @@ impl Shared {
             release: watch::Sender::new(()),
             arrival: watch::Sender::new(()),
             reset: watch::Sender::new(()),
+            clock: watch::Sender::new(()),
         }
     }
 
@@ -60,6 +65,47 @@ impl Shared {
         // The signal is sent while the lock is held, so a request that subscribes later sees only
         // the new state.
         self.reset.send_replace(());
+    }
+
+    /// Advances the emulator's clock, and applies the scenario's steps that are due.
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut state = self.state();
+        state.clock.advance(by);
+        state.apply_due_steps();
+        drop(state);
+        self.announce_clock_change();
+    }
+
+    /// Loads a scenario, as described at [`Emulator::load_scenario`](crate::Emulator::load_scenario).
+    pub(crate) fn load_scenario(&self, scenario: &Scenario) -> Result<(), ScenarioError> {
+        let mut state = self.state();
+        state.load_scenario(scenario)?;
+        self.reset.send_replace(());
+        drop(state);
+        self.announce_clock_change();
+        Ok(())
+    }
+
+    pub(crate) fn announce_clock_change(&self) {
+        self.clock.send_replace(());
+    }
+
+    /// Waits until a time on the emulator's clock, so advancing the clock shortens the wait.
+    pub(crate) async fn wait_until(&self, end: Duration) {
+        let mut clock = self.clock.subscribe();
+        loop {
+            let (left, is_frozen) = {
+                let state = self.state();
+                (end.saturating_sub(state.now()), state.clock.is_frozen())
+            };
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left), if !is_frozen => {}
+                _ = clock.changed() => {}
+            }
+        }
     }
 
     pub(crate) fn on_reset(&self) -> watch::Receiver<()> {

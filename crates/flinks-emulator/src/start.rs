@@ -53,7 +53,7 @@ pub(crate) fn page(config: &Config, query: &str, viewer: &Viewer) -> Reply {
     let content = html! {
         p { "This emulator serves Flinks Pay, Connect and Outbound at one base URL, with test credentials." }
         @if has_returned {
-            p.alert role="status" {
+            p.status role="status" {
                 "You are back. Your application would now read the parameters in this page's address."
             }
         }

@@ -5,14 +5,14 @@
 
 use serde_json::{Value, json};
 
-use crate::bank::{self, Question};
+use crate::bank::{Bank, Banks, Question};
 use crate::state::{EmulatorState, Stage};
 
 /// A visit to one of the pages for end users.
-pub(crate) struct Visit {
+pub(crate) struct Visit<'a> {
     pub(crate) page: Page,
     pub(crate) address: String,
-    pub(crate) step: Step,
+    pub(crate) step: Step<'a>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,31 +26,34 @@ pub(crate) enum Page {
 }
 
 /// The form that a visit shows.
-pub(crate) enum Step {
+pub(crate) enum Step<'a> {
     Decide,
-    ChooseBank,
-    LogIn,
-    Answer(&'static Question),
+    ChooseBank(&'a Banks),
+    LogIn(&'a Bank),
+    Answer(&'a Question),
     Complete,
 }
 
 /// Returns the visits, newest first within each page.
-pub(crate) fn visits(state: &EmulatorState) -> impl Iterator<Item = Visit> {
+pub(crate) fn visits(state: &EmulatorState) -> impl Iterator<Item = Visit<'_>> {
     let visit = |page: Page, id: &str, step| Visit { page, address: format!("/__pages/{}/{id}", page.name()), step };
     let consents = state.outbound.consents.iter().rev().map(move |(id, consent)| {
         let step = if consent.end.is_some() { Step::Complete } else { Step::Decide };
         visit(Page::Consent, id, step)
     });
     let banks = state.connect.bank_redirects.iter().rev().map(move |(id, redirect)| {
-        let step = if redirect.end.is_some() { Step::Complete } else { Step::LogIn };
+        let bank = state.banks.bank(redirect.bank).filter(|_| redirect.end.is_none());
+        let step = bank.map_or(Step::Complete, Step::LogIn);
         visit(Page::Bank, id, step)
     });
     let iframes = state.connect.iframes.iter().rev().map(move |(id, iframe)| {
         let step = match &iframe.stage {
-            Stage::Choosing => Step::ChooseBank,
-            Stage::LoggingIn => Step::LogIn,
-            Stage::Questioned { question, .. } => bank::question(*question).map_or(Step::Complete, Step::Answer),
-            Stage::Connected { .. } => Step::Complete,
+            Stage::Choosing => Step::ChooseBank(&state.banks),
+            Stage::LoggingIn { bank } => state.banks.bank(*bank).map_or(Step::Complete, Step::LogIn),
+            Stage::Questioned { user, question } => {
+                state.banks.question(*user, *question).map_or(Step::Complete, Step::Answer)
+            }
+            Stage::Connected { .. } | Stage::Cancelled => Step::Complete,
         };
         visit(Page::Iframe, id, step)
     });
@@ -68,12 +71,12 @@ impl Page {
     }
 }
 
-impl Step {
+impl Step<'_> {
     const fn name(&self) -> &'static str {
         match self {
             Self::Decide => "decision",
-            Self::ChooseBank => "institution",
-            Self::LogIn => "login",
+            Self::ChooseBank(_) => "institution",
+            Self::LogIn(_) => "login",
             Self::Answer(_) => "question",
             Self::Complete => "complete",
         }
@@ -82,9 +85,9 @@ impl Step {
 
 /// Returns the visits as JSON, for the control API.
 pub(crate) fn list(state: &EmulatorState) -> Value {
-    let visit = |Visit { page, address, step }: Visit| {
+    let visit = |Visit { page, address, step }: Visit<'_>| {
         let question = match step {
-            Step::Answer(question) => Some(question.prompt),
+            Step::Answer(question) => Some(question.prompt.as_str()),
             _ => None,
         };
         json!({"page": page.name(), "address": address, "step": step.name(), "question": question})

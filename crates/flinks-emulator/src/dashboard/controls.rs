@@ -4,8 +4,9 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::layout::date_and_time;
+use crate::bank::{Bank, User};
 use crate::config::EndUser;
-use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA, OUTBOUND_REDIRECT_URI};
+use crate::credentials::OUTBOUND_REDIRECT_URI;
 use crate::fault::{Fault, When};
 use crate::operation::Operation;
 use crate::record::timestamp;
@@ -57,8 +58,8 @@ pub(super) fn clock(state: &EmulatorState) -> Markup {
 const VISITS: usize = 8;
 
 pub(super) fn end_user(state: &EmulatorState) -> Markup {
-    let is_open = |visit: &Visit| !matches!(visit.step, Step::Complete);
-    let open: Vec<Visit> = visits(state).filter(is_open).take(VISITS).collect();
+    let is_open = |visit: &Visit<'_>| !matches!(visit.step, Step::Complete);
+    let open: Vec<Visit<'_>> = visits(state).filter(is_open).take(VISITS).collect();
     let code =
         json!({"redirect_uri": state.config.outbound.redirect_uris.first().map_or(OUTBOUND_REDIRECT_URI, |uri| uri)});
     html! {
@@ -80,7 +81,7 @@ pub(super) fn end_user(state: &EmulatorState) -> Markup {
     }
 }
 
-fn open_visit(visit: &Visit) -> Markup {
+fn open_visit(visit: &Visit<'_>) -> Markup {
     let Visit { page, address, step } = visit;
     let title = match page {
         Page::Consent => "Outbound consent page",
@@ -95,25 +96,40 @@ fn open_visit(visit: &Visit) -> Markup {
                     (act(address, "Agree", &[("decision", "agree")]))
                     (act(address, "Refuse", &[("decision", "refuse")]))
                 },
-                Step::ChooseBank => div.buttons { (act(address, "Choose the bank", &[("institution", BANK)])) },
-                Step::LogIn => div.buttons {
-                    (act(address, "Log in", &[("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)]))
-                    @if *page == Page::Iframe {
-                        (act(address, "Log in with questions", &[("username", BANK_USER), ("password", BANK_PASSWORD)]))
-                    } @else {
-                        (act(address, "Cancel", &[("cancel", "true")]))
+                Step::ChooseBank(banks) => div.buttons {
+                    @for (_, bank) in banks.iter() {
+                        (act(address, &format!("Choose {}", bank.name.get_ref()), &[("institution", bank.name.get_ref())]))
                     }
-                    (act(address, "Wrong password", &[("username", BANK_USER), ("password", "wrong")]))
+                },
+                Step::LogIn(bank) => div.buttons {
+                    (log_in(address, "Log in", bank, |user| user.questions.is_empty()))
+                    @if *page == Page::Iframe {
+                        (log_in(address, "Log in with questions", bank, |user| !user.questions.is_empty()))
+                    }
+                    @if let Some(user) = bank.users.first() {
+                        (act(address, "Wrong password", &[("username", user.username.get_ref()), ("password", "wrong")]))
+                    }
+                    (act(address, "Cancel", &[("cancel", "true")]))
                 },
                 Step::Answer(question) => {
                     p { (question.prompt) }
                     div.buttons {
-                        (act(address, "Right answer", &[("answer", question.answer())]))
+                        (act(address, "Right answer", &[("answer", &question.answer)]))
                         (act(address, "Wrong answer", &[("answer", "wrong")]))
                     }
                 },
                 Step::Complete => {},
             }
+        }
+    }
+}
+
+/// A button that logs in the first able user of the bank who meets a condition, if there is one.
+fn log_in(address: &str, label: &str, bank: &Bank, is_wanted: impl Fn(&User) -> bool) -> Markup {
+    let user = bank.users.iter().find(|user| user.refusal.is_none() && is_wanted(user));
+    html! {
+        @if let Some(user) = user {
+            (act(address, label, &[("username", user.username.get_ref()), ("password", &user.password)]))
         }
     }
 }

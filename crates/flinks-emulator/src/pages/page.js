@@ -10,3 +10,9 @@ if (url) location.replace(url);
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });
+// The stylesheet shows the focus ring of a text field only while the keyboard is in use.
+const { dataset } = document.documentElement;
+addEventListener("keydown", ({ key }) => {
+  if (key === "Tab") dataset.keyboard = "";
+}, true);
+addEventListener("pointerdown", () => delete dataset.keyboard, true);

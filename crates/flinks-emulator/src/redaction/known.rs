@@ -2,11 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::bank;
 use crate::config::Config;
-use crate::credentials::{
-    BANK_PASSWORD, BANK_USER, BANK_USER_DISABLED, BANK_USER_NO_MFA, BANK_USER_UNAVAILABLE, CONNECT_LOGIN_ID,
-};
+use crate::credentials::CONNECT_LOGIN_ID;
 use crate::ledger::{Issued, Kind};
 use crate::state::EmulatorState;
 
@@ -61,27 +58,37 @@ pub(super) fn credential_in(state: &EmulatorState, text: &str) -> Option<&'stati
 
 fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
     let config = &state.config;
-    let fixed = [
-        (CONNECT_LOGIN_ID, "the first LoginId"),
-        (BANK_USER, "bank user"),
-        (BANK_USER_NO_MFA, "bank user"),
-        (BANK_USER_DISABLED, "bank user"),
-        (BANK_USER_UNAVAILABLE, "bank user"),
-        (BANK_PASSWORD, "bank password"),
-    ];
-    if let Some((_, label)) = credentials(config).into_iter().chain(fixed).find(|(known, _)| *known == value) {
+    let first_login = (CONNECT_LOGIN_ID, "the first LoginId");
+    if let Some((_, label)) = credentials(config).into_iter().chain([first_login]).find(|(known, _)| *known == value) {
         return Some(label);
     }
-    if bank::questions().any(|question| question.prompt == value) {
-        return Some("bank question");
-    }
-    if bank::questions().any(|question| question.answer() == value) {
-        return Some("bank answer");
+    if let Some(label) = of_bank(state, value) {
+        return Some(label);
     }
     if config.outbound.redirect_uris.iter().any(|uri| uri == value) {
         return Some("outbound.redirect_uris");
     }
     config.connect.redirect_origins.iter().any(|origin| origin == value).then_some("connect.redirect_origins")
+}
+
+/// Returns the name of a value in the data of the banks.
+fn of_bank(state: &EmulatorState, value: &str) -> Option<&'static str> {
+    state.banks.users().find_map(|(_, user)| {
+        let mut questions = user.questions.iter().map(toml::Spanned::get_ref);
+        if user.username.get_ref() == value {
+            Some("bank user")
+        } else if user.password == value {
+            Some("bank password")
+        } else if questions.clone().any(|question| question.prompt == value) {
+            Some("bank question")
+        } else if questions.any(|question| question.answer == value) {
+            Some("bank answer")
+        } else if user.accounts.iter().any(|account| account.id.get_ref() == value) {
+            Some("account")
+        } else {
+            None
+        }
+    })
 }
 
 /// Returns the name of an id that the emulator created.

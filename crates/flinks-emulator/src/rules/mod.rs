@@ -4,6 +4,7 @@
 mod connect;
 mod outbound;
 mod pay;
+mod rate_limit;
 
 use crate::fault::Fault;
 use crate::http::{Call, Reply};
@@ -28,6 +29,9 @@ operations!(define_handler);
 pub(crate) fn process(state: &mut EmulatorState, operation: Operation, call: &Call, fault: Option<&Fault>) -> Reply {
     if let Some(request) = state.ledger.request_mut(call.number) {
         request.processed = true;
+    }
+    if let Some(reply) = rate_limit::refuse(state, operation) {
+        return reply;
     }
     state.repeats_token = fault == Some(&Fault::DuplicateToken);
     let reply = handler(operation)(state, call);

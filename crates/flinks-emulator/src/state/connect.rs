@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::bank::{BankKey, Banks, UserKey};
 use crate::bounded_map::BoundedMap;
 use crate::config::Limits;
-use crate::credentials::{BANK_USER_NO_MFA, CONNECT_LOGIN_ID};
-use crate::pages::Events;
+use crate::credentials::CONNECT_LOGIN_ID;
+use crate::pages::{Events, Look};
 
 pub(crate) struct ConnectState {
     /// The logins, by `LoginId`.
@@ -22,7 +23,7 @@ pub(crate) struct ConnectState {
 
 /// An end user who has connected.
 pub(crate) struct Login {
-    pub(crate) username: String,
+    pub(crate) user: UserKey,
     /// Whether the bank asks questions when the login is used again. It does not after custom
     /// OAuth, because it has already asked them on its own page.
     pub(crate) has_mfa: bool,
@@ -30,7 +31,7 @@ pub(crate) struct Login {
 
 /// A security question that has not been answered yet.
 pub(crate) struct Challenge {
-    pub(crate) username: String,
+    pub(crate) user: UserKey,
     /// The index of the question.
     pub(crate) question: usize,
     /// The authorize token that started the session.
@@ -45,37 +46,57 @@ pub(crate) struct Challenge {
 /// An end user's visit to the iframe page. Each submitted form changes the visit, and the response
 /// redirects to the page for the current stage.
 pub(crate) struct Iframe {
+    pub(crate) look: Look,
+    /// Whether the page has a button that leads back, which `backEnable` controls.
+    pub(crate) has_back: bool,
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// The reason why the bank refused the last form, or `None` if it did not.
+    /// The number of forms that have changed the visit. A form with an earlier number is outdated.
+    pub(crate) turn: u32,
+    /// The `FlinksCode` with which the bank refused the last form, or `None` if it did not.
     pub(crate) problem: Option<&'static str>,
+    /// The user whose name was entered last, so that the end user need not enter it again. A name
+    /// that the bank does not know is not kept, because it may be real.
+    pub(crate) user: Option<UserKey>,
     /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,
 }
 
 pub(crate) enum Stage {
     Choosing,
-    LoggingIn,
-    Questioned { username: String, question: usize },
+    LoggingIn { bank: BankKey },
+    Questioned { user: UserKey, question: usize },
     Connected { url: Url },
+    Cancelled,
+}
+
+/// The URL that a visit returns to, and the application's `state`, which the URL will contain.
+pub(crate) struct Return {
+    pub(crate) url: Url,
+    pub(crate) state: Option<String>,
 }
 
 /// An end user's visit to the bank's login page (custom OAuth).
 pub(crate) struct BankRedirect {
-    pub(crate) return_url: Url,
-    pub(crate) state: Option<String>,
-    /// The reason why the bank refused the last login, or `None` if it did not.
+    pub(crate) look: Look,
+    pub(crate) bank: BankKey,
+    pub(crate) return_to: Return,
+    /// The `FlinksCode` with which the bank refused the last login, or `None` if it did not.
     pub(crate) problem: Option<&'static str>,
+    /// The user whose name was entered last.
+    pub(crate) user: Option<UserKey>,
     /// The URL to which the end user was redirected at the end of the visit, or `None` if the visit
     /// is not complete. The first outcome is final.
     pub(crate) end: Option<Url>,
 }
 
 impl ConnectState {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, banks: &Banks) -> Self {
         let mut logins = BoundedMap::default();
-        let login = Login { username: BANK_USER_NO_MFA.into(), has_mfa: false };
-        logins.insert(CONNECT_LOGIN_ID.into(), login, limits.tokens);
+        if let Some(user) = banks.able_users().first() {
+            let login = Login { user: *user, has_mfa: true };
+            logins.insert(CONNECT_LOGIN_ID.into(), login, limits.tokens);
+        }
         Self {
             logins,
             challenges: BoundedMap::default(),

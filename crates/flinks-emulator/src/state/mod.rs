@@ -9,22 +9,28 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub(crate) use self::connect::{BankRedirect, Challenge, ConnectState, Iframe, Login, Stage};
-pub(crate) use self::outbound::{Consent, OutboundState};
+pub(crate) use self::connect::{BankRedirect, Challenge, ConnectState, Iframe, Login, Return, Stage};
+pub(crate) use self::outbound::{Connection, Consent, OutboundState};
 pub(crate) use self::pay::{PayState, PaymentRequest, Session};
 
+use crate::bank::{self, BankKey, Banks, Refusal, UserKey};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::credentials::{OUTBOUND_CODE, OUTBOUND_REDIRECT_URI, OUTBOUND_REFRESH_TOKEN};
 use crate::fault::FaultPlan;
 use crate::http::Call;
 use crate::ledger::{Issued, Kind, Ledger, Usage};
+use crate::scenario::ScenarioRun;
 
 pub(crate) struct EmulatorState {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) ledger: Ledger,
     pub(crate) faults: FaultPlan,
+    pub(crate) banks: Banks,
+    pub(crate) scenario: ScenarioRun,
+    /// The time at which the emulator was started or reset.
+    pub(crate) started_at: Duration,
     pub(crate) pay: PayState,
     pub(crate) connect: ConnectState,
     pub(crate) outbound: OutboundState,
@@ -37,11 +43,19 @@ pub(crate) struct EmulatorState {
 
 impl EmulatorState {
     pub(crate) fn new(config: Config) -> Self {
+        Self::with_banks(config, Banks::default())
+    }
+
+    fn with_banks(config: Config, banks: Banks) -> Self {
+        let clock = Clock::new(config.frozen_clock);
         let mut state = Self {
             pay: PayState::default(),
-            connect: ConnectState::new(&config.limits),
+            connect: ConnectState::new(&config.limits, &banks),
             outbound: OutboundState::default(),
-            clock: Clock::new(config.frozen_clock),
+            banks,
+            scenario: ScenarioRun::default(),
+            started_at: clock.now(),
+            clock,
             config,
             ledger: Ledger::default(),
             faults: FaultPlan::default(),
@@ -54,7 +68,7 @@ impl EmulatorState {
 
     /// Issues the code and the refresh token from [`credentials`](crate::credentials).
     fn issue_first_tokens(&mut self) {
-        let subject = Some(Uuid::new_v4().to_string());
+        let subject = Some(self.new_subject(None, None));
         let code = self.token(Kind::Code, OUTBOUND_CODE.into(), None, self.config.outbound.code_seconds);
         let redirect_uri = Some(OUTBOUND_REDIRECT_URI.into());
         self.issue(Issued { subject: subject.clone(), redirect_uri, ..code });
@@ -63,15 +77,17 @@ impl EmulatorState {
         self.issue(Issued { subject, ..refresh_token });
     }
 
-    /// Replaces the state with a new state that has the same configuration.
+    /// Replaces the state with a new state that has the same configuration and scenario.
     ///
     /// The numbering of requests continues, so that a request that arrived before the reset is not
     /// mistaken for a later request.
     pub(crate) fn reset(&mut self) {
-        let mut new = Self::new(self.config.clone());
+        let mut new = Self::with_banks(self.config.clone(), self.banks.clone());
         new.ledger.continue_numbering(self.ledger.newest_number());
         new.resets = self.resets.wrapping_add(1);
+        new.scenario = std::mem::take(&mut self.scenario).restarted(new.now());
         *self = new;
+        self.apply_due_steps();
     }
 
     pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
@@ -112,11 +128,39 @@ impl EmulatorState {
         self.ledger.issue(token, self.config.limits.tokens)
     }
 
-    /// Issues a code, as if a new end user had just given consent.
-    pub(crate) fn issue_code(&mut self, redirect_uri: String, call: Option<&Call>) -> String {
+    /// Issues a code, as if an end user had just given consent with all scopes.
+    pub(crate) fn issue_code(&mut self, redirect_uri: String) -> String {
+        let subject = self.new_subject(None, None);
+        self.issue_code_of(subject, redirect_uri, None)
+    }
+
+    /// Issues a code for a connection.
+    pub(crate) fn issue_code_of(&mut self, subject: String, redirect_uri: String, call: Option<&Call>) -> String {
         let code = self.token(Kind::Code, fake_id(), call, self.config.outbound.code_seconds);
-        let subject = Some(Uuid::new_v4().to_string());
-        self.issue(Issued { subject, redirect_uri: Some(redirect_uri), ..code })
+        self.issue(Issued { subject: Some(subject), redirect_uri: Some(redirect_uri), ..code })
+    }
+
+    /// Adds a connection and returns its subject. Without a user, it belongs to the first user who
+    /// can log in. Without scopes, it has all scopes.
+    pub(crate) fn new_subject(&mut self, user: Option<UserKey>, scopes: Option<Vec<String>>) -> String {
+        let user = user.or_else(|| self.banks.able_users().first().copied());
+        self.outbound.connections.add(Connection { user, scopes }, self.config.limits.tokens)
+    }
+
+    /// Returns the bank's refusal if a scenario has made the bank unavailable.
+    pub(crate) fn require_bank(&self, bank: BankKey) -> Result<(), Refusal> {
+        if self.scenario.is_unavailable(bank, self.now()) { Err(bank::UNAVAILABLE) } else { Ok(()) }
+    }
+
+    /// Logs a user in to a bank with a password.
+    pub(crate) fn log_in(
+        &self,
+        bank: BankKey,
+        username: &str,
+        password: &str,
+    ) -> Result<(UserKey, bank::Step), Refusal> {
+        self.require_bank(bank)?;
+        self.banks.log_in(bank, username, password)
     }
 
     pub(crate) fn spend(&mut self, kind: Kind, value: &str, call: &Call) {

@@ -163,7 +163,7 @@ pub(crate) async fn back_and_reload_of_the_banks_page(browser: Arc<Browser>) {
     assert_eq!(emulator.count(Operation::ConnectOAuthAuthorize), 1);
 }
 
-async fn authorize_token(http: &Client, emulator: &Emulator) -> String {
+pub(crate) async fn authorize_token(http: &Client, emulator: &Emulator) -> String {
     let url = format!("{}/v3/{CONNECT_CUSTOMER_ID}/BankingServices/GenerateAuthorizeToken", emulator.base_url());
     let request =
         http.post(url).header("flinks-auth-key", CONNECT_SECRET_KEY).header("content-type", "application/json");

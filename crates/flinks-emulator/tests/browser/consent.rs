@@ -43,7 +43,7 @@ pub(crate) async fn back_and_reload_of_the_consent_page(browser: Arc<Browser>) {
     assert_eq!(codes(), before + 2);
 }
 
-fn consent_url(emulator: &str, redirect_uri: &str) -> String {
+pub(crate) fn consent_url(emulator: &str, redirect_uri: &str) -> String {
     let parameters = [
         ("client_id", OUTBOUND_CLIENT_ID),
         ("redirect_uri", redirect_uri),

@@ -158,16 +158,29 @@ impl Browser {
         }
     }
 
+    /// Clicks twice in a row, as an impatient person does.
     pub(crate) async fn double_click(&self, selector: &str) {
-        let element = self.element(selector).await;
-        let id = element.trim_start_matches("/element/");
-        let origin = json!({"element-6066-11e4-a52e-4f735466cecf": id});
-        let mut actions = vec![json!({"type": "pointerMove", "origin": origin, "x": 0, "y": 0})];
-        for kind in ["pointerDown", "pointerUp", "pointerDown", "pointerUp"] {
-            actions.push(json!({"type": kind, "button": 0}));
-        }
-        let mouse = json!({"type": "pointer", "id": "mouse", "actions": actions});
+        self.wait_for(selector).await;
+        let found = self.call(Method::POST, "/element", json!({"using": "css selector", "value": selector})).await;
+        let click = ["pointerDown", "pointerUp"].map(|kind| json!({"type": kind, "button": 0}));
+        let to_element = json!({"type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": found});
+        let actions: Vec<Value> = std::iter::once(to_element).chain(click.clone()).chain(click).collect();
+        let mouse =
+            json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions});
         self.call(Method::POST, "/actions", json!({"actions": [mouse]})).await;
+    }
+
+    /// Opens another tab, switches to it and returns the handles of the old and the new tab.
+    pub(crate) async fn new_tab(&self) -> [String; 2] {
+        let old = self.call(Method::GET, "/window", json!({})).await.as_str().unwrap().to_owned();
+        let new = self.call(Method::POST, "/window/new", json!({"type": "tab"})).await;
+        let new = new["handle"].as_str().unwrap().to_owned();
+        self.switch_to(&new).await;
+        [old, new]
+    }
+
+    pub(crate) async fn switch_to(&self, tab: &str) {
+        self.call(Method::POST, "/window", json!({"handle": tab})).await;
     }
 
     /// Sends key presses to the focused element.
@@ -179,8 +192,10 @@ impl Browser {
         self.call(Method::POST, "/actions", json!({"actions": [keyboard]})).await;
     }
 
+    /// Replaces the text in a field.
     pub(crate) async fn type_into(&self, selector: &str, text: &str) {
         let element = self.element(selector).await;
+        self.call(Method::POST, &format!("{element}/clear"), json!({})).await;
         self.call(Method::POST, &format!("{element}/value"), json!({"text": text})).await;
     }
 

@@ -12,6 +12,7 @@ mod consent;
 mod dashboard;
 #[allow(dead_code)] // The tests of `flinks-demo` use the same driver.
 mod driver;
+mod pages;
 mod parent;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,6 +30,14 @@ fn main() {
         trial("c7_back_and_reload_of_the_banks_page_repeat_nothing", || {
             in_browser(connect::back_and_reload_of_the_banks_page)
         }),
+        trial("c5_cancel_reaches_the_parent_page_and_starting_over_connects", || {
+            in_browser(pages::cancel_and_start_over)
+        }),
+        trial("c5_two_tabs_and_a_double_click_repeat_nothing", || in_browser(pages::two_tabs_and_a_double_click)),
+        trial("o10_two_tabs_and_a_double_click_repeat_nothing", || in_browser(pages::consent_in_two_tabs)),
+        trial("the_pages_fit_each_screen_and_their_targets_are_large", || in_browser(pages::sizes)),
+        trial("the_focus_ring_appears_only_for_the_keyboard", || in_browser(pages::focus_ring)),
+        trial("the_texts_have_enough_contrast", || in_browser(pages::contrast)),
         trial("o10_back_and_reload_of_the_consent_page_repeat_nothing", || {
             in_browser(consent::back_and_reload_of_the_consent_page)
         }),

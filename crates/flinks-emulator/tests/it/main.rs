@@ -12,10 +12,12 @@ mod libraries;
 mod model;
 mod outbound;
 mod page;
+mod pages;
 mod pay;
 #[cfg(feature = "program")]
 mod program;
 mod record;
+mod scenario;
 mod start;
 
 use std::time::Duration;

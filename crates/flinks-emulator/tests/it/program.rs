@@ -261,6 +261,38 @@ fn an_error_in_a_config_file_names_the_line_but_no_value() {
     assert!(refused(&["--listen", "8080"]).contains("such as 127.0.0.1:8080"));
 }
 
+#[test]
+fn the_scenario_option_takes_a_name_or_a_file() {
+    let loaded =
+        |program: &Program| shell(&format!("curl --silent {}/__emulator/scenario", program.base_url))["loaded"].clone();
+    assert_eq!(loaded(&Program::start(&["--scenario", "rate-limit"]))["name"], "rate-limit");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "description = \"mine\"\n[config.pay]\ntoken_seconds = 7\n").unwrap();
+    let program = Program::start(&["--scenario", path]);
+    assert_eq!(loaded(&program)["description"], "mine");
+    let config = shell(&format!("curl --silent {}/__emulator/config", program.base_url));
+    assert_eq!(config["pay"]["token_seconds"], 7);
+
+    let refused = |name: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).args(["--scenario", name]).output().unwrap();
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    std::fs::write(&file, "\n\ncanary = 1").unwrap();
+    let message = refused(path);
+    assert!(
+        message.contains(&format!("{path}: invalid scenario: line 3: unknown field, expected one of")),
+        "{message}"
+    );
+    assert!(!message.contains("canary"), "{message}");
+    let message = refused("rate-limits");
+    assert!(message.contains("`rate-limits` is neither a scenario file"), "{message}");
+    assert!(message.contains("bank-outage, consent-revoked"), "{message}");
+}
+
 #[tokio::test]
 async fn a_non_loopback_address_needs_the_dangerous_function() {
     let any = "0.0.0.0:0".parse().unwrap();

@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::problem::{Problem, invalid_request, refuse};
-use crate::bank::{self, Refusal, Responses, Step};
-use crate::credentials::{BANK, BANK_ID};
+use crate::bank::{Refusal, Responses, Step, UserKey};
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
 use crate::state::{Challenge, EmulatorState, Login};
@@ -39,12 +38,14 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         _ => true,
     };
     let spends_token_on_failure = config.failed_authorize_spends_token;
+    let is_live = request.as_ref().is_ok_and(AuthorizeRequest::is_live);
     let outcome = request.and_then(|request| request.ask_bank(state, token));
     let outcome = outcome.map(|(session, step)| session.proceed(step, state, call));
     if spends_token && (outcome.is_ok() || spends_token_on_failure) {
         state.spend(Kind::AuthorizeToken, token, call);
     }
-    outcome.unwrap_or_else(Problem::reply)
+    let wait = if is_live { state.scenario.slow_authorize() } else { Duration::ZERO };
+    Reply { wait, ..outcome.unwrap_or_else(Problem::reply) }
 }
 
 /// A request to `/Authorize`, which is one of three kinds.
@@ -105,6 +106,11 @@ impl AuthorizeRequest {
         }
     }
 
+    /// Returns whether Flinks contacts the bank to process the request.
+    fn is_live(&self) -> bool {
+        !matches!(self, Self::LogInAgain { from_cache: true, .. })
+    }
+
     fn ask_bank(self, state: &mut EmulatorState, token: &str) -> Result<(BankSession, Step), Problem> {
         match self {
             Self::Answer { request_id, responses } => {
@@ -113,19 +119,23 @@ impl AuthorizeRequest {
                 if state.now() >= challenge.expires_at {
                     return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
                 }
-                let step = bank::answer(challenge.question, &responses)?;
+                state.require_bank(challenge.user.bank)?;
+                let step = state.banks.answer(challenge.user, challenge.question, &responses)?;
                 let challenge = state.connect.challenges.remove(&request_id).ok_or(nonexistent)?;
-                let Challenge { username, token, login_id, save, .. } = challenge;
-                Ok((BankSession { request_id, username, token, login_id, save }, step))
+                let Challenge { user, token, login_id, save, .. } = challenge;
+                Ok((BankSession { request_id, user, token, login_id, save }, step))
             }
             Self::LogInAgain { login_id, from_cache } => {
                 let unknown = Refusal::new(401, "INVALID_LOGIN", "The LoginId is unknown");
                 let login = state.connect.logins.get(&login_id).ok_or(unknown)?;
+                if !from_cache {
+                    state.require_bank(login.user.bank)?;
+                }
                 let step =
-                    if from_cache || !login.has_mfa { Step::LoggedIn } else { bank::log_in_again(&login.username)? };
+                    if from_cache || !login.has_mfa { Step::LoggedIn } else { state.banks.log_in_again(login.user)? };
                 let session = BankSession {
                     request_id: Uuid::new_v4().to_string(),
-                    username: login.username.clone(),
+                    user: login.user,
                     token: token.to_owned(),
                     login_id: Some(login_id),
                     save: true,
@@ -133,12 +143,12 @@ impl AuthorizeRequest {
                 Ok((session, step))
             }
             Self::LogIn { institution, username, password, save } => {
-                if institution != BANK {
-                    return Err(Problem::invalid_fields([("Institution", "must be FlinksCapital")]));
-                }
-                let step = bank::log_in(&username, &password)?;
+                let Some(bank) = state.banks.named(&institution) else {
+                    return Err(Problem::invalid_fields([("Institution", "must be the name of an existing bank")]));
+                };
+                let (user, step) = state.log_in(bank, &username, &password)?;
                 let request_id = Uuid::new_v4().to_string();
-                let session = BankSession { request_id, username, token: token.to_owned(), login_id: None, save };
+                let session = BankSession { request_id, user, token: token.to_owned(), login_id: None, save };
                 Ok((session, step))
             }
         }
@@ -175,7 +185,7 @@ fn check_types(body: &Fields<Value>) -> Result<(), Problem> {
 /// A bank login that is in progress.
 struct BankSession {
     request_id: String,
-    username: String,
+    user: UserKey,
     /// The authorize token that started this session.
     token: String,
     /// The existing login that this session refreshes, if any.
@@ -187,32 +197,32 @@ struct BankSession {
 impl BankSession {
     /// Returns a response that contains either the login or the bank's next question.
     fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
-        let Self { request_id, username, token, login_id, save } = self;
+        let Self { request_id, user, token, login_id, save } = self;
         match step {
             Step::LoggedIn => {
                 let login_id = match login_id {
                     Some(login_id) => login_id,
                     None if save => {
-                        let login = Login { username: username.clone(), has_mfa: true };
+                        let login = Login { user, has_mfa: true };
                         state.connect.logins.add(login, state.config.limits.tokens)
                     }
                     None => Uuid::new_v4().to_string(),
                 };
-                logged_in(state, call, &username, &login_id, &request_id)
+                logged_in(state, call, user, &login_id, &request_id)
             }
             Step::Questioned(question) => {
                 let lifetime = Duration::from_secs(state.config.connect.challenge_seconds);
                 let expires_at = state.now().saturating_add(lifetime);
-                let challenge = Challenge { username, question, token, expires_at, login_id, save };
+                let challenge = Challenge { user, question, token, expires_at, login_id, save };
                 state.connect.challenges.insert(request_id.clone(), challenge, state.config.limits.tokens);
-                challenged(question, &request_id)
+                challenged(state, user, question, &request_id)
             }
         }
     }
 }
 
 /// Returns the 200 response for a successful login.
-fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str, request_id: &str) -> Reply {
+fn logged_in(state: &EmulatorState, call: &Call, user: UserKey, login_id: &str, request_id: &str) -> Reply {
     // The time is in UTC but has no offset, so it is not an RFC 3339 timestamp.
     let mut last_refresh = String::new();
     if let Some(now) = UNIX_EPOCH.checked_add(state.now()) {
@@ -220,6 +230,8 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
         let _ = write!(last_refresh, "{}", humantime::format_rfc3339_micros(now));
     }
     let customer_id = &call.parameter;
+    let bank = state.banks.bank(user.bank);
+    let institution = state.banks.name(user.bank);
     let body = json!({
         "HttpStatusCode": 200,
         "Links": [{
@@ -227,11 +239,11 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
             "href": "/GetAccountsDetail",
             "example": format!("/v3/{customer_id}/BankingServices/GetAccountsDetail"),
         }],
-        "InstitutionName": BANK,
-        "InstitutionId": BANK_ID,
-        "Institution": BANK,
+        "InstitutionName": institution,
+        "InstitutionId": bank.map(|bank| bank.id.get_ref()),
+        "Institution": institution,
         "Login": {
-            "Username": username,
+            "Username": state.banks.user(user).map(|user| user.username.get_ref()),
             "IsScheduledRefresh": false,
             "LastRefresh": last_refresh.trim_end_matches('Z'),
             "Type": "Personal",
@@ -244,8 +256,8 @@ fn logged_in(state: &EmulatorState, call: &Call, username: &str, login_id: &str,
 
 /// Returns the 203 response with one of the bank's security questions. A 203 response does not
 /// indicate success.
-fn challenged(index: usize, request_id: &str) -> Reply {
-    let challenge = bank::question(index).map(|question| match question.choices {
+fn challenged(state: &EmulatorState, user: UserKey, index: usize, request_id: &str) -> Reply {
+    let challenge = state.banks.question(user, index).map(|question| match question.choices.as_slice() {
         [] => json!({"Type": "QuestionAndAnswer", "Prompt": question.prompt}),
         choices => json!({"Type": "MultipleChoice", "Prompt": question.prompt, "Iterables": choices}),
     });
@@ -253,7 +265,7 @@ fn challenged(index: usize, request_id: &str) -> Reply {
         "HttpStatusCode": 203,
         "Links": [{"rel": "Authorize", "href": "/Authorize", "example": "/Authorize"}],
         "SecurityChallenges": Vec::from_iter(challenge),
-        "Institution": BANK,
+        "Institution": state.banks.name(user.bank),
         "RequestId": request_id,
     });
     Reply::json(StatusCode::NON_AUTHORITATIVE_INFORMATION, &body)

@@ -4,16 +4,16 @@
 use hyper::{Method, StatusCode, header};
 use url::Url;
 
-use crate::bank::{self, Refusal};
+use crate::bank::{Refusal, UserKey};
 use crate::config::EndUser;
-use crate::credentials::{BANK, BANK_ID, BANK_USER_NO_MFA};
 use crate::http::{Call, Reply};
-use crate::pages::{self, Form};
+use crate::pages::{self, Form, LogIn, Look};
 use crate::return_url;
-use crate::state::{BankRedirect, EmulatorState, Login};
+use crate::state::{BankRedirect, EmulatorState, Login, Return};
 
 pub(in crate::rules) fn oauth_authorize(state: &mut EmulatorState, call: &Call) -> Reply {
-    let refuse = |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message));
+    let look = call.look();
+    let refuse = |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal(look, message));
     let query = match call.query() {
         Ok(query) => query,
         Err(problem) => return refuse(&problem.message),
@@ -25,16 +25,24 @@ pub(in crate::rules) fn oauth_authorize(state: &mut EmulatorState, call: &Call) 
         Ok(url) => url,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
-    let visit = BankRedirect { return_url, state: query.text("state").map(str::to_owned), problem: None, end: None };
+    let return_to = Return { url: return_url, state: query.text("state").map(str::to_owned) };
     // The pages of Flinks' documentation disagree on this parameter's name.
     let institution = query.text("institution_id").or(query.text("institution")).unwrap_or_default();
-    if institution != BANK && institution != BANK_ID.to_string() {
-        return Reply::redirect(visit.failed("invalid_request", "The institution is unknown.").as_str());
-    }
-    match config.end_user {
-        EndUser::Agrees => Reply::redirect(visit.connected(&log_in(state, BANK_USER_NO_MFA)).as_str()),
-        EndUser::Refuses => Reply::redirect(visit.refused().as_str()),
-        EndUser::Asked => {
+    let Some(bank) = state.banks.institution(institution) else {
+        return Reply::redirect(return_to.failed("invalid_request", "The institution is unknown.").as_str());
+    };
+    let visit = BankRedirect { look, bank, return_to, problem: None, user: None, end: None };
+    let first_user = state.banks.able_users().into_iter().find(|user| user.bank == bank);
+    match (config.end_user, first_user) {
+        (EndUser::Agrees, Some(user)) if state.require_bank(bank).is_ok() => {
+            Reply::redirect(visit.return_to.connected(&log_in(state, user)).as_str())
+        }
+        (EndUser::Agrees, _) => {
+            let unavailable = visit.return_to.failed("temporarily_unavailable", "The bank is unavailable.");
+            Reply::redirect(unavailable.as_str())
+        }
+        (EndUser::Refuses, _) => Reply::redirect(visit.return_to.refused().as_str()),
+        (EndUser::Asked, _) => {
             let id = state.connect.bank_redirects.add(visit, state.config.limits.pages);
             Reply::redirect(&address(&id))
         }
@@ -47,45 +55,56 @@ fn address(id: &str) -> String {
 
 /// Adds a login and returns its `LoginId`. The bank has already asked its security questions on its
 /// own page, so it does not ask them again.
-fn log_in(state: &mut EmulatorState, username: &str) -> String {
-    let login = Login { username: username.to_owned(), has_mfa: false };
+fn log_in(state: &mut EmulatorState, user: UserKey) -> String {
+    let login = Login { user, has_mfa: false };
     state.connect.logins.add(login, state.config.limits.tokens)
 }
 
 pub(in crate::rules) fn oauth_step(state: &mut EmulatorState, call: &Call) -> Reply {
     let page = |status, page| Reply::page(status, page).with(header::X_FRAME_OPTIONS, "DENY");
     let address = address(&call.parameter);
+    let banks = state.banks.clone();
     let Some(visit) = state.connect.bank_redirects.get_mut(&call.parameter) else {
-        return page(StatusCode::NOT_FOUND, pages::unknown_visit());
+        return page(StatusCode::NOT_FOUND, pages::unknown_visit(Look::default()));
     };
     if call.method == Method::GET {
         let shown = match &visit.end {
-            Some(url) => pages::complete(url),
-            None => pages::log_in_or_cancel(&Form { action: &address, step: "login" }, visit.problem),
+            Some(url) => pages::complete(visit.look, banks.bank(visit.bank), url),
+            None => {
+                let BankRedirect { look, bank, user, problem, .. } = *visit;
+                let page = LogIn { look, banks: &banks, bank, user, problem, return_url: &visit.return_to.url };
+                pages::log_in_or_cancel(&page, &Form { action: &address, step: "login" })
+            }
         };
         return page(StatusCode::OK, shown);
     }
     let form = match call.form() {
         Ok(form) => form,
-        Err(problem) => return page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", &problem.message)),
+        Err(problem) => return page(StatusCode::BAD_REQUEST, pages::refusal(visit.look, &problem.message)),
     };
     if let Some(url) = &visit.end {
         return Reply::see_other(url.as_str());
     }
     if form.get("cancel").is_some() {
-        return Reply::see_other(visit.end.insert(visit.refused()).as_str());
+        return Reply::see_other(visit.end.insert(visit.return_to.refused()).as_str());
     }
     let field = |name| form.text(name).unwrap_or_default();
-    if let Err(Refusal { message, .. }) = bank::log_in(field("username"), field("password")) {
-        visit.problem = Some(message);
+    let (bank, username) = (visit.bank, field("username"));
+    let outcome = state.log_in(bank, username, field("password"));
+    let login_id = match &outcome {
+        Ok((user, _)) => log_in(state, *user),
+        Err(_) => String::new(),
+    };
+    let Some(visit) = state.connect.bank_redirects.get_mut(&call.parameter) else { return Reply::see_other(&address) };
+    if let Err(Refusal { code, .. }) = outcome {
+        visit.problem = Some(code);
+        visit.user = banks.user_named(bank, username);
         return Reply::see_other(&address);
     }
-    let login = Login { username: field("username").to_owned(), has_mfa: false };
-    let login_id = state.connect.logins.add(login, state.config.limits.tokens);
-    Reply::see_other(visit.end.insert(visit.connected(&login_id)).as_str())
+    Reply::see_other(visit.end.insert(visit.return_to.connected(&login_id)).as_str())
 }
 
-impl BankRedirect {
+impl Return {
     fn connected(&self, login_id: &str) -> Url {
         self.return_with(&[("loginId", Some(login_id)), ("state", self.state.as_deref())])
     }
@@ -100,6 +119,6 @@ impl BankRedirect {
     }
 
     fn return_with(&self, parameters: &[(&str, Option<&str>)]) -> Url {
-        return_url::with_parameters(self.return_url.clone(), parameters)
+        return_url::with_parameters(self.url.clone(), parameters)
     }
 }

@@ -1,10 +1,8 @@
-//! The endpoints that use or revoke an end user's connection.
+//! The access token of an end user's connection, and its revocation.
 
 use hyper::{StatusCode, header};
-use serde_json::json;
 
 use super::refusal::Refusal;
-use crate::credentials::BANK;
 use crate::http::{Call, Reply};
 use crate::ledger::Kind;
 use crate::state::EmulatorState;
@@ -19,29 +17,8 @@ pub(in crate::rules) fn revoke(state: &mut EmulatorState, call: &Call) -> Reply 
     }
 }
 
-/// Returns two accounts in the FDX 5 format.
-pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Reply {
-    if let Err(reply) = end_user(state, call) {
-        return reply.with_ids();
-    }
-    let account = |id: &str, account_type: &str, balance: f64| {
-        json!({"depositAccount": {
-            "accountId": id,
-            "accountCategory": "DEPOSIT_ACCOUNT",
-            "accountType": account_type,
-            "accountNumberDisplay": "0001",
-            "currency": {"currencyCode": "CAD"},
-            "currentBalance": balance,
-            "status": "OPEN",
-            "fiAttributes": [{"name": "institution", "value": BANK}],
-        }})
-    };
-    let accounts = [account("emu_1", "CHECKING", 1234.56), account("emu_2", "SAVINGS", 7890.0)];
-    Reply::json(StatusCode::OK, &json!({"page": {"totalElements": accounts.len()}, "accounts": accounts})).with_ids()
-}
-
 /// Returns the id of the end user to whom the access token belongs, or an error response (O4, O8).
-fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
+pub(super) fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Reply> {
     let refuse = |description| {
         let reply = Refusal::new("invalid_token", description).reply(StatusCode::UNAUTHORIZED);
         Err(reply.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))

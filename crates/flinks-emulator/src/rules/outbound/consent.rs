@@ -7,10 +7,10 @@ use url::Url;
 use uuid::Uuid;
 
 use super::refusal::Refusal;
+use crate::bank::{Banks, UserKey};
 use crate::config::EndUser;
-use crate::credentials::OUTBOUND_PROVIDER_ID;
 use crate::http::{Call, Reply};
-use crate::pages::{self, Form};
+use crate::pages::{self, ConsentPage, Form, Look};
 use crate::return_url;
 use crate::state::{Consent, EmulatorState};
 
@@ -27,10 +27,11 @@ pub(super) const SCOPES: [&str; 8] = [
 ];
 
 const ACCESS_DENIED: Refusal = Refusal::new("access_denied", "The end user refused.");
+const UNAVAILABLE: Refusal = Refusal::new("temporarily_unavailable", "The bank is unavailable.");
 
 pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
-    let refuse =
-        |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal("Bad request", message)).with_ids();
+    let look = call.look();
+    let refuse = |message: &str| Reply::page(StatusCode::BAD_REQUEST, pages::refusal(look, message)).with_ids();
     let query = match call.query() {
         Ok(query) => query,
         Err(problem) => return refuse(&problem.message),
@@ -51,7 +52,10 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
     let scopes = query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
+    let provider = state.banks.provider(query.text("provider_id").unwrap_or_default());
     let consent = Consent {
+        look,
+        bank: provider,
         return_url,
         scopes: scopes.map(str::to_owned).collect(),
         redirect_uri: redirect_uri.to_owned(),
@@ -68,16 +72,17 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         let description = "scope must contain `ACCOUNT_BASIC` and no unknown scopes.";
         return fail(Refusal::new("invalid_scope", description));
     }
-    if query.text("provider_id") != Some(OUTBOUND_PROVIDER_ID) {
+    let Some(bank) = provider else {
         return fail(Refusal::invalid_request("provider_id is unknown."));
-    }
+    };
     match config.end_user {
-        EndUser::Agrees => back(consent.agreed(state, call)),
+        EndUser::Agrees if state.require_bank(bank).is_err() => fail(UNAVAILABLE),
+        EndUser::Agrees => back(consent.agreed(state, None, call)),
         EndUser::Refuses => fail(ACCESS_DENIED),
         EndUser::Asked => {
             let id = Uuid::new_v4().to_string();
             let address = address(&id);
-            let page = consent.page(&config.client_id, &address, Some(&address));
+            let page = consent.page(state, &address, Some(&address));
             state.outbound.consents.insert(id, consent, state.config.limits.pages);
             consent_page(StatusCode::OK, page)
         }
@@ -93,14 +98,13 @@ fn consent_page(status: StatusCode, page: Markup) -> Reply {
 }
 
 pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -> Reply {
-    let refuse =
-        |message: &str| consent_page(StatusCode::BAD_REQUEST, pages::refusal("This page cannot continue", message));
     let Some(consent) = state.outbound.consents.get(&call.parameter).cloned() else {
-        return consent_page(StatusCode::NOT_FOUND, pages::unknown_visit());
+        return consent_page(StatusCode::NOT_FOUND, pages::unknown_visit(Look::default()));
     };
+    let refuse = |message: &str| consent_page(StatusCode::BAD_REQUEST, pages::refusal(consent.look, message));
+    let address = address(&call.parameter);
     if call.method == Method::GET {
-        let address = address(&call.parameter);
-        return consent_page(StatusCode::OK, consent.page(&state.config.outbound.client_id, &address, None));
+        return consent_page(StatusCode::OK, consent.page(state, &address, None));
     }
     let form = match call.form() {
         Ok(form) => form,
@@ -110,7 +114,14 @@ pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -
         return Reply::see_other(url.as_str()).with_ids();
     }
     let url = match form.text("decision") {
-        Some("agree") => consent.agreed(state, call),
+        // The page shows that the bank is unavailable, and the end user can agree later.
+        Some("agree") if consent.bank.is_some_and(|bank| state.require_bank(bank).is_err()) => {
+            return Reply::see_other(&address).with_ids();
+        }
+        Some("agree") => match consent.user(&state.banks, form.text("user")) {
+            Ok(user) => consent.agreed(state, user, call),
+            Err(message) => return refuse(message),
+        },
         Some("refuse") => consent.refused(ACCESS_DENIED),
         _ => return refuse("decision must be `agree` or `refuse`."),
     };
@@ -122,17 +133,39 @@ pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -
 }
 
 impl Consent {
-    fn page(&self, client_id: &str, action: &str, address: Option<&str>) -> Markup {
-        match &self.end {
-            Some(url) => pages::complete(url),
-            None => {
-                pages::consent(&Form { action, step: "decision" }, address, client_id, &self.scopes, &self.return_url)
-            }
+    fn page(&self, state: &EmulatorState, action: &str, address: Option<&str>) -> Markup {
+        let banks = &state.banks;
+        let (look, Some(bank)) = (self.look, self.bank) else { return pages::unknown_visit(self.look) };
+        if let Some(url) = &self.end {
+            return pages::complete(look, banks.bank(bank), url);
         }
+        let page = ConsentPage {
+            look,
+            banks,
+            bank,
+            client_id: &state.config.outbound.client_id,
+            scopes: &self.scopes,
+            return_url: &self.return_url,
+            is_unavailable: state.require_bank(bank).is_err(),
+        };
+        pages::consent(&page, &Form { action, step: "decision" }, address)
     }
 
-    fn agreed(&self, state: &mut EmulatorState, call: &Call) -> Url {
-        let code = state.issue_code(self.redirect_uri.clone(), Some(call));
+    /// Returns the user whose accounts the end user shares. A script may omit the `user` field.
+    fn user(&self, banks: &Banks, username: Option<&str>) -> Result<Option<UserKey>, &'static str> {
+        let Some(username) = username else { return Ok(None) };
+        let user = self.bank.and_then(|bank| banks.user_named(bank, username));
+        let is_able = user.is_some_and(|user| banks.able_users().contains(&user));
+        if is_able { Ok(user) } else { Err("user must be the name of a user who can log in to the bank.") }
+    }
+
+    /// Issues a code and returns the URL that contains it. Without a user, the code belongs to the
+    /// bank's first user who can log in.
+    fn agreed(&self, state: &mut EmulatorState, user: Option<UserKey>, call: &Call) -> Url {
+        let first_user = || state.banks.able_users().into_iter().find(|user| Some(user.bank) == self.bank);
+        let user = user.or_else(first_user);
+        let subject = state.new_subject(user, Some(self.scopes.clone()));
+        let code = state.issue_code_of(subject, self.redirect_uri.clone(), Some(call));
         return_url::with_parameters(
             self.return_url.clone(),
             &[("code", Some(&*code)), ("state", self.state.as_deref())],

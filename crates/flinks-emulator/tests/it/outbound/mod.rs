@@ -2,6 +2,7 @@
 
 mod client;
 mod consent;
+mod data;
 mod grants;
 mod token;
 

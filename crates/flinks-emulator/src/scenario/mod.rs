@@ -1,0 +1,153 @@
+//! Scenarios: the data of the banks, settings, and a list of steps that change the emulator while
+//! requests arrive.
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `file` | the TOML format of a scenario |
+//! | `check` | the checks that need more than one value, such as unique names |
+//! | `run` | the steps of the loaded scenario, and what they changed |
+//! | `built_in/` | the built-in scenarios |
+
+mod check;
+mod file;
+mod run;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub(crate) use self::run::ScenarioRun;
+
+use self::file::Step;
+use crate::bank::Banks;
+
+/// A scenario: banks with users, accounts and transactions, settings, and steps.
+///
+/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file
+/// `SCENARIOS.md` in the folder of this crate describes the format of a scenario file.
+///
+/// ```
+/// use flinks_emulator::Scenario;
+///
+/// let scenario = Scenario::parse(
+///     r#"
+///     description = "The response to the second refresh is lost"
+///
+///     [[step]]
+///     after = { operation = "outbound.token" }
+///     do = { fault = { operation = "outbound.token", fault = { kind = "drop", when = "after" } } }
+///     "#,
+/// )?;
+/// assert_eq!(scenario.step_count(), 1);
+/// # Ok::<(), flinks_emulator::ScenarioError>(())
+/// ```
+#[derive(Clone)]
+pub struct Scenario {
+    name: Option<&'static str>,
+    description: String,
+    banks: Banks,
+    /// The settings that the scenario changes, by section.
+    settings: Map<String, Value>,
+    steps: Arc<Vec<Step>>,
+}
+
+/// The built-in scenarios, each with its name and its file.
+const BUILT_IN: [(&str, &str); 8] = [
+    ("bank-outage", include_str!("built_in/bank-outage.toml")),
+    ("consent-revoked", include_str!("built_in/consent-revoked.toml")),
+    ("idle-refresh-token", include_str!("built_in/idle-refresh-token.toml")),
+    ("lost-token-response", include_str!("built_in/lost-token-response.toml")),
+    ("mfa", include_str!("built_in/mfa.toml")),
+    ("rate-limit", include_str!("built_in/rate-limit.toml")),
+    ("rotation", include_str!("built_in/rotation.toml")),
+    ("slow-authorize", include_str!("built_in/slow-authorize.toml")),
+];
+
+impl Scenario {
+    /// Returns the names of the built-in scenarios, in alphabetical order.
+    pub fn built_in_names() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
+    /// Returns a built-in scenario.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no built-in scenario has this name. The message lists the names.
+    pub fn built_in(name: &str) -> Result<Self, ScenarioError> {
+        let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = Self::built_in_names().collect();
+            let reason = format!("unknown name, expected one of {}", names.join(", "));
+            return Err(ScenarioError::new(None, reason));
+        };
+        let scenario = Self::parse(text)?;
+        Ok(Self { name: Some(name), ..scenario })
+    }
+
+    /// Parses a scenario file, which is a TOML document. If it contains no bank, the default bank
+    /// and its users are available.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the line and the reason if the text is not valid TOML, contains
+    /// an unknown key, defines two users of a bank with the same name, or contains a step that
+    /// cannot happen. The message never contains a string from the file, because it may be a
+    /// credential.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        file::parse(text)
+    }
+
+    /// Returns the name of a built-in scenario, or `None` for another scenario.
+    pub fn name(&self) -> Option<&str> {
+        self.name
+    }
+
+    /// Returns the sentence that describes the scenario, or an empty string.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Returns the number of steps.
+    pub fn step_count(&self) -> usize {
+        self.steps.len()
+    }
+}
+
+/// The `Debug` output contains no data, because a scenario may contain credentials.
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).field("steps", &self.steps.len()).finish_non_exhaustive()
+    }
+}
+
+/// The error returned if a scenario is invalid. It names the line and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScenarioError {
+    line: Option<usize>,
+    reason: String,
+}
+
+impl ScenarioError {
+    fn new(line: Option<usize>, reason: impl Into<String>) -> Self {
+        Self { line, reason: reason.into() }
+    }
+
+    /// Returns the number of the line that contains the error, starting from 1, or `None` if the
+    /// error does not belong to a line.
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, reason } = self;
+        match line {
+            Some(line) => write!(f, "invalid scenario: line {line}: {reason}"),
+            None => write!(f, "invalid scenario: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ScenarioError {}
