@@ -50,7 +50,14 @@ fn log_log(path: &Path, title: &str, axis: &str, unit: &str, series: Vec<Series<
         .y_label_area_size(80)
         .build_cartesian_2d((sizes.0..sizes.1).log_scale(), (costs.0 / 1.5..costs.1 * 1.5).log_scale())?;
     let label = |value: &f64| crate::number::format(*value);
-    chart.configure_mesh().x_desc(axis).y_desc(unit).x_label_formatter(&label).y_label_formatter(&label).draw()?;
+    chart
+        .configure_mesh()
+        .max_light_lines(1)
+        .x_desc(axis)
+        .y_desc(unit)
+        .x_label_formatter(&label)
+        .y_label_formatter(&label)
+        .draw()?;
     for (Series { contender, points }, colour) in series.into_iter().zip(COLOURS.into_iter().cycle()) {
         let points: Vec<(f64, f64)> = points.into_iter().filter(positive).collect();
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
