@@ -147,13 +147,15 @@ fn run_all(arguments: &Arguments, report: &mut Report, file: &Path) -> anyhow::R
             continue;
         }
         bench.run = Run { conditions: conditions.clone(), ..Run::default() };
-        start(&mut bench).with_context(|| format!("the benchmark {name} failed"))?;
+        let outcome = start(&mut bench).with_context(|| format!("the benchmark {name} failed"));
         for table in tables(&bench.run) {
             println!("### {}\n\n{}", table.title, table.markdown(Detail::Rounds));
         }
         for note in &bench.run.notes {
             println!("{note}\n");
         }
+        // The tables above show what a failed benchmark has measured.
+        outcome?;
         report.runs.insert((*name).to_owned(), std::mem::take(&mut bench.run));
         report.write(file)?;
     }
