@@ -282,7 +282,9 @@ fn tokens(state: &EmulatorState) -> Value {
     let request_counts = state.ledger.request_counts();
     let usage = |usage: &Option<Usage>| usage.map(|Usage { at, by }| json!({"at": at.as_secs_f64(), "by": by}));
     let token = |token: &Issued| {
-        let Issued { kind, value, issued_at, issued_by, expires_at, spent, revoked, subject, redirect_uri } = token;
+        let Issued {
+            kind, value, issued_at, issued_by, expires_at, spent, revoked, subject, redirect_uri, party, ..
+        } = token;
         json!({
             "kind": kind,
             "value": value,
@@ -293,6 +295,8 @@ fn tokens(state: &EmulatorState) -> Value {
             "revoked": usage(revoked),
             "subject": subject,
             "redirect_uri": redirect_uri,
+            // The main user, customer or client is `null`.
+            "client": party.additional_id(),
             "requests": request_counts.get(value).copied().unwrap_or_default(),
         })
     };

@@ -19,6 +19,11 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// The parameter in the path, such as the customer id, or an empty string if the path has none.
     pub(crate) parameter: String,
+    /// The second parameter in the path, such as the `RequestId`, or an empty string if the path
+    /// has none.
+    pub(crate) second_parameter: String,
+    /// Either `http` or `https`.
+    pub(crate) scheme: &'static str,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -116,7 +121,8 @@ impl UnreadableFields {
 }
 
 /// The names of all fields and parameters of the emulator's endpoints.
-const KNOWN_FIELDS: [&str; 39] = [
+const KNOWN_FIELDS: [&str; 46] = [
+    "DaysOfTransactions",
     "Institution",
     "Language",
     "LoginId",
@@ -127,6 +133,9 @@ const KNOWN_FIELDS: [&str; 39] = [
     "SecurityResponses",
     "Tag",
     "Username",
+    "WithAccountIdentity",
+    "WithKYC",
+    "WithTransactions",
     "amount",
     "answer",
     "authorizeToken",
@@ -134,6 +143,9 @@ const KNOWN_FIELDS: [&str; 39] = [
     "client_id",
     "client_secret",
     "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
     "count",
     "customerEmail",
     "customerName",

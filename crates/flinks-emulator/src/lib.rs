@@ -15,6 +15,7 @@ mod http;
 mod ledger;
 mod operation;
 mod pages;
+mod pkce;
 mod return_url;
 mod route;
 mod rules;
@@ -30,7 +31,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::config::{
-    ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig, RedirectUrlPart,
+    ClientAuthentication, Config, ConnectConfig, ConnectCustomer, EndUser, EventTarget, Limits, OutboundClient,
+    OutboundConfig, PayAuthentication, PayConfig, PayUser, Pkce, RedirectUrlPart,
 };
 pub use crate::fault::{Fault, When};
 pub use crate::ledger::{Issued, Kind, Request, Usage};
@@ -109,7 +111,7 @@ impl Emulator {
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        let shared = Arc::new(Shared::new(config));
+        let shared = Arc::new(Shared::new(config, "http"));
         let server = Server::start(&listener, &shared)?;
         Ok(Self { shared, listener, base_url: format!("http://{address}"), server })
     }

@@ -1,11 +1,15 @@
 //! The HTML pages, which work without JavaScript, except that sending events to a parent page
 //! requires it.
 
+mod pay;
+
 use maud::{DOCTYPE, Markup, html};
 use serde_json::{Value, json};
 use url::Url;
 
+pub(crate) use self::pay::{Payment, payment};
 use crate::bank::Question;
+use crate::config::EventTarget;
 use crate::credentials::{BANK, BANK_PASSWORD, BANK_USER, BANK_USER_NO_MFA};
 
 /// A content security policy that allows scripts and styles only from the emulator.
@@ -26,8 +30,12 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(return_url: &Url) -> Self {
-        Self { origin: return_url.origin().ascii_serialization(), events: Vec::new() }
+    pub(crate) fn new(return_url: &Url, target: EventTarget) -> Self {
+        let origin = match target {
+            EventTarget::RedirectOrigin => return_url.origin().ascii_serialization(),
+            EventTarget::Any => "*".to_owned(),
+        };
+        Self { origin, events: Vec::new() }
     }
 
     pub(crate) fn step(&mut self, step: &str) {

@@ -183,8 +183,8 @@ async fn respond_by_rules(
             return Err(ConnectionClosed);
         }
     }
-    let (operation, parameter) = match route {
-        Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
+    let (operation, parameters) = match route {
+        Route::Operation(operation, parameters) => (operation, parameters),
         Route::Start => {
             let viewer = Viewer::from_request(&head, control::is_local(peer, &head));
             let reply = start::page(&shared.state().config, head.uri.query().unwrap_or_default(), &viewer);
@@ -215,9 +215,12 @@ async fn respond_by_rules(
         outcome.record(status);
         return Err(ConnectionClosed);
     }
+    let mut parameters = parameters.into_iter();
     let call = Call {
         number,
-        parameter,
+        parameter: parameters.next().unwrap_or_default(),
+        second_parameter: parameters.next().unwrap_or_default(),
+        scheme: shared.scheme,
         query: head.uri.query().unwrap_or_default().to_owned(),
         method: head.method,
         headers: head.headers,

@@ -14,6 +14,8 @@ use crate::operation::Operation;
 use crate::state::EmulatorState;
 
 pub(crate) struct Shared {
+    /// The scheme of the base URL, either `http` or `https`.
+    pub(crate) scheme: &'static str,
     state: Mutex<EmulatorState>,
     /// The signal that lets blocked requests continue.
     release: watch::Sender<()>,
@@ -24,8 +26,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, scheme: &'static str) -> Self {
         Self {
+            scheme,
             state: Mutex::new(EmulatorState::new(config)),
             release: watch::Sender::new(()),
             arrival: watch::Sender::new(()),

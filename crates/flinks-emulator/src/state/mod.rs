@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub(crate) use self::connect::{BankRedirect, Challenge, ConnectState, Iframe, Login, Stage};
+pub(crate) use self::connect::{BankRedirect, Challenge, ConnectState, DataRequest, DataSession, Iframe, Login, Stage};
 pub(crate) use self::outbound::{Consent, OutboundState};
-pub(crate) use self::pay::{PayState, PaymentRequest, Session};
+pub(crate) use self::pay::{Decision, PayState, PaymentRequest, PaymentStatus, Session};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Party};
 use crate::credentials::{OUTBOUND_CODE, OUTBOUND_REDIRECT_URI, OUTBOUND_REFRESH_TOKEN};
 use crate::fault::FaultPlan;
 use crate::http::Call;
@@ -96,6 +96,8 @@ impl EmulatorState {
             revoked: None,
             subject: None,
             redirect_uri: None,
+            code_challenge: None,
+            party: Party::Main,
         }
     }
 
@@ -114,9 +116,15 @@ impl EmulatorState {
 
     /// Issues a code, as if a new end user had just given consent.
     pub(crate) fn issue_code(&mut self, redirect_uri: String, call: Option<&Call>) -> String {
+        let code = self.code(redirect_uri, call);
+        self.issue(code)
+    }
+
+    /// Creates a code for a new end user. It becomes valid when it is [issued](Self::issue).
+    pub(crate) fn code(&self, redirect_uri: String, call: Option<&Call>) -> Issued {
         let code = self.token(Kind::Code, fake_id(), call, self.config.outbound.code_seconds);
         let subject = Some(Uuid::new_v4().to_string());
-        self.issue(Issued { subject, redirect_uri: Some(redirect_uri), ..code })
+        Issued { subject, redirect_uri: Some(redirect_uri), ..code }
     }
 
     pub(crate) fn spend(&mut self, kind: Kind, value: &str, call: &Call) {

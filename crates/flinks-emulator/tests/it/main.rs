@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 
+mod clients;
 mod connect;
 mod control;
 mod faults;
@@ -12,6 +13,7 @@ mod model;
 mod outbound;
 mod page;
 mod pay;
+mod pay_app;
 #[cfg(feature = "program")]
 mod program;
 mod start;

@@ -8,29 +8,33 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::problem::{Problem, invalid_request, refuse};
+use super::problem::{INVALID_LOGIN, Problem, Refused, invalid_request};
 use crate::bank::{self, Refusal, Responses, Step};
+use crate::config::{Customer, Party};
 use crate::credentials::{BANK, BANK_ID};
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
-use crate::state::{Challenge, EmulatorState, Login};
+use crate::state::{Challenge, DataSession, EmulatorState, Login};
 
 pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
     let config = &state.config.connect;
-    let refused = refuse(&Refusal::new(401, "ACCESS_DENIED", "You must provide a valid authorize token"));
+    let refused = Refused { status: config.rejected_token_status, code: &config.rejected_token_code }.reply();
     let Some(token) = call.header("flinks-auth-key") else { return refused };
-    if !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
-        return refused;
-    }
+    let Some(Customer { party, .. }) = config.customer(&call.parameter) else { return refused };
     let request = AuthorizeRequest::read(call);
     let needs_valid_token = match &request {
         Ok(AuthorizeRequest::Answer { request_id, .. }) if !config.mfa_answer_spends_token => {
             // The token that started the session may be used again.
-            state.connect.challenges.get(request_id).is_none_or(|challenge| challenge.token != token)
+            state
+                .connect
+                .challenges
+                .get(request_id)
+                .is_none_or(|challenge| challenge.token != token || challenge.party != party)
         }
         _ => true,
     };
-    let is_valid = state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now()));
+    let issued = state.ledger.issued(Kind::AuthorizeToken, token);
+    let is_valid = issued.is_some_and(|token| token.party == party && token.is_valid(state.now()));
     if needs_valid_token && !is_valid {
         return refused;
     }
@@ -39,12 +43,12 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         _ => true,
     };
     let spends_token_on_failure = config.failed_authorize_spends_token;
-    let outcome = request.and_then(|request| request.ask_bank(state, token));
+    let outcome = request.and_then(|request| request.ask_bank(state, token, party));
     let outcome = outcome.map(|(session, step)| session.proceed(step, state, call));
     if spends_token && (outcome.is_ok() || spends_token_on_failure) {
         state.spend(Kind::AuthorizeToken, token, call);
     }
-    outcome.unwrap_or_else(Problem::reply)
+    outcome.unwrap_or_else(|problem| problem.with_statuses(&state.config.connect).reply())
 }
 
 /// A request to `/Authorize`, which is one of three kinds.
@@ -105,22 +109,24 @@ impl AuthorizeRequest {
         }
     }
 
-    fn ask_bank(self, state: &mut EmulatorState, token: &str) -> Result<(BankSession, Step), Problem> {
+    fn ask_bank(self, state: &mut EmulatorState, token: &str, party: Party) -> Result<(BankSession, Step), Problem> {
         match self {
             Self::Answer { request_id, responses } => {
                 let nonexistent = Refusal::new(400, "SESSION_NONEXISTENT", "The session does not exist");
-                let challenge = state.connect.challenges.get(&request_id).ok_or(nonexistent)?;
+                let challenge = state.connect.challenges.get(&request_id);
+                let challenge = challenge.filter(|challenge| challenge.party == party).ok_or(nonexistent)?;
                 if state.now() >= challenge.expires_at {
                     return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
                 }
                 let step = bank::answer(challenge.question, &responses)?;
                 let challenge = state.connect.challenges.remove(&request_id).ok_or(nonexistent)?;
                 let Challenge { username, token, login_id, save, .. } = challenge;
-                Ok((BankSession { request_id, username, token, login_id, save }, step))
+                Ok((BankSession { request_id, username, token, login_id, save, party, from_cache: false }, step))
             }
             Self::LogInAgain { login_id, from_cache } => {
-                let unknown = Refusal::new(401, "INVALID_LOGIN", "The LoginId is unknown");
-                let login = state.connect.logins.get(&login_id).ok_or(unknown)?;
+                let unknown = Refusal::new(401, INVALID_LOGIN, "The LoginId is unknown");
+                let login = state.connect.logins.get(&login_id);
+                let login = login.filter(|login| login.party == party).ok_or(unknown)?;
                 let step =
                     if from_cache || !login.has_mfa { Step::LoggedIn } else { bank::log_in_again(&login.username)? };
                 let session = BankSession {
@@ -129,6 +135,8 @@ impl AuthorizeRequest {
                     token: token.to_owned(),
                     login_id: Some(login_id),
                     save: true,
+                    party,
+                    from_cache,
                 };
                 Ok((session, step))
             }
@@ -138,7 +146,9 @@ impl AuthorizeRequest {
                 }
                 let step = bank::log_in(&username, &password)?;
                 let request_id = Uuid::new_v4().to_string();
-                let session = BankSession { request_id, username, token: token.to_owned(), login_id: None, save };
+                let token = token.to_owned();
+                let session =
+                    BankSession { request_id, username, token, login_id: None, save, party, from_cache: false };
                 Ok((session, step))
             }
         }
@@ -182,28 +192,44 @@ struct BankSession {
     login_id: Option<String>,
     /// Whether to store a new login, as requested with `Save`.
     save: bool,
+    /// The customer that started this session.
+    party: Party,
+    /// Whether the client has requested the data from the cache, so that it is ready at once.
+    from_cache: bool,
 }
 
 impl BankSession {
     /// Returns a response that contains either the login or the bank's next question.
     fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
-        let Self { request_id, username, token, login_id, save } = self;
+        let Self { request_id, username, token, login_id, save, party, from_cache } = self;
         match step {
             Step::LoggedIn => {
                 let login_id = match login_id {
                     Some(login_id) => login_id,
                     None if save => {
-                        let login = Login { username: username.clone(), has_mfa: true };
+                        let login = Login { username: username.clone(), has_mfa: true, party: party.clone() };
                         state.connect.logins.add(login, state.config.limits.tokens)
                     }
                     None => Uuid::new_v4().to_string(),
                 };
-                logged_in(state, call, &username, &login_id, &request_id)
+                let reply = logged_in(state, call, &username, &login_id, &request_id);
+                let config = &state.config.connect;
+                let lifetime = Duration::from_secs(config.session_seconds);
+                let session = DataSession {
+                    party,
+                    username,
+                    login_id,
+                    expires_at: state.now().saturating_add(lifetime),
+                    pending_replies: if from_cache { 0 } else { config.pending_replies },
+                    request: None,
+                };
+                state.connect.sessions.insert(request_id, session, state.config.limits.tokens);
+                reply
             }
             Step::Questioned(question) => {
                 let lifetime = Duration::from_secs(state.config.connect.challenge_seconds);
                 let expires_at = state.now().saturating_add(lifetime);
-                let challenge = Challenge { username, question, token, expires_at, login_id, save };
+                let challenge = Challenge { username, question, token, expires_at, login_id, save, party };
                 state.connect.challenges.insert(request_id.clone(), challenge, state.config.limits.tokens);
                 challenged(question, &request_id)
             }

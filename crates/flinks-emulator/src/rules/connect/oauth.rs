@@ -4,8 +4,9 @@
 use hyper::{Method, StatusCode, header};
 use url::Url;
 
+use super::fragment;
 use crate::bank::{self, Refusal};
-use crate::config::EndUser;
+use crate::config::{ConnectConfig, EndUser, Party};
 use crate::credentials::{BANK, BANK_ID, BANK_USER_NO_MFA};
 use crate::http::{Call, Reply};
 use crate::pages::{self, Form};
@@ -21,18 +22,19 @@ pub(in crate::rules) fn oauth_authorize(state: &mut EmulatorState, call: &Call) 
     let config = &state.config.connect;
     // Never redirect to an untrusted address, not even with an error.
     let return_url = query.text("redirect_uri").ok_or("is missing");
-    let return_url = match return_url.and_then(|url| return_url::parse(url, &config.redirect_origins)) {
-        Ok(url) => url,
+    let (party, return_url) = match return_url.and_then(|url| customer_and_url(config, url)) {
+        Ok(found) => found,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
-    let visit = BankRedirect { return_url, state: query.text("state").map(str::to_owned), problem: None, end: None };
+    let visit =
+        BankRedirect { party, return_url, state: query.text("state").map(str::to_owned), problem: None, end: None };
     // The pages of Flinks' documentation disagree on this parameter's name.
     let institution = query.text("institution_id").or(query.text("institution")).unwrap_or_default();
     if institution != BANK && institution != BANK_ID.to_string() {
         return Reply::redirect(visit.failed("invalid_request", "The institution is unknown.").as_str());
     }
     match config.end_user {
-        EndUser::Agrees => Reply::redirect(visit.connected(&log_in(state, BANK_USER_NO_MFA)).as_str()),
+        EndUser::Agrees => Reply::redirect(visit.connected(&log_in(state, &visit)).as_str()),
         EndUser::Refuses => Reply::redirect(visit.refused().as_str()),
         EndUser::Asked => {
             let id = state.connect.bank_redirects.add(visit, state.config.limits.pages);
@@ -45,10 +47,24 @@ fn address(id: &str) -> String {
     format!("/__pages/bank/{id}")
 }
 
+/// Finds the customer that sent the end user, and parses the return URL.
+///
+/// The request does not contain a customer id, so the return URL determines the customer: the first
+/// one that has whitelisted its origin, or else the first one without a whitelist.
+fn customer_and_url(config: &ConnectConfig, url: &str) -> Result<(Party, Url), &'static str> {
+    let parse = |origins| return_url::parse(url, origins, fragment(config));
+    let customers = || config.all_customers();
+    let listed = customers().filter(|customer| !customer.redirect_origins.is_empty());
+    let unlisted = customers().filter(|customer| customer.redirect_origins.is_empty());
+    let mut found = listed.chain(unlisted).map(|customer| Ok((customer.party, parse(customer.redirect_origins)?)));
+    let first: Result<_, &'static str> = found.next().unwrap_or(Err("has an origin that is not whitelisted"));
+    first.or_else(|problem| found.find(Result::is_ok).unwrap_or(Err(problem)))
+}
+
 /// Adds a login and returns its `LoginId`. The bank has already asked its security questions on its
 /// own page, so it does not ask them again.
-fn log_in(state: &mut EmulatorState, username: &str) -> String {
-    let login = Login { username: username.to_owned(), has_mfa: false };
+fn log_in(state: &mut EmulatorState, visit: &BankRedirect) -> String {
+    let login = Login { username: BANK_USER_NO_MFA.to_owned(), has_mfa: false, party: visit.party.clone() };
     state.connect.logins.add(login, state.config.limits.tokens)
 }
 
@@ -80,7 +96,7 @@ pub(in crate::rules) fn oauth_step(state: &mut EmulatorState, call: &Call) -> Re
         visit.problem = Some(message);
         return Reply::see_other(&address);
     }
-    let login = Login { username: field("username").to_owned(), has_mfa: false };
+    let login = Login { username: field("username").to_owned(), has_mfa: false, party: visit.party.clone() };
     let login_id = state.connect.logins.add(login, state.config.limits.tokens);
     Reply::see_other(visit.end.insert(visit.connected(&login_id)).as_str())
 }

@@ -7,11 +7,13 @@ use url::Url;
 use uuid::Uuid;
 
 use super::refusal::Refusal;
-use crate::config::EndUser;
+use crate::config::{EndUser, Pkce};
 use crate::credentials::OUTBOUND_PROVIDER_ID;
 use crate::http::{Call, Reply};
+use crate::ledger::Issued;
 use crate::pages::{self, Form};
-use crate::return_url;
+use crate::pkce::CodeChallenge;
+use crate::return_url::{self, Fragment};
 use crate::state::{Consent, EmulatorState};
 
 /// The scopes that an end user can agree to.
@@ -37,21 +39,34 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     };
     let config = &state.config.outbound;
     // Never redirect to an untrusted address, not even with an error (RFC 6749, section 4.1.2.1).
-    if query.text("client_id") != Some(&config.client_id) {
+    let Some(client) = query.text("client_id").and_then(|id| config.client(id)) else {
         return refuse("client_id is unknown.");
-    }
+    };
     let redirect_uri = query.text("redirect_uri").unwrap_or_default();
-    if !config.redirect_uris.is_empty() && !config.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
+    if !client.redirect_uris.is_empty() && !client.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
         return refuse("redirect_uri is not whitelisted.");
     }
     // Only the iframe page accepts an address without a scheme.
     let return_url = Url::parse(redirect_uri).map_err(|_| "is not an absolute URL");
-    let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[])) {
+    let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[], Fragment::Forbidden)) {
         Ok(url) => url,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
     let scopes = query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
+    let (challenge, method) = (query.text("code_challenge"), query.text("code_challenge_method"));
+    let code_challenge = match config.pkce {
+        Pkce::Ignored => Ok(None),
+        Pkce::Checked => CodeChallenge::read(challenge, method),
+        Pkce::Required if challenge.is_none() => Err("code_challenge is missing."),
+        Pkce::Required => CodeChallenge::read(challenge, method),
+    };
+    let (code_challenge, challenge_problem) = match code_challenge {
+        Ok(challenge) => (challenge, None),
+        Err(problem) => (None, Some(problem)),
+    };
     let consent = Consent {
+        code_challenge,
+        party: client.party,
         return_url,
         scopes: scopes.map(str::to_owned).collect(),
         redirect_uri: redirect_uri.to_owned(),
@@ -60,6 +75,9 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     };
     let back = |url: Url| Reply::redirect(url.as_str()).with_ids();
     let fail = |refusal| back(consent.refused(refusal));
+    if let Some(problem) = challenge_problem {
+        return fail(Refusal::invalid_request(problem));
+    }
     if query.text("response_type") != Some("code") {
         return fail(Refusal::new("unsupported_response_type", "response_type must be code."));
     }
@@ -77,7 +95,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
         EndUser::Asked => {
             let id = Uuid::new_v4().to_string();
             let address = address(&id);
-            let page = consent.page(&config.client_id, &address, Some(&address));
+            let page = consent.page(client.id, &address, Some(&address));
             state.outbound.consents.insert(id, consent, state.config.limits.pages);
             consent_page(StatusCode::OK, page)
         }
@@ -100,7 +118,9 @@ pub(in crate::rules) fn authorize_step(state: &mut EmulatorState, call: &Call) -
     };
     if call.method == Method::GET {
         let address = address(&call.parameter);
-        return consent_page(StatusCode::OK, consent.page(&state.config.outbound.client_id, &address, None));
+        let client = state.config.outbound.client_of(&consent.party);
+        let client_id = client.map(|client| client.id).unwrap_or_default();
+        return consent_page(StatusCode::OK, consent.page(client_id, &address, None));
     }
     let form = match call.form() {
         Ok(form) => form,
@@ -132,7 +152,9 @@ impl Consent {
     }
 
     fn agreed(&self, state: &mut EmulatorState, call: &Call) -> Url {
-        let code = state.issue_code(self.redirect_uri.clone(), Some(call));
+        let code = state.code(self.redirect_uri.clone(), Some(call));
+        let (code_challenge, party) = (self.code_challenge.clone(), self.party.clone());
+        let code = state.issue(Issued { code_challenge, party, ..code });
         return_url::with_parameters(
             self.return_url.clone(),
             &[("code", Some(&*code)), ("state", self.state.as_deref())],

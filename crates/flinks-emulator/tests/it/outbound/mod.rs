@@ -3,6 +3,7 @@
 mod client;
 mod consent;
 mod grants;
+mod pkce;
 mod token;
 
 use serde_json::Value;
