@@ -24,6 +24,7 @@ use crate::credentials::*;
 /// let mut config = flinks_emulator::Config::default();
 /// config.outbound.rotate_refresh_tokens = true;
 /// ```
+#[doc = include_str!("../SETTINGS.md")]
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

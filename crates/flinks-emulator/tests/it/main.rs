@@ -16,6 +16,7 @@ mod pay;
 mod pay_app;
 #[cfg(feature = "program")]
 mod program;
+mod settings;
 mod start;
 
 use std::time::Duration;
