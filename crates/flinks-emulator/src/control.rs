@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
+use crate::environment;
 use crate::fault::{Fault, ScheduledFault};
 use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Usage};
@@ -54,6 +55,7 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
             state.clock.advance(seconds);
             json!({"now": state.now().as_secs_f64()})
         }),
+        (&Method::GET, "env") => Ok(environment(shared, head)),
         (&Method::GET, "config") => Ok(json!(shared.state().config)),
         (&Method::PATCH, "config") => read(body).and_then(|patch| change_config(&mut shared.state(), patch)),
         (&Method::GET, "faults") => Ok(shared.state().faults.iter().map(scheduled_fault).collect()),
@@ -191,7 +193,7 @@ fn overview(state: &EmulatorState) -> Value {
         "operations": Operation::ALL,
         "control": [
             "POST advance {\"seconds\": 300}",
-            "GET config", "PATCH config {\"outbound\": {\"rotate_refresh_tokens\": true}}",
+            "GET env", "GET config", "PATCH config {\"outbound\": {\"rotate_refresh_tokens\": true}}",
             "GET faults", "POST faults {\"operation\": \"pay.authorize\", \"fault\": {\"kind\": \"reply\", \"status\": 503}, \"times\": 1}",
             "DELETE faults", "POST release", "GET received?operation=pay.authorize&count=1",
             "GET requests?operation=pay.authorize", "GET counts", "GET tokens",
@@ -199,6 +201,14 @@ fn overview(state: &EmulatorState) -> Value {
             "POST reset",
         ],
     })
+}
+
+/// Returns the environment variables for a program, with the base URL that the request was sent to.
+fn environment(shared: &Shared, head: &Parts) -> Value {
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let base_url = format!("{}://{host}", shared.transport.scheme());
+    let variables = environment::variables(&base_url, &shared.state().config, &shared.transport);
+    variables.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
 /// Applies all settings in a patch, or none of them if any setting is invalid.
@@ -240,7 +250,20 @@ fn requests(state: &EmulatorState, wanted: Option<Operation>) -> Value {
 }
 
 fn request(request: &Request) -> Value {
-    let Request { number, at, operation, method, target, headers, body, complete, processed, status, fault } = request;
+    let Request {
+        number,
+        at,
+        operation,
+        method,
+        target,
+        headers,
+        body,
+        complete,
+        client_certificate,
+        processed,
+        status,
+        fault,
+    } = request;
     json!({
         "number": number,
         "at": at.as_secs_f64(),
@@ -252,6 +275,7 @@ fn request(request: &Request) -> Value {
         // `body` cannot represent bytes that are not UTF-8.
         "base64": std::str::from_utf8(body).is_err().then(|| STANDARD.encode(body)),
         "complete": complete,
+        "client_certificate": client_certificate,
         "processed": processed,
         "status": status,
         "fault": fault,

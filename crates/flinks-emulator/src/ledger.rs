@@ -41,6 +41,8 @@ pub struct Request {
     /// Whether the whole body arrived. `false` if the client disconnected or sent invalid HTTP
     /// before its end, or if it is larger than 64 KiB.
     pub complete: bool,
+    /// Whether the client presented a certificate in the TLS handshake.
+    pub client_certificate: bool,
     /// Whether the emulator processed the request. `false` if, for example, a fault ended it first.
     pub processed: bool,
     /// The status of the response, or `None` if the request is in progress or no response was sent.

@@ -2,6 +2,11 @@
 
 #![allow(clippy::print_stderr)] // This is a command-line program.
 
+#[cfg(feature = "tls")]
+mod program {
+    pub(crate) mod tls;
+}
+
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,6 +38,9 @@ struct Arguments {
     /// Allow a non-loopback address; the credentials are public, and traffic is not encrypted
     #[arg(long)]
     dangerously_listen_anywhere: bool,
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    tls: program::tls::TlsOptions,
 }
 
 #[tokio::main]
@@ -73,32 +81,48 @@ fn print_config() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments { listen, config, dangerously_listen_anywhere, .. } = arguments;
-    let config = match config {
-        Some(path) => read_config(&path)?,
+    let config = match &arguments.config {
+        Some(path) => read_config(path)?,
         None => Config::default(),
     };
     // Install the signal handlers before the first line is printed, because the process that reads
     // the line may stop the program immediately.
     let stop = stop_signal().map_err(|error| format!("failed to install the signal handlers: {error}"))?;
-    let emulator = if dangerously_listen_anywhere {
-        Emulator::dangerously_listen_anywhere(listen, config).await
-    } else {
-        Emulator::listen(listen, config).await
-    };
-    let emulator = emulator.map_err(|error| {
+    let emulator = start(arguments, config).await?;
+    // The parent process may close the pipe after it has read the first line. The emulator must
+    // keep running.
+    let _ = io::stdout().write_all(emulator.guide().as_bytes());
+    #[cfg(feature = "tls")]
+    let _ = io::stdout().write_all(program::tls::guide(&emulator).as_bytes());
+    stop.await;
+    Ok(())
+}
+
+async fn start(arguments: Arguments, config: Config) -> Result<Emulator, String> {
+    let Arguments { listen, dangerously_listen_anywhere, .. } = arguments;
+    let explain = |error| {
         let hint = if listen.ip().is_loopback() || dangerously_listen_anywhere {
             ""
         } else {
             "; pass --dangerously-listen-anywhere to use the address anyway"
         };
         format!("failed to start the emulator on {listen}: {error}{hint}")
-    })?;
-    // The parent process may close the pipe after it has read the first line. The emulator must
-    // keep running.
-    let _ = io::stdout().write_all(emulator.guide().as_bytes());
-    stop.await;
-    Ok(())
+    };
+    #[cfg(feature = "tls")]
+    if let Some(tls) = arguments.tls.create()? {
+        let started = if dangerously_listen_anywhere {
+            tls.dangerously_listen_anywhere(listen, config).await
+        } else {
+            tls.listen(listen, config).await
+        };
+        return started.map_err(explain);
+    }
+    let started = if dangerously_listen_anywhere {
+        Emulator::dangerously_listen_anywhere(listen, config).await
+    } else {
+        Emulator::listen(listen, config).await
+    };
+    started.map_err(explain)
 }
 
 /// Returns a future that completes when the process receives a stop signal.

@@ -12,10 +12,10 @@ use crate::config::Config;
 use crate::fault::Release;
 use crate::operation::Operation;
 use crate::state::EmulatorState;
+use crate::transport::Transport;
 
 pub(crate) struct Shared {
-    /// The scheme of the base URL, either `http` or `https`.
-    pub(crate) scheme: &'static str,
+    pub(crate) transport: Transport,
     state: Mutex<EmulatorState>,
     /// The signal that lets blocked requests continue.
     release: watch::Sender<()>,
@@ -26,9 +26,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, scheme: &'static str) -> Self {
+    pub(crate) fn new(config: Config, transport: Transport) -> Self {
         Self {
-            scheme,
+            transport,
             state: Mutex::new(EmulatorState::new(config)),
             release: watch::Sender::new(()),
             arrival: watch::Sender::new(()),

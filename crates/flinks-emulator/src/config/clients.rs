@@ -54,19 +54,26 @@ pub struct OutboundClient {
     pub redirect_uris: Vec<String>,
 }
 
-macro_rules! constructor {
-    ($type:ident, $id:ident, $secret:ident) => {
-        impl $type {
-            /// Creates one with these credentials.
-            pub fn new($id: impl Into<String>, $secret: impl Into<String>) -> Self {
-                Self { $id: $id.into(), $secret: $secret.into(), ..Self::default() }
-            }
-        }
-    };
+impl PayUser {
+    /// Creates a user with these credentials.
+    pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { username: username.into(), password: password.into() }
+    }
 }
-constructor!(PayUser, username, password);
-constructor!(ConnectCustomer, customer_id, secret_key);
-constructor!(OutboundClient, client_id, client_secret);
+
+impl ConnectCustomer {
+    /// Creates a customer with these credentials, an empty API key and no whitelist.
+    pub fn new(customer_id: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        Self { customer_id: customer_id.into(), secret_key: secret_key.into(), ..Self::default() }
+    }
+}
+
+impl OutboundClient {
+    /// Creates a client with these credentials and no whitelist.
+    pub fn new(client_id: impl Into<String>, client_secret: impl Into<String>) -> Self {
+        Self { client_id: client_id.into(), client_secret: client_secret.into(), ..Self::default() }
+    }
+}
 
 /// The user, customer or client that something belongs to.
 #[derive(Clone, Default, PartialEq, Eq)]

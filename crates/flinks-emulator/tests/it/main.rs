@@ -5,6 +5,7 @@
 mod clients;
 mod connect;
 mod control;
+mod environment;
 mod faults;
 mod hostile;
 mod ledger;
@@ -18,6 +19,8 @@ mod pay_app;
 mod program;
 mod settings;
 mod start;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 

@@ -258,6 +258,43 @@ fn an_error_in_a_config_file_names_the_line_but_no_value() {
     assert!(refused(&["--listen", "8080"]).contains("such as 127.0.0.1:8080"));
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn the_printed_commands_make_curl_trust_the_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let arguments = ["--tls", folder, "--tls-client-certificates", "required"];
+    let guide = Program::start(&arguments).stop("-TERM").guide;
+    let program = Program::start(&arguments);
+    assert!(program.base_url.starts_with("https://127.0.0.1:"));
+    let exports: Vec<&str> = guide.lines().map(str::trim).filter(|line| line.starts_with("export ")).collect();
+    assert!(exports.iter().any(|line| line.contains("NODE_EXTRA_CA_CERTS")), "{guide}");
+    let exports = exports.join("; ");
+    let url = format!("{}/__emulator/counts", program.base_url);
+    let certificate = "--cert \"$FLINKS_CLIENT_CERTIFICATE\" --key \"$FLINKS_CLIENT_KEY\"";
+    assert_eq!(shell(&format!("{exports}; curl --silent --noproxy '*' {certificate} {url}"))["requests"], 0);
+    assert!(!run(&format!("{exports}; curl --silent --noproxy '*' {url}")).status.success(), "no client certificate");
+    assert!(!run(&format!("curl --silent --noproxy '*' {certificate} {url}")).status.success(), "no authority");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn an_invalid_tls_option_is_explained() {
+    let folder = tempfile::NamedTempFile::new().unwrap();
+    let file = folder.path().to_str().unwrap();
+    for (arguments, message) in [
+        (&["--tls-name", "x.example"][..], "--tls"),
+        (&["--tls", file], "failed to write the certificates to"),
+        (&["--tls", "--tls-name", "é"], "invalid --tls-name"),
+        (&["--tls", file, "--tls-client-certificates", "perhaps"], "optional, required"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(message), "{arguments:?}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn a_non_loopback_address_needs_the_dangerous_function() {
     let any = "0.0.0.0:0".parse().unwrap();
