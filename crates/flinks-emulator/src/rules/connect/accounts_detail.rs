@@ -125,10 +125,17 @@ fn pending(call: &Call, request_id: &str) -> Reply {
     Reply::json(StatusCode::ACCEPTED, &body)
 }
 
-/// Returns the bank's two accounts, which Outbound returns too.
+/// Returns the bank's two accounts, which Outbound returns too. A part that the client has not
+/// requested is `null`.
 fn accounts(request: DataRequest) -> Value {
     let account = |id: &str, title: &str, kind: &str, number: &str, balance: f64| {
-        let mut account = json!({
+        let transaction = || {
+            json!([{
+                "Id": format!("{id}_1"), "Date": "2026-01-02", "Code": null, "Description": "Emulated deposit",
+                "Debit": null, "Credit": balance, "Balance": balance,
+            }])
+        };
+        json!({
             "Id": id,
             "Title": title,
             "AccountNumber": number,
@@ -139,28 +146,24 @@ fn accounts(request: DataRequest) -> Value {
             "Category": "Operations",
             "Type": kind,
             "Currency": "CAD",
-        });
-        if request.with_identity {
-            account["Holder"] = json!({
-                "Name": "Emulated Holder",
-                "Address": {
-                    "CivicAddress": "1 Example Street", "City": "Montreal", "Province": "QC", "PostalCode": "H0H 0H0",
-                    "POBox": null, "Country": "CA",
-                },
-                "Email": "holder@example.com",
-                "PhoneNumber": "5145550100",
-            });
-        }
-        if request.with_transactions {
-            account["Transactions"] = json!([{
-                "Id": format!("{id}_1"), "Date": "2026-01-02", "Code": null, "Description": "Emulated deposit",
-                "Debit": null, "Credit": balance, "Balance": balance,
-            }]);
-        }
-        account
+            "Holder": request.with_identity.then(holder),
+            "Transactions": request.with_transactions.then(transaction),
+        })
     };
     json!([
         account("emu_1", "Chequing Account", "Chequing", "0000001", 1234.56),
         account("emu_2", "Savings Account", "Savings", "0000002", 7890.0),
     ])
+}
+
+fn holder() -> Value {
+    json!({
+        "Name": "Emulated Holder",
+        "Address": {
+            "CivicAddress": "1 Example Street", "City": "Montreal", "Province": "QC", "PostalCode": "H0H 0H0",
+            "POBox": null, "Country": "CA",
+        },
+        "Email": "holder@example.com",
+        "PhoneNumber": "5145550100",
+    })
 }
