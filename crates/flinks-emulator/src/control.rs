@@ -296,6 +296,7 @@ fn counts(state: &EmulatorState) -> Value {
             "pay.password": count(&state.config.pay.password),
             "connect.customer_id": count(&state.config.connect.customer_id),
             "connect.secret_key": count(&state.config.connect.secret_key),
+            "connect.api_key": count(&state.config.connect.api_key),
             "outbound.client_id": count(&state.config.outbound.client_id),
             "outbound.client_secret": count(&state.config.outbound.client_secret),
         },

@@ -12,6 +12,7 @@ mod consent;
 #[allow(dead_code)] // The tests of `flinks-demo` use the same driver.
 mod driver;
 mod parent;
+mod pay;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -30,6 +31,9 @@ fn main() {
         }),
         trial("o10_back_and_reload_of_the_consent_page_repeat_nothing", || {
             in_browser(consent::back_and_reload_of_the_consent_page)
+        }),
+        trial("p8_back_and_reload_of_the_payment_page_repeat_nothing", || {
+            in_browser(pay::back_and_reload_of_the_payment_page)
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

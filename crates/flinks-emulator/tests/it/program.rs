@@ -140,6 +140,7 @@ fn the_printed_commands_work_in_their_order() {
             ("sessionId", "$SESSION_ID"),
             ("requestId", "$REQUEST_ID"),
             ("Token", "$AUTHORIZE_TOKEN"),
+            ("RequestId", "$DATA_REQUEST_ID"),
         ] {
             if let Some(value) = response[field].as_str() {
                 variables.retain(|(known, _)| *known != name);
@@ -147,7 +148,7 @@ fn the_printed_commands_work_in_their_order() {
             }
         }
     }
-    assert_eq!(commands, 18);
+    assert_eq!(commands, 20);
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn the_program_keeps_running_if_nobody_reads_its_output() {
 fn the_printed_commands_contain_no_configured_credential() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emulator.toml");
-    let settings = "[pay]\npassword = \"canary-1\"\n[connect]\nsecret_key = \"canary-2\"\n\
+    let settings = "[pay]\npassword = \"canary-1\"\n[connect]\nsecret_key = \"canary-2\"\napi_key = \"canary-5\"\n\
                     [outbound]\nclient_id = \"canary-3\"\nclient_secret = \"canary-4\"\nclient_authentication = \"basic\"\n";
     std::fs::write(&file, settings).unwrap();
     let Stopped { guide, log, .. } = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
