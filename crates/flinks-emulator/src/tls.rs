@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::transport::Transport;
 use crate::{Emulator, ListenAddress};
 
-/// Whether an emulator asks clients for a certificate.
+/// Whether an emulator requests client certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientCertificates {
@@ -79,8 +79,8 @@ impl Tls {
         })
     }
 
-    /// Sets whether clients are asked for a certificate. Only certificates of this authority are
-    /// accepted; see [`client_identity_pem`](Self::client_identity_pem).
+    /// Sets whether the emulator requests client certificates. It accepts only certificates of this
+    /// authority; see [`client_identity_pem`](Self::client_identity_pem).
     #[must_use]
     pub fn client_certificates(self, client_certificates: ClientCertificates) -> Self {
         Self { client_certificates, ..self }
@@ -97,8 +97,8 @@ impl Tls {
         format!("{certificate_pem}{key_pem}")
     }
 
-    /// Writes the certificate of the authority to `authority.pem` in this folder. If clients are
-    /// asked for a certificate, also writes `client.pem` with a client certificate and
+    /// Writes the certificate of the authority to `authority.pem` in this folder. If the emulator
+    /// requests client certificates, also writes `client.pem` with a client certificate and
     /// `client-key.pem` with its private key. [`Emulator::env`] then contains the paths.
     ///
     /// Existing files are replaced. Only the owner can read the private key.

@@ -35,7 +35,8 @@ impl Transport {
         match self {
             Self::Plain => Ok(Wire::Plain(stream)),
             #[cfg(feature = "tls")]
-            Self::Tls { acceptor, .. } => Ok(Wire::tls(acceptor.accept(stream).await?)),
+            // The state of a handshake is large. On the heap, it is freed when the handshake is complete.
+            Self::Tls { acceptor, .. } => Ok(Wire::tls(Box::pin(acceptor.accept(stream)).await?)),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::authority::Identity;
 /// The paths of the written files, which are absolute.
 pub(crate) struct Files {
     pub(crate) authority: PathBuf,
-    /// The client's certificate and private key, if clients are asked for a certificate.
+    /// The client's certificate and private key, if the emulator requests client certificates.
     pub(crate) client: Option<(PathBuf, PathBuf)>,
 }
 
