@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import running_emulator
 from payments import start_payment
+
+PROGRAM = Path(__file__).with_name("payments.py")
 
 
 def test_a_payment_starts(emulator):
@@ -17,9 +20,16 @@ def test_a_payment_starts(emulator):
 
 
 def test_a_child_process_needs_only_the_environment(emulator):
-    program = Path(__file__).with_name("payments.py")
     environment = {**os.environ, **emulator.env}
-    output = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=True)
+    output = subprocess.run([sys.executable, PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    assert output.stdout.startswith(f"{emulator.base_url}/app/?sessionId=")
+
+
+def test_a_child_process_trusts_the_authority(tmp_path):
+    with running_emulator("--tls", str(tmp_path), authority=tmp_path / "authority.pem") as emulator:
+        assert emulator.base_url.startswith("https://")
+        environment = {**os.environ, **emulator.env}
+        output = subprocess.run([sys.executable, PROGRAM], env=environment, capture_output=True, text=True, check=True)
     assert output.stdout.startswith(f"{emulator.base_url}/app/?sessionId=")
 
 
