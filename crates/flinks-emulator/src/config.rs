@@ -46,37 +46,35 @@ impl Config {
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;
         let is_absolute = |text: &String| url::Url::parse(text).is_ok_and(|url| url.has_host());
-        let problems = [
-            (!pay.has_token_header(), "`pay.token_header` must be a header name that HTTP itself does not use"),
-            (!pay.has_distinct_users(), "`pay.users` must contain different user names"),
-            (uuid::Uuid::parse_str(&connect.customer_id).is_err(), "`connect.customer_id` must be a GUID"),
-            (!connect.has_distinct_customers(), "`connect.customers` must contain different GUIDs as `customer_id`"),
-            (
-                !connect.all_customers().all(|customer| customer.redirect_origins.iter().all(is_absolute)),
-                "`connect.redirect_origins` must contain origins, such as `https://app.example`",
-            ),
-            (!matches!(connect.rejected_token_status, 400 | 401 | 403), REJECTED_TOKEN_STATUS),
-            (
-                !matches!(connect.invalid_request_status, 400 | 401),
-                "`connect.invalid_request_status` must be 400 or 401",
-            ),
-            (!matches!(connect.invalid_login_status, 400 | 401), "`connect.invalid_login_status` must be 400 or 401"),
-            (!outbound.has_distinct_clients(), "`outbound.clients` must contain different client ids"),
-            (
-                !outbound.all_clients().all(|client| client.redirect_uris.iter().all(is_absolute)),
-                "`outbound.redirect_uris` must contain absolute URLs",
-            ),
-            (
-                !matches!(outbound.invalid_client_status, 400 | 401),
-                "`outbound.invalid_client_status` must be 400 or 401",
-            ),
-            (!matches!(outbound.expired_token_status, 401 | 403), "`outbound.expired_token_status` must be 401 or 403"),
-        ];
-        problems.into_iter().find_map(|(is_wrong, problem)| is_wrong.then_some(problem))
+        if !pay.has_token_header() {
+            Some("`pay.token_header` must be a header name that HTTP itself does not use")
+        } else if !pay.has_distinct_users() {
+            Some("`pay.users` must contain different user names")
+        } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
+            Some("`connect.customer_id` must be a GUID")
+        } else if !connect.has_distinct_customers() {
+            Some("`connect.customers` must contain different GUIDs as `customer_id`")
+        } else if !connect.all_customers().all(|customer| customer.redirect_origins.iter().all(is_absolute)) {
+            Some("`connect.redirect_origins` must contain origins, such as `https://app.example`")
+        } else if !matches!(connect.rejected_token_status, 400 | 401 | 403) {
+            Some("`connect.rejected_token_status` must be 400, 401 or 403")
+        } else if !matches!(connect.invalid_request_status, 400 | 401) {
+            Some("`connect.invalid_request_status` must be 400 or 401")
+        } else if !matches!(connect.invalid_login_status, 400 | 401) {
+            Some("`connect.invalid_login_status` must be 400 or 401")
+        } else if !outbound.has_distinct_clients() {
+            Some("`outbound.clients` must contain different client ids")
+        } else if !outbound.all_clients().all(|client| client.redirect_uris.iter().all(is_absolute)) {
+            Some("`outbound.redirect_uris` must contain absolute URLs")
+        } else if !matches!(outbound.invalid_client_status, 400 | 401) {
+            Some("`outbound.invalid_client_status` must be 400 or 401")
+        } else if !matches!(outbound.expired_token_status, 401 | 403) {
+            Some("`outbound.expired_token_status` must be 401 or 403")
+        } else {
+            None
+        }
     }
 }
-
-const REJECTED_TOKEN_STATUS: &str = "`connect.rejected_token_status` must be 400, 401 or 403";
 
 /// The settings for Flinks Pay.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
