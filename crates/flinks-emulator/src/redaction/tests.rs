@@ -17,6 +17,7 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> 
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         body: Bytes::from(body.to_owned()),
         complete: true,
+        client_certificate: false,
         processed: false,
         status: None,
         fault: None,
