@@ -28,8 +28,8 @@ macro_rules! operations {
                 pay::get_payment_request;
             /// Opens the application in which the payer approves or cancels a payment.
             PayApp = "pay.app", ["GET /app/", "GET /app"], pay::app;
-            /// Accepts the payer's decision.
-            PayAppStep = "pay.app_step", ["POST /__pages/pay/{id}"], pay::app_step;
+            /// Redirects to the application or accepts the payer's decision.
+            PayAppStep = "pay.app_step", ["GET /__pages/pay/{id}", "POST /__pages/pay/{id}"], pay::app_step;
             /// Issues an authorize token in exchange for the secret key.
             ConnectGenerateAuthorizeToken = "connect.generate_authorize_token",
                 ["POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken"], connect::generate_authorize_token;

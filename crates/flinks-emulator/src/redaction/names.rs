@@ -66,6 +66,9 @@ pub(super) const PLAIN_FIELDS: [&str; 26] = [
 /// The fields that contain an address to return to.
 pub(super) const URL_FIELDS: [&str; 2] = ["redirectUrl", "redirect_uri"];
 
+/// The field of a response that contains a link with a query.
+pub(super) const LINK_FIELD: &str = "PaymentLink";
+
 /// The fields of a response that repeat a value from a request.
 pub(super) const ECHOED_FIELDS: [&str; 7] =
     ["ReferenceId", "Tag", "customerEmail", "customerName", "referenceId", "reference_id", "state"];

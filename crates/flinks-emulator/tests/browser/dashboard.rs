@@ -235,7 +235,7 @@ pub(crate) async fn end_user(browser: Arc<Browser>) {
     let redirect_url = format!("{parent}/done");
     let query = [("authorizeToken", token["Token"].as_str().unwrap()), ("redirectUrl", &redirect_url)];
     application.request(Method::GET, "/v2/").query(&query).send().await.unwrap();
-    browser.click_labelled(".visit", "Choose the bank").await;
+    browser.click_labelled(".visit", "Choose FlinksCapital").await;
     browser.click_labelled(".visit", "Wrong password").await;
     eventually("a wrong password", || emulator.count(Operation::ConnectIframeStep) == 2).await;
     browser.click_labelled(".visit", "Log in with questions").await;

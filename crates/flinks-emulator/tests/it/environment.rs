@@ -37,6 +37,22 @@ async fn the_environment_contains_the_base_url_and_all_credentials() {
 }
 
 #[tokio::test]
+async fn the_dashboard_shows_the_same_variables_and_hides_changed_values() {
+    let local = local_with(|config| config.connect.api_key = "changed".to_owned()).await;
+    for (query, is_revealed) in [("", false), ("?reveal=true", true)] {
+        let page = send(local.get(&format!("/__emulator/ui{query}"))).await.body.as_str().unwrap().to_owned();
+        let (_, block) = page.split_once("<pre id=\"env\" tabindex=\"0\">").unwrap();
+        let block = block.split("</pre>").next().unwrap().replace("&amp;", "&").replace('\'', "");
+        let shown: Vec<&str> = block.lines().collect();
+        let expected = local.emulator.env().into_iter().map(|(name, value)| match &*value {
+            "changed" if !is_revealed => format!("{name}=…"),
+            value => format!("{name}={value}"),
+        });
+        assert_eq!(shown, expected.collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
 async fn the_environment_follows_the_configuration() {
     let local = local_with(|config| config.pay.password = "changed".to_owned()).await;
     local.emulator.configure(|config| config.outbound.client_authentication = ClientAuthentication::Basic);

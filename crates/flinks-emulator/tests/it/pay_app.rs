@@ -43,6 +43,51 @@ impl Payment {
 }
 
 #[tokio::test]
+async fn p8_the_payment_page_is_in_the_requested_language_and_theme() {
+    let local = local().await;
+    for (look, lang, title, result) in [
+        (vec![], "en", "Approve the payment?", "Payment approved"),
+        (vec![("language", "fr"), ("theme", "dark")], "fr", "Approuver le paiement?", "Paiement approuvé"),
+    ] {
+        let payment = Payment::create(&local).await;
+        let page = send(local.get("/app/").query(&[("sessionId", &payment.session_id)]).query(&look)).await;
+        let text = page.body.as_str().unwrap();
+        assert!(text.contains(&format!("<html lang=\"{lang}\"")), "{text}");
+        assert!(text.contains(title), "{text}");
+        assert!(text.contains("FlinksCapital"), "{text}");
+        let decided = send(local.post(&action(&page.body)).form(&[("decision", "approve")])).await;
+        let last = send(local.get(decided.location.as_deref().unwrap())).await;
+        let text = last.body.as_str().unwrap();
+        assert!(text.contains(&format!("<html lang=\"{lang}\"")), "{text}");
+        assert_eq!(text.contains("data-theme=\"dark\""), lang == "fr", "{text}");
+        assert!(text.contains(result), "{text}");
+        let refused = send(local.get("/app/").query(&look)).await;
+        assert_eq!(refused.status, 400);
+        assert!(refused.body.as_str().unwrap().contains(&format!("<html lang=\"{lang}\"")), "{}", refused.body);
+    }
+}
+
+/// A person or a script can act as the payer, as on the other pages.
+#[tokio::test]
+async fn an_open_payment_is_a_visit() {
+    let local = local().await;
+    let payment = Payment::create(&local).await;
+    let visits = async || send(local.get("/__emulator/visits")).await.body["visits"].clone();
+    assert_eq!(visits().await, json!([]));
+    payment.open(&local).await;
+    let address = format!("/__pages/pay/{}", payment.session_id);
+    assert_eq!(visits().await, json!([{"page": "pay", "address": address, "step": "decision", "question": null}]));
+    let dashboard = send(local.get("/__emulator/ui")).await;
+    let button = format!("data-page=\"{address}\" data-form=\"decision=approve\"");
+    assert!(dashboard.body.as_str().unwrap().contains(&button), "{}", dashboard.body);
+    let page = send(local.get(&address)).await;
+    assert_eq!(page.location.unwrap(), format!("/app/?sessionId={}", payment.session_id));
+    send(local.post(&address).form(&[("decision", "approve")])).await;
+    assert_eq!(visits().await[0]["step"], "complete");
+    assert_eq!(payment.status(&local).await, "Accepted");
+}
+
+#[tokio::test]
 async fn the_state_can_be_read_once_in_30_seconds() {
     let local = local().await;
     let [first, second] = [Payment::create(&local).await, Payment::create(&local).await];

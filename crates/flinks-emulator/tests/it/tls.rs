@@ -6,7 +6,7 @@ use std::time::Duration;
 use flinks_emulator::credentials::*;
 use flinks_emulator::{ClientCertificates, Config, Emulator, Fault, Operation, Tls, When};
 use reqwest::{Certificate, Client, ClientBuilder, Identity};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{PAY_FORM, client};
 
@@ -48,6 +48,54 @@ async fn a_client_that_trusts_the_authority_can_connect() {
     let other = Secure::start(ClientCertificates::NotRequested).await;
     assert_eq!(secure.status(other.builder()).await, None, "each authority is new");
     assert_eq!(secure.emulator.count(Operation::PayAuthorize), 2);
+}
+
+/// All addresses that the emulator writes itself use the scheme of its base URL.
+#[tokio::test]
+async fn every_address_starts_with_https() {
+    let secure = Secure::start(ClientCertificates::NotRequested).await;
+    let http = secure.builder().build().unwrap();
+    let url = secure.emulator.base_url();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording.har");
+    secure.emulator.record(&file).unwrap();
+
+    let exchange = json!({
+        "grant_type": "authorization_code", "code": OUTBOUND_CODE, "redirect_uri": OUTBOUND_REDIRECT_URI,
+        "client_id": OUTBOUND_CLIENT_ID, "client_secret": OUTBOUND_CLIENT_SECRET,
+    });
+    let exchanged = http.post(format!("{url}/api/v1/token")).json(&exchange).send().await.unwrap();
+    let token = exchanged.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned();
+    let page = http.get(format!("{url}/api/fdx/5/accounts?limit=1")).bearer_auth(&token).send().await.unwrap();
+    let next = page.json::<Value>().await.unwrap()["links"]["next"]["href"].as_str().unwrap().to_owned();
+    assert!(next.starts_with(&format!("{url}/api/fdx/5/accounts?")), "{next}");
+    assert_eq!(http.get(&next).bearer_auth(&token).send().await.unwrap().status(), 200);
+
+    assert!(secure.emulator.dashboard_url().starts_with(url));
+    let dashboard = http.get(secure.emulator.dashboard_url()).send().await.unwrap().text().await.unwrap();
+    assert!(dashboard.contains(&format!("FLINKS_PAY_URL={url}\n")), "{dashboard}");
+    assert!(!dashboard.contains(&url.replace("https", "http")), "{dashboard}");
+
+    let recording = std::fs::read_to_string(&file).unwrap();
+    assert!(recording.contains(&format!("\"{url}/api/v1/token\"")), "{recording}");
+    assert!(!recording.contains("http://"), "{recording}");
+}
+
+/// A browser must not send the access token to a plain HTTP server on the same host.
+#[tokio::test]
+async fn the_cookie_of_the_dashboard_is_sent_only_over_tls() {
+    let secure = Secure::start(ClientCertificates::NotRequested).await;
+    secure.emulator.allow_host("emulator.example");
+    let plain = Emulator::start().await.unwrap();
+    plain.allow_host("emulator.example");
+    for (emulator, is_secure) in [(&secure.emulator, true), (&plain, false)] {
+        let dashboard = emulator.dashboard_url();
+        let (_, token) = dashboard.split_once("#token=").unwrap();
+        let url = format!("{}/__emulator/ui/session", emulator.base_url());
+        let response = secure.builder().build().unwrap().post(url).body(token.to_owned()).send().await.unwrap();
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        assert_eq!(cookie.ends_with("; Secure"), is_secure, "{cookie}");
+    }
 }
 
 #[tokio::test]

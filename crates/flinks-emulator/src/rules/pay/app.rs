@@ -1,6 +1,6 @@
 //! The application that a payer visits at `/app/?sessionId=…` to approve or cancel a payment.
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 
 use crate::config::EndUser;
 use crate::http::{Call, Reply};
@@ -47,10 +47,17 @@ pub(in crate::rules) fn app(state: &mut EmulatorState, call: &Call) -> Reply {
     Reply::page(StatusCode::OK, pages::payment(&action, &payment))
 }
 
-/// Accepts the payer's decision. The first decision is final.
+/// Accepts the payer's decision, and redirects to the page for the payment. The first decision is
+/// final.
 pub(in crate::rules) fn app_step(state: &mut EmulatorState, call: &Call) -> Reply {
     let look = call.look();
     let session_id = &call.parameter;
+    let mut parameters = vec![("sessionId".to_owned(), session_id.clone())];
+    parameters.extend(look_parameters(call));
+    let page = Reply::see_other(&with_query("/app/".to_owned(), &parameters));
+    if call.method == Method::GET {
+        return page;
+    }
     let form = match call.form() {
         Ok(form) => form,
         Err(problem) => return refuse(look, StatusCode::BAD_REQUEST, &problem.message),
@@ -61,9 +68,7 @@ pub(in crate::rules) fn app_step(state: &mut EmulatorState, call: &Call) -> Repl
         _ => return refuse(look, StatusCode::BAD_REQUEST, "decision must be `approve` or `cancel`."),
     };
     decide(state, session_id, decision);
-    let mut parameters = vec![("sessionId".to_owned(), session_id.clone())];
-    parameters.extend(look_parameters(call));
-    Reply::see_other(&with_query("/app/".to_owned(), &parameters))
+    page
 }
 
 /// Returns the parameters that select the language and the theme, which the next page needs too.

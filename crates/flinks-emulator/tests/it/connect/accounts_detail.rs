@@ -1,7 +1,7 @@
 //! Tests for `GetAccountsDetail` and its polling.
 
-use flinks_emulator::Config;
 use flinks_emulator::credentials::*;
+use flinks_emulator::{Config, Scenario};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -58,6 +58,49 @@ async fn one_202_precedes_live_data_by_default_and_none_precedes_cached_data() {
     assert_has_accounts(&send(poll(&local, &live)).await, &live);
     let cached = session(&local, true).await;
     assert_has_accounts(&send(detail(&local, &cached)).await, &cached);
+}
+
+/// The data is that of the scenario's user, which Outbound returns too.
+#[tokio::test]
+async fn a_scenario_determines_the_accounts_and_the_transactions() {
+    let local = local().await;
+    let scenario = r#"
+        [[bank]]
+        name = "Example Bank"
+        id = 7
+        provider_id = "7"
+        [[bank.user]]
+        username = "someone"
+        [[bank.user.account]]
+        id = "a"
+        type = "CREDITCARD"
+        name = "Card"
+        number = "42"
+        balance = 100.3
+        transaction = [
+            { id = "old", posted = "2026-01-02T10:00:00Z", description = "Purchase", amount = -100.1 },
+            { id = "new", posted = "2026-01-03T10:00:00Z", description = "Payment", amount = 50.2 },
+        ]
+    "#;
+    local.emulator.load_scenario(&Scenario::parse(scenario).unwrap()).unwrap();
+    let request_id = session(&local, true).await;
+    let body = send(detail(&local, &request_id)).await.body;
+    assert_eq!(body["Login"]["Username"], "someone");
+    assert_eq!((&body["Institution"], &body["InstitutionId"]), (&json!("Example Bank"), &json!(7)));
+    let [account] = body["Accounts"].as_array().unwrap().as_slice() else { panic!("{body}") };
+    assert_eq!((&account["Type"], &account["Category"]), (&json!("CreditCard"), &json!("Credits")));
+    assert_eq!(account["Balance"], json!({"Available": null, "Current": 100.3, "Limit": null}));
+    let transaction = |id, date, description, debit: Option<f64>, credit: Option<f64>, balance| {
+        json!({
+            "Id": id, "Date": date, "Code": null, "Description": description, "Debit": debit, "Credit": credit,
+            "Balance": balance,
+        })
+    };
+    let expected = json!([
+        transaction("new", "2026-01-03", "Payment", None, Some(50.2), 100.3),
+        transaction("old", "2026-01-02", "Purchase", Some(100.1), None, 150.5),
+    ]);
+    assert_eq!(account["Transactions"], expected);
 }
 
 #[tokio::test]
