@@ -1,5 +1,8 @@
 //! The configuration of an emulator.
 
+mod choices;
+mod clients;
+
 use std::fmt;
 use std::str::FromStr as _;
 
@@ -7,6 +10,9 @@ use hyper::header::{self, HeaderName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub use self::choices::{EventTarget, PayAuthentication, Pkce};
+pub use self::clients::{ConnectCustomer, OutboundClient, PayUser};
+pub(crate) use self::clients::{Customer, Party};
 use crate::credentials::*;
 
 /// The configuration of an emulator: its credentials, its limits, and settings for behaviour that
@@ -19,6 +25,7 @@ use crate::credentials::*;
 /// let mut config = flinks_emulator::Config::default();
 /// config.outbound.rotate_refresh_tokens = true;
 /// ```
+#[doc = include_str!("../SETTINGS.md")]
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -55,17 +62,31 @@ impl Config {
     /// Returns a description of the first invalid setting, or `None` if all are valid.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self { pay, connect, outbound, .. } = self;
+        let is_absolute = |text: &String| url::Url::parse(text).is_ok_and(|url| url.has_host());
         if !pay.has_token_header() {
             Some("`pay.token_header` must be a header name that HTTP itself does not use")
+        } else if !pay.has_distinct_users() {
+            Some("`pay.users` must contain different user names")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("`connect.customer_id` must be a GUID")
-        } else if !connect.redirect_origins.iter().all(|origin| url::Url::parse(origin).is_ok_and(|url| url.has_host()))
-        {
+        } else if !connect.has_distinct_customers() {
+            Some("`connect.customers` must contain different GUIDs as `customer_id`")
+        } else if !connect.all_customers().all(|customer| customer.redirect_origins.iter().all(is_absolute)) {
             Some("`connect.redirect_origins` must contain origins, such as `https://app.example`")
-        } else if !outbound.redirect_uris.iter().all(|uri| url::Url::parse(uri).is_ok_and(|url| url.has_host())) {
+        } else if !matches!(connect.rejected_token_status, 400 | 401 | 403) {
+            Some("`connect.rejected_token_status` must be 400, 401 or 403")
+        } else if !matches!(connect.invalid_request_status, 400 | 401) {
+            Some("`connect.invalid_request_status` must be 400 or 401")
+        } else if !matches!(connect.invalid_login_status, 400 | 401) {
+            Some("`connect.invalid_login_status` must be 400 or 401")
+        } else if !outbound.has_distinct_clients() {
+            Some("`outbound.clients` must contain different client ids")
+        } else if !outbound.all_clients().all(|client| client.redirect_uris.iter().all(is_absolute)) {
             Some("`outbound.redirect_uris` must contain absolute URLs")
         } else if !matches!(outbound.invalid_client_status, 400 | 401) {
             Some("`outbound.invalid_client_status` must be 400 or 401")
+        } else if !matches!(outbound.expired_token_status, 401 | 403) {
+            Some("`outbound.expired_token_status` must be 401 or 403")
         } else {
             None
         }
@@ -90,6 +111,31 @@ pub struct PayConfig {
     /// In any other header, the emulator accepts both `Bearer …` and the token alone, because
     /// Flinks does not document the format.
     pub token_header: String,
+    /// Additional users. Default: none.
+    pub users: Vec<PayUser>,
+    /// How clients send their credentials. Default: [`PayAuthentication::Form`].
+    pub authentication: PayAuthentication,
+    /// Whether a token starts only one session. Default: `true`, as the API reference describes.
+    /// According to newer pages, a token can be used until it expires.
+    pub token_starts_one_session: bool,
+    /// Whether requests for payment requests accept a token that has already started a session.
+    /// Default: `true`. Flinks does not document this behaviour.
+    pub accept_spent_token: bool,
+    /// Whether a request to start a session spends its token even if its fields are invalid.
+    /// Default: `false`. Flinks does not document this behaviour.
+    pub failed_initiate_spends_token: bool,
+    /// The time that a client must wait before it requests the state of the same payment request
+    /// again, in seconds. Default: 30, as documented. A request that arrives earlier is refused with
+    /// 429, which Flinks does not document. 0 removes the limit.
+    pub status_interval_seconds: u64,
+    /// The time after which a payment request that the payer has not approved expires, in seconds.
+    /// Default: 86,400 (one day). Flinks does not document the time.
+    pub payment_request_seconds: u64,
+    /// The time between the payer's approval and the settlement, in seconds. Default: 60. Flinks
+    /// does not document the time.
+    pub settlement_seconds: u64,
+    /// The payer's decision at `/app/`. Default: [`EndUser::Asked`].
+    pub payer: EndUser,
 }
 
 /// The headers that HTTP itself uses, and which therefore cannot carry a session token.
@@ -155,6 +201,39 @@ pub struct ConnectConfig {
     pub redirect_url_part: RedirectUrlPart,
     /// The end user's decision at `/v3/oauth/authorize`. Default: [`EndUser::Asked`].
     pub end_user: EndUser,
+    /// The API key for the data endpoints. Default: [`CONNECT_API_KEY`].
+    pub api_key: String,
+    /// Additional customers. Default: none.
+    pub customers: Vec<ConnectCustomer>,
+    /// Whether the data endpoints require the API key in `x-api-key`. Default: `true`. The commands
+    /// in Flinks' documentation omit the header.
+    pub require_api_key: bool,
+    /// How many requests for the data of a session get a 202 response before the data is ready.
+    /// Default: 1, because Flinks describes a 202 as the usual first response. Data from the cache
+    /// is always ready.
+    pub pending_replies: u64,
+    /// The lifetime of a session, which a `RequestId` identifies, in seconds. Default: 1800 (30
+    /// minutes), the documented time limit for polling.
+    pub session_seconds: u64,
+    /// The HTTP status with which `/Authorize` refuses an unknown, spent or expired authorize token.
+    /// Default: 401. Flinks documents it only for an unknown token.
+    pub rejected_token_status: u16,
+    /// The `FlinksCode` with which `/Authorize` refuses an unknown, spent or expired authorize
+    /// token. Default: `ACCESS_DENIED`. Flinks documents only the message.
+    pub rejected_token_code: String,
+    /// The HTTP status of `INVALID_REQUEST`, either 400 or 401. Default: 400. Flinks documents both.
+    pub invalid_request_status: u16,
+    /// The HTTP status of `INVALID_LOGIN`, either 400 or 401. Default: 401. Flinks documents both.
+    pub invalid_login_status: u16,
+    /// Whether a request for the iframe page spends its authorize token even if `redirectUrl` is
+    /// invalid. Default: `false`. Flinks does not document this behaviour.
+    pub failed_iframe_spends_token: bool,
+    /// Whether `redirectUrl` and `redirect_uri` may contain a fragment. Default: `false`. Flinks
+    /// does not document it, and RFC 6749, section 3.1.2, forbids it.
+    pub accept_redirect_fragment: bool,
+    /// The parent pages that receive the events of the iframe page. Default:
+    /// [`EventTarget::RedirectOrigin`]. Flinks does not document the target of the events.
+    pub event_target: EventTarget,
 }
 
 /// The settings for Flinks Outbound.
@@ -186,7 +265,8 @@ pub struct OutboundConfig {
     /// The HTTP status of an `invalid_client` error, either 400 or 401. Default: 400, as documented
     /// by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
-    /// Whether an attempt to exchange a code with the wrong `redirect_uri` spends the code.
+    /// Whether an attempt to exchange a code with the wrong `redirect_uri` or PKCE verifier spends the
+    /// code.
     /// Default: `false`. Flinks does not document this behaviour.
     pub failed_exchange_spends_code: bool,
     /// Whether a refresh request may contain `scope`. Default: `false`.
@@ -199,6 +279,13 @@ pub struct OutboundConfig {
     pub redirect_uris: Vec<String>,
     /// The end user's decision at `/api/v1/authorize`. Default: [`EndUser::Asked`].
     pub end_user: EndUser,
+    /// Additional clients. Default: none.
+    pub clients: Vec<OutboundClient>,
+    /// How PKCE is treated. Default: [`Pkce::Checked`]. Flinks does not document PKCE.
+    pub pkce: Pkce,
+    /// The HTTP status for an expired or revoked access token, either 401 or 403. Default: 401.
+    /// Flinks documents both.
+    pub expired_token_status: u16,
 }
 
 /// The limits on what an emulator stores. When a limit is exceeded, the emulator removes the oldest
@@ -276,6 +363,15 @@ impl Default for PayConfig {
             password: PAY_PASSWORD.into(),
             token_seconds: 299,
             token_header: "authorization".into(),
+            users: Vec::new(),
+            authentication: PayAuthentication::Form,
+            token_starts_one_session: true,
+            accept_spent_token: true,
+            failed_initiate_spends_token: false,
+            status_interval_seconds: 30,
+            payment_request_seconds: 24 * 60 * 60,
+            settlement_seconds: 60,
+            payer: EndUser::Asked,
         }
     }
 }
@@ -292,6 +388,18 @@ impl Default for ConnectConfig {
             redirect_origins: Vec::new(),
             redirect_url_part: RedirectUrlPart::Whole,
             end_user: EndUser::Asked,
+            api_key: CONNECT_API_KEY.into(),
+            customers: Vec::new(),
+            require_api_key: true,
+            pending_replies: 1,
+            session_seconds: 30 * 60,
+            rejected_token_status: 401,
+            rejected_token_code: "ACCESS_DENIED".into(),
+            invalid_request_status: 400,
+            invalid_login_status: 401,
+            failed_iframe_spends_token: false,
+            accept_redirect_fragment: false,
+            event_target: EventTarget::RedirectOrigin,
         }
     }
 }
@@ -312,6 +420,9 @@ impl Default for OutboundConfig {
             accept_scope_on_refresh: false,
             redirect_uris: Vec::new(),
             end_user: EndUser::Asked,
+            clients: Vec::new(),
+            pkce: Pkce::Checked,
+            expired_token_status: 401,
         }
     }
 }
@@ -333,4 +444,4 @@ macro_rules! opaque_debug {
         }
     )*};
 }
-opaque_debug!(Config PayConfig ConnectConfig OutboundConfig);
+opaque_debug!(Config PayConfig ConnectConfig OutboundConfig PayUser ConnectCustomer OutboundClient);

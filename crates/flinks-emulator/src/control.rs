@@ -11,12 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::access;
+use crate::environment;
 use crate::fault::{Fault, ScheduledFault};
 use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Usage};
@@ -52,6 +53,7 @@ pub(crate) async fn respond(shared: &Shared, peer: SocketAddr, head: &Parts, bod
             shared.advance(seconds);
             json!({"now": shared.state().now().as_secs_f64()})
         }),
+        (&Method::GET, "env") => Ok(environment(shared, head)),
         (&Method::GET, "config") => Ok(json!(shared.state().config)),
         (&Method::PATCH, "config") => read(body).and_then(|patch| {
             let changed = change_config(&mut shared.state(), patch);
@@ -212,7 +214,7 @@ fn overview(state: &EmulatorState) -> Value {
         "operations": Operation::ALL,
         "control": [
             "POST advance {\"seconds\": 300}",
-            "GET config", "PATCH config {\"outbound\": {\"rotate_refresh_tokens\": true}}",
+            "GET env", "GET config", "PATCH config {\"outbound\": {\"rotate_refresh_tokens\": true}}",
             "GET faults", "POST faults {\"operation\": \"pay.authorize\", \"fault\": {\"kind\": \"reply\", \"status\": 503}, \"times\": 1}",
             "DELETE faults", "POST release", "GET received?operation=pay.authorize&count=1",
             "GET requests?operation=pay.authorize", "GET counts", "GET tokens",
@@ -222,6 +224,14 @@ fn overview(state: &EmulatorState) -> Value {
             "POST reset",
         ],
     })
+}
+
+/// Returns the environment variables for a program, with the base URL that the request was sent to.
+fn environment(shared: &Shared, head: &Parts) -> Value {
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let base_url = format!("{}://{host}", shared.transport.scheme());
+    let variables = environment::variables(&base_url, &shared.state().config, &shared.transport);
+    variables.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect()
 }
 
 /// Applies all settings in a patch, or none of them if any setting is invalid.
@@ -253,7 +263,20 @@ fn requests(state: &EmulatorState, wanted: Option<Operation>) -> Value {
 }
 
 fn request(request: &Request) -> Value {
-    let Request { number, at, operation, method, target, headers, body, complete, processed, status, fault } = request;
+    let Request {
+        number,
+        at,
+        operation,
+        method,
+        target,
+        headers,
+        body,
+        complete,
+        client_certificate,
+        processed,
+        status,
+        fault,
+    } = request;
     json!({
         "number": number,
         "at": at.as_secs_f64(),
@@ -265,6 +288,7 @@ fn request(request: &Request) -> Value {
         // `body` cannot represent bytes that are not UTF-8.
         "base64": std::str::from_utf8(body).is_err().then(|| STANDARD.encode(body)),
         "complete": complete,
+        "client_certificate": client_certificate,
         "processed": processed,
         "status": status,
         "fault": fault,
@@ -285,6 +309,7 @@ fn counts(state: &EmulatorState) -> Value {
             "pay.password": count(&state.config.pay.password),
             "connect.customer_id": count(&state.config.connect.customer_id),
             "connect.secret_key": count(&state.config.connect.secret_key),
+            "connect.api_key": count(&state.config.connect.api_key),
             "outbound.client_id": count(&state.config.outbound.client_id),
             "outbound.client_secret": count(&state.config.outbound.client_secret),
         },
@@ -295,7 +320,9 @@ fn tokens(state: &EmulatorState) -> Value {
     let request_counts = state.ledger.request_counts();
     let usage = |usage: &Option<Usage>| usage.map(|Usage { at, by }| json!({"at": at.as_secs_f64(), "by": by}));
     let token = |token: &Issued| {
-        let Issued { kind, value, issued_at, issued_by, expires_at, spent, revoked, subject, redirect_uri } = token;
+        let Issued {
+            kind, value, issued_at, issued_by, expires_at, spent, revoked, subject, redirect_uri, party, ..
+        } = token;
         json!({
             "kind": kind,
             "value": value,
@@ -306,6 +333,8 @@ fn tokens(state: &EmulatorState) -> Value {
             "revoked": usage(revoked),
             "subject": subject,
             "redirect_uri": redirect_uri,
+            // The main user, customer or client is `null`.
+            "client": party.additional_id(),
             "requests": request_counts.get(value).copied().unwrap_or_default(),
         })
     };

@@ -10,6 +10,8 @@ pub const PAY_PASSWORD: &str = "emulator & = + % é password";
 pub const CONNECT_CUSTOMER_ID: &str = "00000000-0000-4000-8000-000000000001";
 /// The secret key for Connect. Only `GenerateAuthorizeToken` accepts it.
 pub const CONNECT_SECRET_KEY: &str = "emulator-secret-key";
+/// The API key for Connect. Only the data endpoints, such as `GetAccountsDetail`, accept it.
+pub const CONNECT_API_KEY: &str = "emulator-api-key";
 /// A Connect `LoginId` that exists when the emulator starts, as if an end user had already
 /// connected.
 pub const CONNECT_LOGIN_ID: &str = "00000000-0000-4000-8000-000000000002";

@@ -4,7 +4,6 @@
 //! only a broken server or network would send.
 
 use std::fmt;
-use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -13,11 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::http::Reply;
 use crate::operation::Operation;
+use crate::wire::Wire;
 
 /// A failure that a test schedules for an operation. See
 /// [`Emulator::fail_next`](crate::Emulator::fail_next).
@@ -144,21 +143,21 @@ impl Fault {
     ///
     /// [`ControlFlow::Break`] means that the connection must be closed, and contains the status
     /// that was sent, if any.
-    pub(crate) async fn before(&self, wire: &TcpStream, release: &mut Release) -> ControlFlow<Option<u16>> {
+    pub(crate) async fn before(&self, wire: &Wire, release: &mut Release) -> ControlFlow<Option<u16>> {
         match self {
             Self::Delay { .. } | Self::Hold { .. } | Self::Drop { .. } | Self::Reset { .. } => {
                 self.wait_or_cut(Before, wire, release).await
             }
             Self::Reply { status, headers, body } => {
-                let _ = write(wire, &raw_reply(*status, headers, body)).await;
+                let _ = wire.write(&raw_reply(*status, headers, body)).await;
                 ControlFlow::Break(Some(*status))
             }
             Self::Redirect { status, location } => {
-                let _ = write(wire, &raw_reply(*status, &[("location".into(), location.clone())], "")).await;
+                let _ = wire.write(&raw_reply(*status, &[("location".into(), location.clone())], "")).await;
                 ControlFlow::Break(Some(*status))
             }
             Self::Garbage { bytes } => {
-                let _ = write(wire, bytes).await;
+                let _ = wire.write(bytes).await;
                 ControlFlow::Break(None)
             }
             Self::EndlessBody => {
@@ -172,12 +171,7 @@ impl Fault {
     /// Applies the part of the fault that takes effect after the request is processed but before
     /// the response is sent. The return value has the same meaning as that of
     /// [`before`](Self::before).
-    pub(crate) async fn after(
-        &self,
-        wire: &TcpStream,
-        release: &mut Release,
-        reply: &Reply,
-    ) -> ControlFlow<Option<u16>> {
+    pub(crate) async fn after(&self, wire: &Wire, release: &mut Release, reply: &Reply) -> ControlFlow<Option<u16>> {
         match self {
             Self::Delay { .. } | Self::Hold { .. } | Self::Drop { .. } | Self::Reset { .. } => {
                 self.wait_or_cut(After, wire, release).await
@@ -189,13 +183,13 @@ impl Fault {
                     0 => head.get(..head.len() / 2).unwrap_or_default().to_vec(),
                     length => [&head, reply.body.get(..length / 2).unwrap_or_default()].concat(),
                 };
-                let _ = write(wire, &half).await;
+                let _ = wire.write(&half).await;
                 ControlFlow::Break(Some(reply.status.as_u16()))
             }
             Self::SlowBytes { milliseconds } => {
                 for byte in [&raw_head(reply), reply.body.as_ref()].concat() {
                     tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
-                    if write(wire, &[byte]).await.is_err() {
+                    if wire.write(&[byte]).await.is_err() {
                         break;
                     }
                 }
@@ -205,7 +199,7 @@ impl Fault {
         }
     }
 
-    async fn wait_or_cut(&self, now: When, wire: &TcpStream, release: &mut Release) -> ControlFlow<Option<u16>> {
+    async fn wait_or_cut(&self, now: When, wire: &Wire, release: &mut Release) -> ControlFlow<Option<u16>> {
         match self {
             Self::Delay { when, milliseconds } if *when == now => {
                 tokio::time::sleep(Duration::from_millis(*milliseconds)).await;
@@ -220,7 +214,7 @@ impl Fault {
             Self::Drop { when } if *when == now => ControlFlow::Break(None),
             Self::Reset { when } if *when == now => {
                 // Closing a socket whose linger time is zero sends the RST.
-                let _ = wire.set_zero_linger();
+                wire.set_zero_linger();
                 ControlFlow::Break(None)
             }
             _ => ControlFlow::Continue(()),
@@ -287,27 +281,15 @@ fn status_line(status: u16) -> String {
 
 /// Keeps writing a response body until the client disconnects or the emulator closes the
 /// connection.
-async fn write_endless_body(wire: &TcpStream) {
+async fn write_endless_body(wire: &Wire) {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"access_token\": \"";
-    let mut outcome = write(wire, head).await;
+    let mut outcome = wire.write(head).await;
     while outcome.is_ok() {
-        outcome = write(wire, &[b'x'; 4096]).await;
+        outcome = wire.write(&[b'x'; 4096]).await;
         // If the client reads as fast as this loop writes, the loop never waits. Let other tasks
         // run.
         tokio::task::yield_now().await;
     }
-}
-
-async fn write(wire: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        wire.writable().await?;
-        match wire.try_write(bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// The scheduled faults, in the order they were added.

@@ -15,6 +15,7 @@ pub(crate) fn guide(base_url: &str, config: &Config) -> String {
     let username = shown(&pay.username, &defaults.pay.username, "USERNAME");
     let password = shown(&pay.password, &defaults.pay.password, "PASSWORD");
     let secret_key = shown(&connect.secret_key, &defaults.connect.secret_key, "SECRET_KEY");
+    let api_key = shown(&connect.api_key, &defaults.connect.api_key, "API_KEY");
     let client_id = shown(&outbound.client_id, &defaults.outbound.client_id, "CLIENT_ID");
     let client_secret = shown(&outbound.client_secret, &defaults.outbound.client_secret, "CLIENT_SECRET");
     let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
@@ -44,16 +45,22 @@ pay       user name {username}
   # creates $REQUEST_ID: requestId in the response
   curl {base_url}/api/v1/paymentrequests -H "{token_header}: Bearer $SESSION_TOKEN" -H 'Content-Type: application/json' -d "{{\"sessionId\": \"$SESSION_ID\"}}"
   curl {base_url}/api/v1/paymentrequests/$REQUEST_ID -H "{token_header}: Bearer $SESSION_TOKEN"
+  # open in a browser; the payer approves or cancels the payment
+  {base_url}/app/?sessionId=$SESSION_ID
 
 connect   customer id {customer_id}
           secret key  {secret_key}
+          API key     {api_key}
           login id    {login_id}
           bank users  {bank_user} (with security questions), {bank_user_no_mfa} (without); password {bank_password}
 
   # issues $AUTHORIZE_TOKEN: Token in the response
   curl -X POST {base_url}/v3/{customer_id}/BankingServices/GenerateAuthorizeToken -H 'Content-Type: application/json' -H "flinks-auth-key: {secret_key}"
-  # spends the token
+  # spends the token and starts $DATA_REQUEST_ID: RequestId in the response
   curl {base_url}/v3/{customer_id}/BankingServices/Authorize -H 'Content-Type: application/json' -H "flinks-auth-key: $AUTHORIZE_TOKEN" -d '{{"LoginId": "{login_id}", "MostRecentCached": true}}'
+  # returns the accounts; after a 202 response, poll with the next command
+  curl {base_url}/v3/{customer_id}/BankingServices/GetAccountsDetail -H 'Content-Type: application/json' -H "x-api-key: {api_key}" -d "{{\"RequestId\": \"$DATA_REQUEST_ID\"}}"
+  curl {base_url}/v3/{customer_id}/BankingServices/GetAccountsDetailAsync/$DATA_REQUEST_ID -H "x-api-key: {api_key}"
   # open in a browser, or in an iframe of your page; spends another token
   {base_url}/v2/?redirectUrl={return_url}&authorizeToken=$AUTHORIZE_TOKEN
   # open in a browser

@@ -24,7 +24,12 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// The parameter in the path, such as the customer id, or an empty string if the path has none.
     pub(crate) parameter: String,
+    /// The second parameter in the path, such as the `RequestId`, or an empty string if the path
+    /// has none.
+    pub(crate) second_parameter: String,
     pub(crate) path: String,
+    /// Either `http` or `https`.
+    pub(crate) scheme: &'static str,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -103,7 +108,7 @@ impl Call {
 
     /// Returns the base URL that the client used.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}", self.header("host").unwrap_or_default())
+        format!("{}://{}", self.scheme, self.header("host").unwrap_or_default())
     }
 }
 
@@ -133,7 +138,8 @@ impl UnreadableFields {
 }
 
 /// The names of all fields and parameters of the emulator's endpoints.
-pub(crate) const KNOWN_FIELDS: [&str; 51] = [
+pub(crate) const KNOWN_FIELDS: [&str; 58] = [
+    "DaysOfTransactions",
     "Institution",
     "Language",
     "LoginId",
@@ -144,6 +150,9 @@ pub(crate) const KNOWN_FIELDS: [&str; 51] = [
     "SecurityResponses",
     "Tag",
     "Username",
+    "WithAccountIdentity",
+    "WithKYC",
+    "WithTransactions",
     "accountIds",
     "amount",
     "answer",
@@ -154,6 +163,9 @@ pub(crate) const KNOWN_FIELDS: [&str; 51] = [
     "client_id",
     "client_secret",
     "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
     "count",
     "customerEmail",
     "customerName",

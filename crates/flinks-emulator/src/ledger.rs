@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bounded_map::BoundedMap;
-use crate::config::Limits;
+use crate::config::{Limits, Party};
 use crate::fault::Fault;
 use crate::operation::Operation;
+use crate::pkce::CodeChallenge;
 
 /// A request as it was received.
 ///
@@ -40,6 +41,8 @@ pub struct Request {
     /// Whether the whole body arrived. `false` if the client disconnected or sent invalid HTTP
     /// before its end, or if it is larger than 64 KiB.
     pub complete: bool,
+    /// Whether the client presented a certificate in the TLS handshake.
+    pub client_certificate: bool,
     /// Whether the emulator processed the request. `false` if, for example, a fault ended it first.
     pub processed: bool,
     /// The status of the response, or `None` if the request is in progress or no response was sent.
@@ -188,6 +191,10 @@ pub struct Issued {
     pub subject: Option<String>,
     /// The redirect URI that a code is bound to, or `None` for a token (O9).
     pub(crate) redirect_uri: Option<String>,
+    /// The PKCE challenge that a code is bound to, if any.
+    pub(crate) code_challenge: Option<CodeChallenge>,
+    /// The user, customer or client to which it was issued. Nobody else can use it.
+    pub(crate) party: Party,
 }
 
 /// The time at which a code or token was spent or revoked, and the request that did so.

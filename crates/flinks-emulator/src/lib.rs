@@ -11,6 +11,7 @@ mod config;
 mod control;
 pub mod credentials;
 mod dashboard;
+mod environment;
 mod fault;
 mod guide;
 mod http;
@@ -18,6 +19,7 @@ mod ledger;
 mod observer;
 mod operation;
 mod pages;
+mod pkce;
 mod record;
 mod redaction;
 mod return_url;
@@ -28,7 +30,11 @@ mod server;
 mod shared;
 mod start;
 mod state;
+#[cfg(feature = "tls")]
+mod tls;
+mod transport;
 mod visits;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -38,17 +44,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::config::{
-    ClientAuthentication, Config, ConnectConfig, EndUser, Limits, OutboundConfig, PayConfig, RedirectUrlPart,
+    ClientAuthentication, Config, ConnectConfig, ConnectCustomer, EndUser, EventTarget, Limits, OutboundClient,
+    OutboundConfig, PayAuthentication, PayConfig, PayUser, Pkce, RedirectUrlPart,
 };
 pub use crate::fault::{Fault, When};
 pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
 pub use crate::scenario::{Scenario, ScenarioError};
+#[cfg(feature = "tls")]
+pub use crate::tls::{ClientCertificates, Tls};
 
 use crate::fault::ScheduledFault;
 use crate::record::Recorder;
 use crate::server::Server;
 use crate::shared::Shared;
+use crate::transport::Transport;
 
 /// A running emulator. Dropping it stops the emulator and closes every connection.
 ///
@@ -88,11 +98,7 @@ impl Emulator {
     /// Returns an error if the address is not a loopback address or is in use, if a setting is
     /// invalid, or if the operating system cannot start a thread.
     pub async fn listen(address: SocketAddr, config: Config) -> io::Result<Self> {
-        if !address.ip().is_loopback() {
-            let message = "expected a loopback address, because the emulator's credentials are public";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
-        Self::dangerously_listen_anywhere(address, config).await
+        Self::open(ListenAddress::Loopback(address), config, Transport::Plain)
     }
 
     /// Starts an emulator on any address of this machine, including non-loopback addresses. Port 0
@@ -107,6 +113,11 @@ impl Emulator {
     /// Returns an error if the address is in use or does not belong to this machine, if a setting
     /// is invalid, or if the operating system cannot start a thread.
     pub async fn dangerously_listen_anywhere(address: SocketAddr, config: Config) -> io::Result<Self> {
+        Self::open(ListenAddress::Any(address), config, Transport::Plain)
+    }
+
+    fn open(address: ListenAddress, config: Config, transport: Transport) -> io::Result<Self> {
+        let address = address.checked()?;
         if let Some(problem) = config.problem() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
@@ -119,9 +130,10 @@ impl Emulator {
             IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
             _ => {}
         }
-        let shared = Arc::new(Shared::new(config));
+        let base_url = format!("{}://{address}", transport.scheme());
+        let shared = Arc::new(Shared::new(config, transport));
         let server = Server::start(&listener, &shared)?;
-        Ok(Self { shared, listener, base_url: format!("http://{address}"), server })
+        Ok(Self { shared, listener, base_url, server })
     }
 
     /// Returns the base URL that all three products share, such as `http://127.0.0.1:41739`.
@@ -136,6 +148,26 @@ impl Emulator {
     /// placeholder such as `$PASSWORD` instead.
     pub fn guide(&self) -> String {
         guide::guide(&self.base_url, &self.config())
+    }
+
+    /// Returns the environment variables for a program that uses this emulator: the base URLs and
+    /// the credentials under the names that the `flinks` crate reads, such as `FLINKS_PAY_URL`.
+    ///
+    /// The variables contain the configured credentials. If the certificates of [`Tls`] were
+    /// written to files, variables such as `SSL_CERT_FILE` make common TLS libraries trust the
+    /// emulator; most of these libraries then trust no other authority.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let emulator = flinks_emulator::Emulator::start().await?;
+    /// let mut service = std::process::Command::new("my-service");
+    /// service.envs(emulator.env());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        environment::variables(&self.base_url, &self.config(), &self.shared.transport)
     }
 
     /// Returns the address of the dashboard, which shows the requests, the tokens, the clock and
@@ -181,7 +213,7 @@ impl Emulator {
     ///
     /// Returns an error if the file cannot be created.
     pub fn record(&self, file: &Path) -> io::Result<()> {
-        self.shared.observer.record(Recorder::create(file)?);
+        self.shared.observer.record(Recorder::create(file, self.shared.transport.scheme())?);
         Ok(())
     }
 
@@ -350,5 +382,23 @@ impl Emulator {
 impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emulator").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// An address to listen on, and whether other machines may reach it.
+enum ListenAddress {
+    Loopback(SocketAddr),
+    Any(SocketAddr),
+}
+
+impl ListenAddress {
+    fn checked(self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Loopback(address) if !address.ip().is_loopback() => {
+                let message = "expected a loopback address, because the emulator's credentials are public";
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
+            Self::Loopback(address) | Self::Any(address) => Ok(address),
+        }
     }
 }

@@ -2,6 +2,11 @@
 
 #![allow(clippy::print_stderr)] // This is a command-line program.
 
+#[cfg(feature = "tls")]
+mod program {
+    pub(crate) mod tls;
+}
+
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -49,6 +54,9 @@ struct Arguments {
     /// Store requests as they were received, including values that the emulator does not know
     #[arg(long)]
     keep_values: bool,
+    #[cfg(feature = "tls")]
+    #[command(flatten)]
+    tls: program::tls::TlsOptions,
 }
 
 #[tokio::main]
@@ -89,54 +97,74 @@ fn print_config() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let Arguments {
-        listen, config, scenario, dangerously_listen_anywhere, open, record, allow_host, keep_values, ..
-    } = arguments;
-    let scenario = scenario.map(|name| find_scenario(&name)).transpose()?;
-    let config = match config {
-        Some(path) => read_config(&path)?,
+    let scenario = arguments.scenario.as_deref().map(find_scenario).transpose()?;
+    let config = match &arguments.config {
+        Some(path) => read_config(path)?,
         None => Config::default(),
     };
     // Install the signal handlers before the first line is printed, because the process that reads
     // the line may stop the program immediately.
     let stop = stop_signal().map_err(|error| format!("failed to install the signal handlers: {error}"))?;
-    let emulator = if dangerously_listen_anywhere {
-        Emulator::dangerously_listen_anywhere(listen, config).await
-    } else {
-        Emulator::listen(listen, config).await
-    };
-    let emulator = emulator.map_err(|error| {
-        let hint = if listen.ip().is_loopback() || dangerously_listen_anywhere {
+    let emulator = start(&arguments, config).await?;
+    prepare(&emulator, &arguments, scenario.as_ref())?;
+    let dashboard = emulator.dashboard_url();
+    let mut output = emulator.guide();
+    #[cfg(feature = "tls")]
+    output.push_str(&program::tls::guide(&emulator));
+    // The parent process may close the pipe after it has read the first line. The emulator must
+    // keep running.
+    let _ = io::stdout().write_all(format!("{output}\ndashboard {dashboard}\n").as_bytes());
+    if arguments.open {
+        open_browser(&dashboard);
+    }
+    stop.await;
+    Ok(())
+}
+
+/// Applies the options that do not belong to the configuration.
+fn prepare(emulator: &Emulator, arguments: &Arguments, scenario: Option<&Scenario>) -> Result<(), String> {
+    if !arguments.keep_values {
+        emulator.hide_unknown_values();
+    }
+    for name in &arguments.allow_host {
+        emulator.allow_host(name);
+    }
+    if let Some(file) = &arguments.record {
+        emulator
+            .record(file)
+            .map_err(|error| format!("failed to create the recording `{}`: {error}", file.display()))?;
+    }
+    if let Some(scenario) = scenario {
+        emulator.load_scenario(scenario).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+async fn start(arguments: &Arguments, config: Config) -> Result<Emulator, String> {
+    let Arguments { listen, dangerously_listen_anywhere, .. } = arguments;
+    let explain = |error| {
+        let hint = if listen.ip().is_loopback() || *dangerously_listen_anywhere {
             ""
         } else {
             "; pass --dangerously-listen-anywhere to use the address anyway"
         };
         format!("failed to start the emulator on {listen}: {error}{hint}")
-    })?;
-    if !keep_values {
-        emulator.hide_unknown_values();
+    };
+    #[cfg(feature = "tls")]
+    if let Some(tls) = arguments.tls.create()? {
+        let started = if *dangerously_listen_anywhere {
+            tls.dangerously_listen_anywhere(*listen, config).await
+        } else {
+            tls.listen(*listen, config).await
+        };
+        return started.map_err(explain);
     }
-    for name in &allow_host {
-        emulator.allow_host(name);
-    }
-    if let Some(file) = record {
-        emulator
-            .record(&file)
-            .map_err(|error| format!("failed to create the recording `{}`: {error}", file.display()))?;
-    }
-    if let Some(scenario) = scenario {
-        emulator.load_scenario(&scenario).map_err(|error| error.to_string())?;
-    }
-    // The parent process may close the pipe after it has read the first line. The emulator must
-    // keep running.
-    let dashboard = emulator.dashboard_url();
-    let output = format!("{}\ndashboard {dashboard}\n", emulator.guide());
-    let _ = io::stdout().write_all(output.as_bytes());
-    if open {
-        open_browser(&dashboard);
-    }
-    stop.await;
-    Ok(())
+    let started = if *dangerously_listen_anywhere {
+        Emulator::dangerously_listen_anywhere(*listen, config).await
+    } else {
+        Emulator::listen(*listen, config).await
+    };
+    started.map_err(explain)
 }
 
 /// Opens the dashboard in the default browser. The access token is omitted, because other users of

@@ -26,12 +26,23 @@ macro_rules! operations {
             /// Returns the status of a payment request.
             PayGetPaymentRequest = "pay.get_payment_request", ["GET /api/v1/paymentrequests/{id}"],
                 pay::get_payment_request;
+            /// Opens the application in which the payer approves or cancels a payment.
+            PayApp = "pay.app", ["GET /app/", "GET /app"], pay::app;
+            /// Redirects to the application or accepts the payer's decision.
+            PayAppStep = "pay.app_step", ["GET /__pages/pay/{id}", "POST /__pages/pay/{id}"], pay::app_step;
             /// Issues an authorize token in exchange for the secret key.
             ConnectGenerateAuthorizeToken = "connect.generate_authorize_token",
                 ["POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken"], connect::generate_authorize_token;
             /// Logs an end user in to the bank and spends the authorize token.
             ConnectAuthorize = "connect.authorize", ["POST /v3/{customerId}/BankingServices/Authorize"],
                 connect::authorize;
+            /// Requests the accounts of a logged-in end user.
+            ConnectGetAccountsDetail = "connect.get_accounts_detail",
+                ["POST /v3/{customerId}/BankingServices/GetAccountsDetail"], connect::get_accounts_detail;
+            /// Returns the accounts once they are ready.
+            ConnectGetAccountsDetailAsync = "connect.get_accounts_detail_async",
+                ["GET /v3/{customerId}/BankingServices/GetAccountsDetailAsync/{requestId}"],
+                connect::get_accounts_detail_async;
             /// Opens the iframe page and spends the authorize token.
             ConnectIframe = "connect.iframe", ["GET /v2/", "GET /v2", "GET /"], connect::iframe;
             /// Shows the current step of the iframe page or accepts its form.

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `connect` | the steps of the iframe page, and the bank's login page |
 //! | `consent` | Outbound's consent page |
+//! | `pay` | the page on which a payer approves or cancels a payment |
 //! | `notice` | pages without a form: a refusal, an expired visit, and the start page |
 //! | `text`, `french` | the texts, and the parameters that select the language and the theme |
 
@@ -12,6 +13,7 @@ mod connect;
 mod consent;
 mod french;
 mod notice;
+mod pay;
 mod text;
 
 use maud::{DOCTYPE, Markup, html};
@@ -23,10 +25,12 @@ pub(crate) use self::connect::{
 };
 pub(crate) use self::consent::{ConsentPage, consent};
 pub(crate) use self::notice::{refusal, start, unknown_visit};
+pub(crate) use self::pay::{Payment, payment};
 pub(crate) use self::text::Look;
 
 use self::text::Text;
 use crate::bank::Bank;
+use crate::config::EventTarget;
 
 /// A content security policy that allows scripts and styles only from the emulator.
 pub(crate) const CONTENT_SECURITY_POLICY: &str =
@@ -46,8 +50,12 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(return_url: &Url) -> Self {
-        Self { origin: return_url.origin().ascii_serialization(), events: Vec::new() }
+    pub(crate) fn new(return_url: &Url, target: EventTarget) -> Self {
+        let origin = match target {
+            EventTarget::RedirectOrigin => return_url.origin().ascii_serialization(),
+            EventTarget::Any => "*".to_owned(),
+        };
+        Self { origin, events: Vec::new() }
     }
 
     pub(crate) fn step(&mut self, step: &str) {

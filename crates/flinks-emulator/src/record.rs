@@ -22,6 +22,8 @@ const END: &str = "\n]}}\n";
 
 pub(crate) struct Recorder {
     file: File,
+    /// The scheme of the recorded URLs.
+    scheme: &'static str,
     /// The position at which the next entry starts.
     position: u64,
     is_empty: bool,
@@ -37,7 +39,7 @@ pub(crate) struct Entry<'a> {
 
 impl Recorder {
     /// Creates the file, or replaces its content. On Unix, a new file is readable only by its owner.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path, scheme: &'static str) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
@@ -48,13 +50,14 @@ impl Recorder {
         file.write_all(start.as_bytes())?;
         let position = file.stream_position()?;
         file.write_all(END.as_bytes())?;
-        Ok(Self { file, position, is_empty: true, has_failed: false })
+        Ok(Self { file, scheme, position, is_empty: true, has_failed: false })
     }
 
     /// Appends an entry. After the first error, the recorder logs a warning and appends nothing
     /// more.
     pub(crate) fn append(&mut self, entry: &Entry<'_>) {
-        self.append_text(|| har_entry(entry).to_string());
+        let scheme = self.scheme;
+        self.append_text(|| har_entry(entry, scheme).to_string());
     }
 
     fn append_text(&mut self, entry: impl FnOnce() -> String) {
@@ -81,7 +84,7 @@ fn shown(pieces: &[Piece]) -> String {
     text(pieces, Reveal::Names)
 }
 
-fn har_entry(Entry { redactor, request, outcome }: &Entry<'_>) -> Value {
+fn har_entry(Entry { redactor, request, outcome }: &Entry<'_>, scheme: &str) -> Value {
     let redacted = redactor.request(request);
     let header = |(name, value): &(String, Pieces)| json!({"name": name, "value": shown(value)});
     let host = redacted.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| shown(value));
@@ -93,7 +96,7 @@ fn har_entry(Entry { redactor, request, outcome }: &Entry<'_>) -> Value {
     let milliseconds = outcome.elapsed.as_secs_f64() * 1000.0;
     let mut har_request = json!({
         "method": redacted.method,
-        "url": format!("http://{}{}", host.as_deref().unwrap_or("unknown"), shown(&redacted.target())),
+        "url": format!("{scheme}://{}{}", host.as_deref().unwrap_or("unknown"), shown(&redacted.target())),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": redacted.headers.iter().map(header).collect::<Vec<_>>(),
@@ -198,7 +201,7 @@ mod tests {
     fn after_an_error_nothing_more_is_written() {
         // The file is open for reading only, so each write fails.
         let file = File::open(file!().replace("crates/flinks-emulator/", "")).unwrap();
-        let mut recorder = Recorder { file, position: 0, is_empty: true, has_failed: false };
+        let mut recorder = Recorder { file, scheme: "http", position: 0, is_empty: true, has_failed: false };
         assert!(recorder.write("{}").is_err());
         recorder.append_text(|| "{}".to_owned());
         assert!(recorder.has_failed);

@@ -6,11 +6,18 @@ use url::Url;
 
 use crate::config::RedirectUrlPart;
 
+/// Whether a return URL may contain a fragment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fragment {
+    Allowed,
+    Forbidden,
+}
+
 /// Parses an absolute `http` or `https` URL. Its origin must be in `origins`, unless that list is
 /// empty.
 ///
 /// The error text completes a sentence that starts with the parameter's name.
-pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str> {
+pub(crate) fn parse(text: &str, origins: &[String], fragment: Fragment) -> Result<Url, &'static str> {
     let url = match Url::from_str(text) {
         // The example in Flinks' documentation has no scheme (C5).
         Err(url::ParseError::RelativeUrlWithoutBase) if !text.starts_with(['/', '\\']) => {
@@ -22,7 +29,8 @@ pub(crate) fn parse(text: &str, origins: &[String]) -> Result<Url, &'static str>
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must be an http or https URL");
     }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+    let has_forbidden_fragment = fragment == Fragment::Forbidden && url.fragment().is_some();
+    if !url.username().is_empty() || url.password().is_some() || has_forbidden_fragment {
         return Err("must not contain user information or a fragment");
     }
     let matches_origin = |allowed: &String| Url::parse(allowed).is_ok_and(|allowed| allowed.origin() == url.origin());

@@ -9,8 +9,8 @@ use crate::operation::Operation;
 use crate::start;
 
 pub(crate) enum Route {
-    /// An operation, and the parameter in its path, if any.
-    Operation(Operation, Option<String>),
+    /// An operation, and the parameters in its path.
+    Operation(Operation, Vec<String>),
     /// The start page at the base URL.
     Start,
     /// The form on the start page, which opens the iframe page with a new token.
@@ -35,7 +35,7 @@ pub(crate) fn route(method: &Method, uri: &Uri) -> Route {
     let Ok(found) = ROUTER.at(path) else { return Route::NotFound };
     match found.value.iter().find(|(allowed, _)| allowed == method) {
         Some((_, operation)) => {
-            Route::Operation(*operation, found.params.iter().next().map(|(_, value)| value.to_owned()))
+            Route::Operation(*operation, found.params.iter().map(|(_, value)| value.to_owned()).collect())
         }
         None => {
             let methods: Vec<&str> = found.value.iter().map(|(method, _)| *method).collect();
@@ -74,11 +74,11 @@ mod tests {
                 let (method, path) = found.split_once(' ').unwrap();
                 // At the path `/`, the query selects the iframe page instead of the start page.
                 let uri: Uri = format!("{path}?redirectUrl=x").replace(['{', '}'], "").parse().unwrap();
-                let Route::Operation(reached, parameter) = route(&method.parse().unwrap(), &uri) else {
+                let Route::Operation(reached, parameters) = route(&method.parse().unwrap(), &uri) else {
                     panic!("{found}: no operation");
                 };
                 assert_eq!(reached, operation, "{found}");
-                assert_eq!(parameter.is_some(), path.contains('{'), "{found}");
+                assert_eq!(parameters.len(), path.matches('{').count(), "{found}");
             }
         }
     }

@@ -2,15 +2,13 @@
 //! the response. Flinks' rules are in the `rules` module.
 //!
 //! hyper parses requests and writes ordinary responses. A fault bypasses it and writes directly to
-//! the socket, which hyper uses through [`Wire`]. After that, the service returns
+//! the [`Wire`], which hyper uses through [`SharedWire`]. After that, the service returns
 //! [`ConnectionClosed`], so that hyper writes nothing more.
 
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +18,6 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -38,6 +35,7 @@ use crate::rules;
 use crate::shared::Shared;
 use crate::start::{self, Viewer};
 use crate::state::EmulatorState;
+use crate::wire::{SharedWire, Wire};
 
 /// The server thread, which accepts connections and serves them. Dropping a `Server` closes the
 /// connections and stops the thread.
@@ -109,7 +107,13 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot:
 
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
-    let wire = Arc::new(stream);
+    let wire = match shared.transport.accept(stream).await {
+        Ok(wire) => Arc::new(wire),
+        Err(error) => {
+            tracing::info!(error = %error, "TLS handshake failed");
+            return;
+        }
+    };
     let service = {
         let wire = Arc::clone(&wire);
         service_fn(move |request| respond(Arc::clone(&shared), Arc::clone(&wire), peer, request))
@@ -118,7 +122,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     http.timer(TokioTimer::new()).max_buf_size(MAX_HEAD);
     // An error means that a client or a fault broke this connection. The error does not affect
     // other connections.
-    let _ = http.serve_connection(TokioIo::new(Wire(wire)), service).await;
+    let _ = http.serve_connection(TokioIo::new(SharedWire(wire)), service).await;
 }
 
 /// An error that makes hyper close the connection without writing anything else.
@@ -139,7 +143,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 async fn respond(
     shared: Arc<Shared>,
-    wire: Arc<TcpStream>,
+    wire: Arc<Wire>,
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Body>, ConnectionClosed> {
@@ -174,14 +178,15 @@ async fn respond(
 
 async fn respond_by_rules(
     shared: &Shared,
-    wire: &TcpStream,
+    wire: &Wire,
     peer: SocketAddr,
     head: hyper::http::request::Parts,
     body: Bytes,
     body_end: BodyEnd,
 ) -> Result<hyper::Response<Body>, ConnectionClosed> {
     let route = route(&head.method, &head.uri);
-    let Arrival { number, at, resets, fault, mut release } = record_arrival(shared, &head, &body, &body_end, &route);
+    let Arrival { number, at, resets, fault, mut release } =
+        record_arrival(shared, wire, &head, &body, &body_end, &route);
     let outcome = OutcomeRecorder { shared, number, fault: fault.as_ref(), started: Instant::now() };
     match body_end {
         BodyEnd::Complete => {}
@@ -191,15 +196,15 @@ async fn respond_by_rules(
             return Err(ConnectionClosed);
         }
     }
-    let (operation, parameter) = match route {
-        Route::Operation(operation, parameter) => (operation, parameter.unwrap_or_default()),
+    let (operation, parameters) = match route {
+        Route::Operation(operation, parameters) => (operation, parameters),
         Route::Start => {
-            let viewer = Viewer::from_request(&head, access::is_local(peer, &head));
+            let viewer = Viewer::from_request(&head, shared.transport.scheme(), access::is_local(peer, &head));
             let reply = start::page(&shared.state().config, head.uri.query().unwrap_or_default(), &viewer);
             return Ok(outcome.finish(reply));
         }
         Route::IframeDemo => {
-            let viewer = Viewer::from_request(&head, access::is_local(peer, &head));
+            let viewer = Viewer::from_request(&head, shared.transport.scheme(), access::is_local(peer, &head));
             let reply = start::iframe_demo(&mut shared.state(), number, &viewer);
             return Ok(outcome.finish(reply));
         }
@@ -223,10 +228,13 @@ async fn respond_by_rules(
         outcome.record(status, None);
         return Err(ConnectionClosed);
     }
+    let mut parameters = parameters.into_iter();
     let call = Call {
         number,
-        parameter,
+        parameter: parameters.next().unwrap_or_default(),
+        second_parameter: parameters.next().unwrap_or_default(),
         path: head.uri.path().to_owned(),
+        scheme: shared.transport.scheme(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         method: head.method,
         headers: head.headers,
@@ -297,6 +305,7 @@ struct Arrival {
 /// Adds a request to the ledger and takes the next fault scheduled for its operation.
 fn record_arrival(
     shared: &Shared,
+    wire: &Wire,
     head: &hyper::http::request::Parts,
     body: &Bytes,
     body_end: &BodyEnd,
@@ -324,6 +333,7 @@ fn record_arrival(
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: body.clone(),
         complete: is_complete,
+        client_certificate: wire.has_client_certificate(),
         processed: false,
         status: None,
         fault: fault.clone(),
@@ -371,45 +381,5 @@ impl OutcomeRecorder<'_> {
         let operation = operation.map_or_else(|| "unknown".to_owned(), |operation| operation.to_string());
         let fault = self.fault.map(Fault::kind);
         tracing::info!(number = self.number, operation, status, fault, "request");
-    }
-}
-
-/// A socket that hyper and a fault share, but never use at the same time.
-struct Wire(Arc<TcpStream>);
-
-impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buffer.initialize_unfilled()) {
-                Ok(read) => {
-                    buffer.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                outcome => return Poll::Ready(outcome),
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// Does nothing, because the socket closes when its last owner is dropped.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

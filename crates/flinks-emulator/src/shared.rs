@@ -15,9 +15,11 @@ use crate::observer::Observer;
 use crate::operation::Operation;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::state::EmulatorState;
+use crate::transport::Transport;
 
 pub(crate) struct Shared {
     pub(crate) observer: Observer,
+    pub(crate) transport: Transport,
     state: Mutex<EmulatorState>,
     /// The signal that lets blocked requests continue.
     release: watch::Sender<()>,
@@ -30,9 +32,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, transport: Transport) -> Self {
         Self {
             observer: Observer::new(),
+            transport,
             state: Mutex::new(EmulatorState::new(config)),
             release: watch::Sender::new(()),
             arrival: watch::Sender::new(()),

@@ -36,10 +36,10 @@ pub(crate) enum Viewer {
 
 impl Viewer {
     /// Creates a viewer from a request. `is_local` is the result of
-    /// [`control::is_local`](crate::control::is_local).
-    pub(crate) fn from_request(head: &Parts, is_local: bool) -> Self {
+    /// [`access::is_local`](crate::access::is_local).
+    pub(crate) fn from_request(head: &Parts, scheme: &str, is_local: bool) -> Self {
         match head.headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
-            Some(host) if is_local => Self::Trusted { base_url: format!("http://{host}") },
+            Some(host) if is_local => Self::Trusted { base_url: format!("{scheme}://{host}") },
             _ => Self::Untrusted,
         }
     }

@@ -23,11 +23,14 @@ pub(crate) enum Page {
     Bank,
     /// Connect's iframe page.
     Iframe,
+    /// The page on which a payer approves a payment.
+    Payment,
 }
 
 /// The form that a visit shows.
 pub(crate) enum Step<'a> {
     Decide,
+    Approve,
     ChooseBank(&'a Banks),
     LogIn(&'a Bank),
     Answer(&'a Question),
@@ -57,7 +60,13 @@ pub(crate) fn visits(state: &EmulatorState) -> impl Iterator<Item = Visit<'_>> {
         };
         visit(Page::Iframe, id, step)
     });
-    consents.chain(banks).chain(iframes)
+    let opened = state.pay.payment_requests.values().rev().filter(|request| request.is_open);
+    let payments = opened.map(move |request| {
+        let is_undecided = request.status(state.now(), &state.config.pay).is_undecided();
+        let step = if is_undecided { Step::Approve } else { Step::Complete };
+        visit(Page::Payment, &request.session_id, step)
+    });
+    consents.chain(banks).chain(iframes).chain(payments)
 }
 
 impl Page {
@@ -67,6 +76,7 @@ impl Page {
             Self::Consent => "consent",
             Self::Bank => "bank",
             Self::Iframe => "connect",
+            Self::Payment => "pay",
         }
     }
 }
@@ -74,7 +84,7 @@ impl Page {
 impl Step<'_> {
     const fn name(&self) -> &'static str {
         match self {
-            Self::Decide => "decision",
+            Self::Decide | Self::Approve => "decision",
             Self::ChooseBank(_) => "institution",
             Self::LogIn(_) => "login",
             Self::Answer(_) => "question",

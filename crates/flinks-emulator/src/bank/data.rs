@@ -155,7 +155,28 @@ pub(crate) enum AccountType {
     LineOfCredit,
 }
 
+impl Account {
+    /// Returns the transactions with their times, newest first. `loaded_at` is the time at which the
+    /// scenario was loaded.
+    pub(crate) fn transactions_at(&self, loaded_at: Duration) -> Vec<(Duration, &Transaction)> {
+        let with_time = |transaction| (Transaction::posted_at(transaction, loaded_at), transaction);
+        let mut found: Vec<_> = self.transactions.iter().map(Spanned::get_ref).map(with_time).collect();
+        found.sort_by_key(|(posted, _)| std::cmp::Reverse(*posted));
+        found
+    }
+}
+
 impl AccountType {
+    /// Returns the type of the account in Connect's `GetAccountsDetail`.
+    pub(crate) fn connect_name(self) -> &'static str {
+        match self {
+            Self::Checking => "Chequing",
+            Self::Savings => "Savings",
+            Self::CreditCard => "CreditCard",
+            Self::LineOfCredit => "LineOfCredit",
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Checking => "CHECKING",
@@ -212,6 +233,16 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durati
         .map(Some)
         .ok_or_else(|| serde::de::Error::custom("`posted` must be a time such as 2026-01-31T12:00:00Z, in quotes"))
 }
+
+/// Formats a time as an RFC 3339 timestamp in UTC with milliseconds, or returns `None` after the year
+/// 9999, which only a file can contain.
+pub(crate) fn rfc3339(time: Duration) -> Option<String> {
+    let time = UNIX_EPOCH.checked_add(time).filter(|_| time.as_secs() < YEAR_10000)?;
+    Some(humantime::format_rfc3339_millis(time).to_string())
+}
+
+/// The first second of the year 10000.
+const YEAR_10000: u64 = 253_402_300_800;
 
 /// Parses an RFC 3339 timestamp at or after the Unix epoch.
 pub(crate) fn parse_timestamp(text: &str) -> Option<Duration> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-pub(crate) use self::data::{Account, Bank, Question, Transaction, User, parse_timestamp};
+pub(crate) use self::data::{Account, Bank, Question, Transaction, User, parse_timestamp, rfc3339};
 
 /// A Connect error: `{HttpStatusCode, Message, FlinksCode}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

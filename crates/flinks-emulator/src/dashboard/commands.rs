@@ -1,15 +1,19 @@
 //! The credentials, a command for each endpoint and the `.env` block, ready to copy.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
 
 use super::view::View;
 use crate::config::Config;
+use crate::environment;
 use crate::guide::guide;
+use crate::transport::Transport;
 
-pub(super) fn panel(config: &Config, view: &View, base_url: &str) -> Markup {
+pub(super) fn panel(config: &Config, transport: &Transport, view: &View, base_url: &str) -> Markup {
     let guide = guide(base_url, config);
     let sections = sections(&guide);
-    let env = env(config, view, base_url);
+    let env = env(config, transport, view, base_url);
     html! {
         section.panel #try tabindex="-1" aria-labelledby="try-title" {
             h2 #try-title { "Try it" }
@@ -94,7 +98,8 @@ fn parse_line(text: &str) -> Line {
 
 /// Splits a line such as `secret key  emulator-secret-key`.
 fn credential(line: &str) -> Line {
-    let names = ["user name", "password", "customer id", "secret key", "login id", "bank users", "client id"];
+    let names =
+        ["user name", "password", "customer id", "secret key", "API key", "login id", "bank users", "client id"];
     let names = names.iter().chain(&["client secret", "refresh token", "code"]);
     for name in names {
         if let Some(value) = line.strip_prefix(name) {
@@ -109,27 +114,18 @@ fn capitalized(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// Returns the lines of an `.env` file. A credential that differs from the default may be real, so
-/// its value is shown only if the page reveals values.
-fn env(config: &Config, view: &View, base_url: &str) -> String {
-    let defaults = Config::default();
-    let shown = |value: &str, default: &str| {
-        if value == default || view.is_revealed() { quoted(value) } else { "…".to_owned() }
-    };
-    let Config { pay, connect, outbound, .. } = config;
-    [
-        ("FLINKS_PAY_URL", base_url.to_owned()),
-        ("FLINKS_PAY_USERNAME", shown(&pay.username, &defaults.pay.username)),
-        ("FLINKS_PAY_PASSWORD", shown(&pay.password, &defaults.pay.password)),
-        ("FLINKS_CONNECT_URL", base_url.to_owned()),
-        ("FLINKS_CONNECT_CUSTOMER_ID", shown(&connect.customer_id, &defaults.connect.customer_id)),
-        ("FLINKS_CONNECT_SECRET_KEY", shown(&connect.secret_key, &defaults.connect.secret_key)),
-        ("FLINKS_OUTBOUND_URL", base_url.to_owned()),
-        ("FLINKS_OUTBOUND_CLIENT_ID", shown(&outbound.client_id, &defaults.outbound.client_id)),
-        ("FLINKS_OUTBOUND_CLIENT_SECRET", shown(&outbound.client_secret, &defaults.outbound.client_secret)),
-    ]
-    .map(|(name, value)| format!("{name}={value}\n"))
-    .concat()
+/// Returns the variables of [`Emulator::env`](crate::Emulator::env) as the lines of an `.env` file. A
+/// credential that differs from the default may be real, so its value is shown only if the page
+/// reveals values.
+fn env(config: &Config, transport: &Transport, view: &View, base_url: &str) -> String {
+    let variables = environment::variables(base_url, config, transport);
+    let defaults = environment::variables(base_url, &Config::default(), transport);
+    let mut text = String::new();
+    for ((name, value), (_, default)) in variables.into_iter().zip(defaults) {
+        let value = if value == default || view.is_revealed() { quoted(&value) } else { "…".to_owned() };
+        let _ = writeln!(text, "{name}={value}");
+    }
+    text
 }
 
 /// Quotes a value for an `.env` file, unless it consists of plain characters. Single quotes prevent
@@ -158,7 +154,7 @@ mod tests {
             ["Pay", "Connect", "Outbound", "Control"]
         );
         let lines: Vec<Line> = sections.into_iter().flat_map(|section| section.lines).collect();
-        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Credential(..))).count(), 10);
+        assert_eq!(lines.iter().filter(|line| matches!(line, Line::Credential(..))).count(), 11);
         let commands: Vec<&str> = lines
             .iter()
             .filter_map(|line| match line {

@@ -70,8 +70,9 @@ pub(super) fn end_user(state: &EmulatorState) -> Markup {
                 p.empty { "No open page. A visit appears here when your application sends an end user to a page." }
             }
             h3 { "On the next pages, the end user …" }
-            (decision("Outbound", "outbound", state.config.outbound.end_user))
-            (decision("Connect OAuth", "connect", state.config.connect.end_user))
+            (decision("Outbound", ("outbound", "end_user"), state.config.outbound.end_user))
+            (decision("Connect OAuth", ("connect", "end_user"), state.config.connect.end_user))
+            (decision("Pay", ("pay", "payer"), state.config.pay.payer))
             button.quiet #issue-code type="button" data-call="POST codes" data-body=(code)
                 data-done="A new end user gave consent: the code is under “Tokens and consents”." {
                 "Give consent without a page"
@@ -87,6 +88,7 @@ fn open_visit(visit: &Visit<'_>) -> Markup {
         Page::Consent => "Outbound consent page",
         Page::Bank => "Bank login (Connect OAuth)",
         Page::Iframe => "Connect iframe",
+        Page::Payment => "Payment page",
     };
     html! {
         article.visit {
@@ -95,6 +97,10 @@ fn open_visit(visit: &Visit<'_>) -> Markup {
                 Step::Decide => div.buttons {
                     (act(address, "Agree", &[("decision", "agree")]))
                     (act(address, "Refuse", &[("decision", "refuse")]))
+                },
+                Step::Approve => div.buttons {
+                    (act(address, "Approve", &[("decision", "approve")]))
+                    (act(address, "Cancel", &[("decision", "cancel")]))
                 },
                 Step::ChooseBank(banks) => div.buttons {
                     @for (_, bank) in banks.iter() {
@@ -142,8 +148,9 @@ fn act(address: &str, label: &str, fields: &[(&str, &str)]) -> Markup {
     }
 }
 
-/// The decision of the end users that visit a page.
-fn decision(label: &str, section: &str, current: EndUser) -> Markup {
+/// The decision of the end users that visit a page, which is a setting in a section of the
+/// configuration.
+fn decision(label: &str, (section, setting): (&str, &str), current: EndUser) -> Markup {
     let options = [(EndUser::Asked, "asked"), (EndUser::Agrees, "agrees"), (EndUser::Refuses, "refuses")];
     html! {
         div.decision role="group" aria-label={ "End user of " (label) } {
@@ -151,7 +158,7 @@ fn decision(label: &str, section: &str, current: EndUser) -> Markup {
             div.choices {
             @for (value, text) in options {
                 button.quiet.small id={ "end-user-" (section) "-" (text) } type="button" aria-pressed=(value == current)
-                    data-call="PATCH config" data-body=(json!({(section): {"end_user": value}}))
+                    data-call="PATCH config" data-body=(json!({(section): {(setting): value}}))
                     data-done={ (label) ": the end user " (if value == EndUser::Asked { "decides on a page" } else { text }) "." } {
                     @if value == EndUser::Asked { "decides" } @else { (text) }
                 }

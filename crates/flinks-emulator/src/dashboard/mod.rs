@@ -69,7 +69,7 @@ pub(crate) fn respond(shared: &Arc<Shared>, peer: SocketAddr, head: &Parts, body
     }
     let view = View::from_query(head.uri.query().unwrap_or_default());
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let base_url = format!("http://{host}");
+    let base_url = format!("{}://{host}", shared.transport.scheme());
     if head.method != Method::GET {
         let reply = Reply::problem(StatusCode::METHOD_NOT_ALLOWED, "The dashboard supports only GET.");
         return reply.with(header::ALLOW, "GET").into_hyper();
@@ -107,7 +107,7 @@ fn home(shared: &Shared, view: &View, base_url: &str) -> Markup {
                 (controls::faults(&state))
             }
         }
-        (commands::panel(&state.config, view, base_url))
+        (commands::panel(&state.config, &shared.transport, view, base_url))
     };
     layout::home(view, base_url, &content)
 }
@@ -126,7 +126,8 @@ fn sign_in(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
     if !is_token {
         return Reply::problem(StatusCode::FORBIDDEN, "The access token is wrong. The emulator prints it at startup.");
     }
-    Reply::empty(StatusCode::NO_CONTENT).with(header::SET_COOKIE, &access.set_cookie())
+    let secure = if shared.transport.scheme() == "https" { "; Secure" } else { "" };
+    Reply::empty(StatusCode::NO_CONTENT).with(header::SET_COOKIE, &format!("{}{secure}", access.set_cookie()))
 }
 
 fn refuse(accepts_host: bool) -> Reply {

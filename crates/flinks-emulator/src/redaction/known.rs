@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::Config;
+use crate::config::{Config, PayUser};
 use crate::credentials::CONNECT_LOGIN_ID;
 use crate::ledger::{Issued, Kind};
 use crate::state::EmulatorState;
@@ -38,37 +38,54 @@ pub(crate) fn kind_name(kind: Kind) -> &'static str {
 }
 
 /// Returns the configured credentials and their names.
-fn credentials(config: &Config) -> [(&str, &'static str); 6] {
-    [
-        (&config.pay.username, "pay.username"),
-        (&config.pay.password, "pay.password"),
-        (&config.connect.customer_id, "connect.customer_id"),
-        (&config.connect.secret_key, "connect.secret_key"),
-        (&config.outbound.client_id, "outbound.client_id"),
-        (&config.outbound.client_secret, "outbound.client_secret"),
-    ]
+fn credentials(Config { pay, connect, outbound, .. }: &Config) -> impl Iterator<Item = (&str, &'static str)> {
+    let main: [(&str, &'static str); 7] = [
+        (&pay.username, "pay.username"),
+        (&pay.password, "pay.password"),
+        (&connect.customer_id, "connect.customer_id"),
+        (&connect.secret_key, "connect.secret_key"),
+        (&connect.api_key, "connect.api_key"),
+        (&outbound.client_id, "outbound.client_id"),
+        (&outbound.client_secret, "outbound.client_secret"),
+    ];
+    let users = pay.users.iter().flat_map(|PayUser { username, password }| {
+        [(&**username, "pay.users.username"), (&**password, "pay.users.password")]
+    });
+    let customers = connect.customers.iter().flat_map(|customer| {
+        [
+            (&*customer.customer_id, "connect.customers.customer_id"),
+            (&*customer.secret_key, "connect.customers.secret_key"),
+            (&*customer.api_key, "connect.customers.api_key"),
+        ]
+    });
+    let clients = outbound.clients.iter().flat_map(|client| {
+        [(&*client.client_id, "outbound.clients.client_id"), (&*client.client_secret, "outbound.clients.client_secret")]
+    });
+    main.into_iter().chain(users).chain(customers).chain(clients)
 }
 
 /// Returns the name of a configured credential that a text contains, such as the customer id in a
 /// link.
 pub(super) fn credential_in(state: &EmulatorState, text: &str) -> Option<&'static str> {
     let is_in = |credential: &str| !credential.is_empty() && text.contains(credential);
-    credentials(&state.config).into_iter().find(|(credential, _)| is_in(credential)).map(|(_, label)| label)
+    credentials(&state.config).find(|(credential, _)| is_in(credential)).map(|(_, label)| label)
 }
 
 fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
     let config = &state.config;
     let first_login = (CONNECT_LOGIN_ID, "the first LoginId");
-    if let Some((_, label)) = credentials(config).into_iter().chain([first_login]).find(|(known, _)| *known == value) {
+    if let Some((_, label)) = credentials(config).chain([first_login]).find(|(known, _)| *known == value) {
         return Some(label);
     }
     if let Some(label) = of_bank(state, value) {
         return Some(label);
     }
-    if config.outbound.redirect_uris.iter().any(|uri| uri == value) {
+    let is_listed = |list: &[String]| list.iter().any(|known| known == value);
+    if config.outbound.all_clients().any(|client| is_listed(client.redirect_uris)) {
         return Some("outbound.redirect_uris");
     }
-    config.connect.redirect_origins.iter().any(|origin| origin == value).then_some("connect.redirect_origins")
+    let is_origin = config.connect.all_customers().any(|customer| is_listed(customer.redirect_origins));
+    is_origin.then_some("connect.redirect_origins")
 }
 
 /// Returns the name of a value in the data of the banks.
@@ -100,7 +117,7 @@ fn created(state: &EmulatorState, value: &str) -> Option<&'static str> {
         Some("requestId")
     } else if connect.logins.get(value).is_some() {
         Some("LoginId")
-    } else if connect.challenges.get(value).is_some() {
+    } else if connect.challenges.get(value).is_some() || connect.sessions.get(value).is_some() {
         Some("RequestId")
     } else if connect.iframes.get(value).is_some()
         || connect.bank_redirects.get(value).is_some()

@@ -142,6 +142,11 @@ impl<'a> Redactor<'a> {
         if name != "location" {
             return vec![Piece::Text(value.to_owned())];
         }
+        self.link(value)
+    }
+
+    /// Redacts an address with a query, which the emulator created.
+    fn link(self, value: &str) -> Pieces {
         let (address, query) = value.split_once('?').unwrap_or((value, ""));
         let mut pieces = if address.starts_with('/') { self.path(address) } else { self.url(address) };
         if !query.is_empty() {
@@ -261,6 +266,9 @@ impl<'a> Redactor<'a> {
             if matches!(pieces.as_slice(), [Piece::Text(_)]) {
                 return vec![Piece::Text(raw.to_owned())];
             }
+        }
+        if sender == Sender::Emulator && name == names::LINK_FIELD {
+            return self.link(raw);
         }
         let is_plain = match sender {
             Sender::Client => names::PLAIN_FIELDS.contains(&name) && names::is_phrase(decoded),

@@ -34,9 +34,13 @@ pub(super) const PLAIN_HEADERS: [&str; 22] = [
 ];
 
 /// The fields whose values are shown if they are words or numbers.
-pub(super) const PLAIN_FIELDS: [&str; 22] = [
+pub(super) const PLAIN_FIELDS: [&str; 26] = [
+    "DaysOfTransactions",
     "MostRecentCached",
     "Save",
+    "WithAccountIdentity",
+    "WithKYC",
+    "WithTransactions",
     "amount",
     "cancel",
     "count",
@@ -62,9 +66,12 @@ pub(super) const PLAIN_FIELDS: [&str; 22] = [
 /// The fields that contain an address to return to.
 pub(super) const URL_FIELDS: [&str; 2] = ["redirectUrl", "redirect_uri"];
 
+/// The field of a response that contains a link with a query.
+pub(super) const LINK_FIELD: &str = "PaymentLink";
+
 /// The fields of a response that repeat a value from a request.
-pub(super) const ECHOED_FIELDS: [&str; 6] =
-    ["Tag", "customerEmail", "customerName", "referenceId", "reference_id", "state"];
+pub(super) const ECHOED_FIELDS: [&str; 7] =
+    ["ReferenceId", "Tag", "customerEmail", "customerName", "referenceId", "reference_id", "state"];
 
 /// The names of fields that are shown in addition to [`KNOWN_FIELDS`] and [`PLAIN_FIELDS`].
 const FIELDS: [&str; 4] = ["access_token", "code_challenge", "code_verifier", "loginId"];

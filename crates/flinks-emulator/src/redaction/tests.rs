@@ -1,8 +1,9 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, ConnectCustomer, OutboundClient, Party, PayUser};
 use crate::credentials::*;
+use crate::state::Session;
 
 /// A value that the emulator does not know. It contains letters and digits, like a real credential.
 const CANARY: &str = "canary0sk1live2";
@@ -17,6 +18,7 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> 
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         body: Bytes::from(body.to_owned()),
         complete: true,
+        client_certificate: false,
         processed: false,
         status: None,
         fault: None,
@@ -196,4 +198,44 @@ fn a_response_hides_the_values_that_it_repeats() {
     assert!(location.contains("&code=[code from"), "{location}");
     assert!(!location.contains("canary"), "{location}");
     assert_eq!(text(&redactor.reply_header("allow", "GET"), Reveal::Names), "GET");
+}
+
+#[test]
+fn additional_users_customers_and_clients_are_known() {
+    let mut config = Config::default();
+    config.pay.users.push(PayUser::new("canary-user", "canary-password"));
+    let mut customer = ConnectCustomer::new("6f6a0a4e-3a0c-4a8e-9b7e-0d9a34f0c001", "canary-key");
+    customer.api_key = "canary-api-key".to_owned();
+    customer.redirect_origins.push("https://canary.example".to_owned());
+    config.connect.customers.push(customer);
+    config.outbound.clients.push(OutboundClient::new("canary-client", "canary-secret"));
+    let state = EmulatorState::new(config);
+    let key = RandomState::new();
+    for (value, label) in [
+        (CONNECT_API_KEY, "connect.api_key"),
+        ("canary-user", "pay.users.username"),
+        ("canary-password", "pay.users.password"),
+        ("6f6a0a4e-3a0c-4a8e-9b7e-0d9a34f0c001", "connect.customers.customer_id"),
+        ("canary-key", "connect.customers.secret_key"),
+        ("canary-api-key", "connect.customers.api_key"),
+        ("https://canary.example", "connect.redirect_origins"),
+        ("canary-client", "outbound.clients.client_id"),
+        ("canary-secret", "outbound.clients.client_secret"),
+    ] {
+        let shown = text(&Redactor::new(&state, &key).header("x-api-key", value), Reveal::Names);
+        assert_eq!(shown, format!("[{label}]"));
+    }
+}
+
+#[test]
+fn the_reply_about_a_payment_shows_names_instead_of_ids_and_echoes() {
+    let mut state = EmulatorState::new(Config::default());
+    let session = Session { party: Party::Main, reference_id: "canary".to_owned(), amount: 1.into(), request_id: None };
+    let id = state.pay.sessions.add(session, 10);
+    let key = RandomState::new();
+    let link = format!("https://127.0.0.1:8080/app/?sessionId={id}");
+    let body = serde_json::json!({"referenceId": "canary", "ReferenceId": "canary", "PaymentLink": link}).to_string();
+    let shown = text(&Redactor::new(&state, &key).reply_body("application/json", body.as_bytes()), Reveal::Names);
+    assert!(!shown.contains("canary"), "{shown}");
+    assert!(shown.contains("\"PaymentLink\":\"https://127.0.0.1:8080/app/?sessionId=[sessionId]\""), "{shown}");
 }

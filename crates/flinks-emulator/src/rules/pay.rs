@@ -1,29 +1,63 @@
 //! Pay's rules (P1-P6, P8).
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `app` | the application in which the payer approves a payment |
 
+mod app;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hyper::{StatusCode, header};
 use serde_json::json;
 
-use crate::config::PayConfig;
+pub(super) use self::app::{app, app_step};
+use crate::config::{Party, PayAuthentication, PayConfig};
 use crate::http::{Call, Reply, strip_scheme};
 use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, PaymentRequest, Session, fake_id};
 
 /// Issues a session token (P1, P2). An error response has no body (P6).
 pub(super) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
-    let config = &state.config.pay;
-    let expected =
-        [("Password", &*config.password), ("Username", &*config.username), ("grant_type", "client_credentials")];
-    let lifetime = config.token_seconds;
-    let is_accepted = call.form().is_ok_and(|form| {
-        // No other field is allowed (P1). Both lists of names are in alphabetical order.
-        form.names().eq(expected.map(|(name, _)| name))
-            && expected.iter().all(|(name, value)| form.text(name) == Some(value))
-    });
-    if !is_accepted {
+    let lifetime = state.config.pay.token_seconds;
+    let Some(party) = authenticated_user(&state.config.pay, call) else {
         return Reply::empty(StatusCode::BAD_REQUEST);
-    }
-    let token = state.issue(state.token(Kind::SessionToken, fake_id(), Some(call), lifetime));
+    };
+    let token = state.token(Kind::SessionToken, fake_id(), Some(call), lifetime);
+    let token = state.issue(Issued { party, ..token });
     Reply::json(StatusCode::OK, &json!({"access_token": token, "token_type": "bearer", "expires_in": lifetime}))
+}
+
+/// Returns the user whose credentials a request contains, or `None` if the request is invalid.
+fn authenticated_user(config: &PayConfig, call: &Call) -> Option<Party> {
+    let form = call.form().ok()?;
+    if form.text("grant_type") != Some("client_credentials") {
+        return None;
+    }
+    // No other field is allowed (P1). Names are in alphabetical order.
+    let has_only = |names: &[&str]| form.names().eq(names.iter().copied());
+    let by_form = || {
+        let user = config.user(form.text("Username")?, form.text("Password")?)?;
+        has_only(&["Password", "Username", "grant_type"]).then_some(user)
+    };
+    let by_basic = || {
+        let (username, password) = basic_credentials(call)?;
+        let user = config.user(&username, &password)?;
+        has_only(&["grant_type"]).then_some(user)
+    };
+    match config.authentication {
+        PayAuthentication::Form => by_form(),
+        PayAuthentication::Basic => by_basic(),
+        PayAuthentication::FormOrBasic if call.headers.contains_key(header::AUTHORIZATION) => by_basic(),
+        PayAuthentication::FormOrBasic => by_form(),
+    }
+}
+
+/// Decodes the user name and the password in HTTP Basic credentials (RFC 7617).
+fn basic_credentials(call: &Call) -> Option<(String, String)> {
+    let decoded = STANDARD.decode(strip_scheme(call.header("authorization")?, "basic")?).ok()?;
+    let (username, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((username.to_owned(), password.to_owned()))
 }
 
 /// Starts a session and spends the token, which can start only one session (P3, P8).
@@ -32,24 +66,26 @@ pub(super) fn initiate_session(state: &mut EmulatorState, call: &Call) -> Reply 
         Ok(token) => token,
         Err(reply) => return reply,
     };
-    if token.spent.is_some() {
+    if token.spent.is_some() && state.config.pay.token_starts_one_session {
         return unauthorized(
             "The token is spent: it has already started a session. Request a new token for each session.",
         );
     }
-    let session = match new_session(call) {
+    let session = new_session(call, token.party.clone());
+    let token = token.value.clone();
+    if session.is_ok() || state.config.pay.failed_initiate_spends_token {
+        state.spend(Kind::SessionToken, &token, call);
+    }
+    let session = match session {
         Ok(session) => session,
-        // No session was started, so the token stays unspent.
         Err(message) => return Reply::bad_request(&message),
     };
-    let token = token.value.clone();
-    state.spend(Kind::SessionToken, &token, call);
     let reference_id = session.reference_id.clone();
     let session_id = state.pay.sessions.add(session, state.config.limits.tokens);
     Reply::json(StatusCode::OK, &json!({"sessionId": session_id, "referenceId": reference_id}))
 }
 
-fn new_session(call: &Call) -> Result<Session, String> {
+fn new_session(call: &Call, party: Party) -> Result<Session, String> {
     let body = call.json().map_err(|problem| problem.message)?;
     for name in ["customerName", "customerEmail"] {
         if body.text(name).is_none_or(str::is_empty) {
@@ -62,45 +98,70 @@ fn new_session(call: &Call) -> Result<Session, String> {
     }
     let amount = body.get("amount").filter(|amount| amount.as_f64().is_some_and(|amount| amount > 0.0));
     let amount = amount.ok_or("amount must be a number greater than 0.")?.clone();
-    Ok(Session { reference_id: reference_id.to_owned(), amount })
+    Ok(Session { party, reference_id: reference_id.to_owned(), amount, request_id: None })
 }
 
-/// Creates a payment request. Flinks does not document whether a token remains valid after it has
-/// started a session. The emulator accepts a spent token until it expires.
+/// Creates a payment request, with which the payer can pay for the session.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
-    if let Err(reply) = session_token(state, call) {
-        return reply;
-    }
+    let party = match reader(state, call) {
+        Ok(party) => party,
+        Err(reply) => return reply,
+    };
     let body = match call.json() {
         Ok(body) => body,
         Err(problem) => return Reply::bad_request(&problem.message),
     };
     let session_id = body.text("sessionId").unwrap_or_default();
-    if state.pay.sessions.get(session_id).is_none() {
+    let now = state.now();
+    let Some(session) = state.pay.sessions.get_mut(session_id).filter(|session| session.party == party) else {
         return Reply::bad_request("sessionId must be the id of an existing session.");
-    }
-    let payment_request = PaymentRequest { session_id: session_id.to_owned() };
+    };
+    let payment_request = PaymentRequest::new(session_id.to_owned(), now);
     let request_id = state.pay.payment_requests.add(payment_request, state.config.limits.tokens);
+    session.request_id = Some(request_id.clone());
     Reply::json(StatusCode::OK, &json!({"requestId": request_id}))
 }
 
+/// Returns the state of a payment request, at most once in 30 seconds.
 pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
-    if let Err(reply) = session_token(state, call) {
-        return reply;
-    }
-    let not_found = || Reply::problem(StatusCode::NOT_FOUND, "The payment request does not exist.");
-    let Some(PaymentRequest { session_id }) = state.pay.payment_requests.get(&call.parameter) else {
-        return not_found();
+    let party = match reader(state, call) {
+        Ok(party) => party,
+        Err(reply) => return reply,
     };
-    let Some(Session { reference_id, amount }) = state.pay.sessions.get(session_id) else { return not_found() };
+    let not_found = || Reply::problem(StatusCode::NOT_FOUND, "The payment request does not exist.");
+    let now = state.now();
+    let config = &state.config.pay;
+    let Some(request) = state.pay.payment_requests.get_mut(&call.parameter) else { return not_found() };
+    let session = state.pay.sessions.get(&request.session_id).filter(|session| session.party == party);
+    let Some(Session { reference_id, amount, .. }) = session else { return not_found() };
+    if request.is_read_too_early(now, config) {
+        let message = format!(
+            "Wait {} seconds before you request the state of the same payment request again.",
+            config.status_interval_seconds
+        );
+        return Reply::problem(StatusCode::TOO_MANY_REQUESTS, &message);
+    }
+    request.read_at = Some(now);
+    let session_id = &request.session_id;
     let body = json!({
         "requestId": call.parameter,
         "sessionId": session_id,
         "referenceId": reference_id,
+        "ReferenceId": reference_id,
+        "PaymentLink": format!("{}/app/?sessionId={session_id}", call.base_url()),
         "amount": amount,
-        "status": "PENDING",
+        "status": request.status(now, config).name(),
     });
     Reply::json(StatusCode::OK, &body)
+}
+
+/// Returns the user whose token a request about payment requests contains, or an error response.
+fn reader(state: &EmulatorState, call: &Call) -> Result<Party, Reply> {
+    let token = session_token(state, call)?;
+    if token.spent.is_some() && !state.config.pay.accept_spent_token {
+        return Err(unauthorized("The token is spent: it has already started a session. Request a new token."));
+    }
+    Ok(token.party.clone())
 }
 
 /// Returns the session token from a call, or an error response if the token is missing, unknown or

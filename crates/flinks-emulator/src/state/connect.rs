@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::bank::{BankKey, Banks, UserKey};
 use crate::bounded_map::BoundedMap;
-use crate::config::Limits;
+use crate::config::{Limits, Party};
 use crate::credentials::CONNECT_LOGIN_ID;
 use crate::pages::{Events, Look};
 
@@ -15,6 +15,8 @@ pub(crate) struct ConnectState {
     pub(crate) logins: BoundedMap<Login>,
     /// The unanswered questions, by `RequestId`.
     pub(crate) challenges: BoundedMap<Challenge>,
+    /// The sessions of logged-in end users, by `RequestId`.
+    pub(crate) sessions: BoundedMap<DataSession>,
     /// The visits to the iframe page, by the id in each visit's address.
     pub(crate) iframes: BoundedMap<Iframe>,
     /// The visits to the bank's page, by the id in each visit's address.
@@ -27,6 +29,8 @@ pub(crate) struct Login {
     /// Whether the bank asks questions when the login is used again. It does not after custom
     /// OAuth, because it has already asked them on its own page.
     pub(crate) has_mfa: bool,
+    /// The customer with which the end user has connected.
+    pub(crate) party: Party,
 }
 
 /// A security question that has not been answered yet.
@@ -41,11 +45,34 @@ pub(crate) struct Challenge {
     pub(crate) login_id: Option<String>,
     /// Whether to store a new login, as requested with `Save`.
     pub(crate) save: bool,
+    /// The customer that started the session.
+    pub(crate) party: Party,
+}
+
+/// A session in which the data of a logged-in end user can be requested.
+pub(crate) struct DataSession {
+    pub(crate) party: Party,
+    pub(crate) user: UserKey,
+    pub(crate) login_id: String,
+    pub(crate) expires_at: Duration,
+    /// How many more requests get a 202 response before the data is ready.
+    pub(crate) pending_replies: u64,
+    /// The request for the data, or `None` if the client has not sent one.
+    pub(crate) request: Option<DataRequest>,
+}
+
+/// The data that a client has requested with `GetAccountsDetail`.
+#[derive(Clone, Copy)]
+pub(crate) struct DataRequest {
+    pub(crate) with_identity: bool,
+    pub(crate) with_transactions: bool,
 }
 
 /// An end user's visit to the iframe page. Each submitted form changes the visit, and the response
 /// redirects to the page for the current stage.
 pub(crate) struct Iframe {
+    /// The customer whose authorize token was spent.
+    pub(crate) party: Party,
     pub(crate) look: Look,
     /// Whether the page has a button that leads back, which `backEnable` controls.
     pub(crate) has_back: bool,
@@ -78,6 +105,8 @@ pub(crate) struct Return {
 
 /// An end user's visit to the bank's login page (custom OAuth).
 pub(crate) struct BankRedirect {
+    /// The customer that sent the end user.
+    pub(crate) party: Party,
     pub(crate) look: Look,
     pub(crate) bank: BankKey,
     pub(crate) return_to: Return,
@@ -94,12 +123,13 @@ impl ConnectState {
     pub(crate) fn new(limits: &Limits, banks: &Banks) -> Self {
         let mut logins = BoundedMap::default();
         if let Some(user) = banks.able_users().first() {
-            let login = Login { user: *user, has_mfa: true };
+            let login = Login { user: *user, has_mfa: true, party: Party::Main };
             logins.insert(CONNECT_LOGIN_ID.into(), login, limits.tokens);
         }
         Self {
             logins,
             challenges: BoundedMap::default(),
+            sessions: BoundedMap::default(),
             iframes: BoundedMap::default(),
             bank_redirects: BoundedMap::default(),
         }

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub(crate) use self::connect::{BankRedirect, Challenge, ConnectState, Iframe, Login, Return, Stage};
+pub(crate) use self::connect::{
+    BankRedirect, Challenge, ConnectState, DataRequest, DataSession, Iframe, Login, Return, Stage,
+};
 pub(crate) use self::outbound::{Connection, Consent, OutboundState};
-pub(crate) use self::pay::{PayState, PaymentRequest, Session};
+pub(crate) use self::pay::{Decision, PayState, PaymentRequest, PaymentStatus, Session};
 
 use crate::bank::{self, BankKey, Banks, Refusal, UserKey};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Party};
 use crate::credentials::{OUTBOUND_CODE, OUTBOUND_REDIRECT_URI, OUTBOUND_REFRESH_TOKEN};
 use crate::fault::FaultPlan;
 use crate::http::Call;
@@ -112,6 +114,8 @@ impl EmulatorState {
             revoked: None,
             subject: None,
             redirect_uri: None,
+            code_challenge: None,
+            party: Party::Main,
         }
     }
 
@@ -131,13 +135,14 @@ impl EmulatorState {
     /// Issues a code, as if an end user had just given consent with all scopes.
     pub(crate) fn issue_code(&mut self, redirect_uri: String) -> String {
         let subject = self.new_subject(None, None);
-        self.issue_code_of(subject, redirect_uri, None)
+        let code = self.code(subject, redirect_uri, None);
+        self.issue(code)
     }
 
-    /// Issues a code for a connection.
-    pub(crate) fn issue_code_of(&mut self, subject: String, redirect_uri: String, call: Option<&Call>) -> String {
+    /// Creates a code for a connection. It becomes valid when it is [issued](Self::issue).
+    pub(crate) fn code(&self, subject: String, redirect_uri: String, call: Option<&Call>) -> Issued {
         let code = self.token(Kind::Code, fake_id(), call, self.config.outbound.code_seconds);
-        self.issue(Issued { subject: Some(subject), redirect_uri: Some(redirect_uri), ..code })
+        Issued { subject: Some(subject), redirect_uri: Some(redirect_uri), ..code }
     }
 
     /// Adds a connection and returns its subject. Without a user, it belongs to the first user who

@@ -4,7 +4,9 @@ use url::Url;
 
 use crate::bank::{BankKey, UserKey};
 use crate::bounded_map::BoundedMap;
+use crate::config::Party;
 use crate::pages::Look;
+use crate::pkce::CodeChallenge;
 
 #[derive(Default)]
 pub(crate) struct OutboundState {
@@ -47,6 +49,9 @@ pub(crate) struct Consent {
     /// same URI, byte for byte (O9).
     pub(crate) redirect_uri: String,
     pub(crate) state: Option<String>,
+    pub(crate) code_challenge: Option<CodeChallenge>,
+    /// The client that sent the end user.
+    pub(crate) party: Party,
     /// The URL to which the end user was redirected after the decision, or `None` if the end user
     /// has not decided yet. The first decision is final.
     pub(crate) end: Option<Url>,

@@ -14,6 +14,7 @@ mod dashboard;
 mod driver;
 mod pages;
 mod parent;
+mod pay;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -46,6 +47,9 @@ fn main() {
         trial("the_dashboard_shows_hostile_values_as_text", || in_browser(dashboard::hostile_values)),
         trial("the_dashboard_works_with_the_keyboard_and_fits_a_phone", || in_browser(dashboard::keyboard_and_phone)),
         trial("a_browser_signs_in_to_the_dashboard_with_the_token", || in_browser(dashboard::sign_in)),
+        trial("p8_back_and_reload_of_the_payment_page_repeat_nothing", || {
+            in_browser(pay::back_and_reload_of_the_payment_page)
+        }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

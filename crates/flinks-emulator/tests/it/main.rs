@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 
+mod clients;
 mod connect;
 mod control;
 mod dashboard;
+mod environment;
 mod faults;
 mod hostile;
 mod ledger;
@@ -14,11 +16,15 @@ mod outbound;
 mod page;
 mod pages;
 mod pay;
+mod pay_app;
 #[cfg(feature = "program")]
 mod program;
 mod record;
 mod scenario;
+mod settings;
 mod start;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 

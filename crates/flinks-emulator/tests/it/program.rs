@@ -143,6 +143,7 @@ fn the_printed_commands_work_in_their_order() {
             ("sessionId", "$SESSION_ID"),
             ("requestId", "$REQUEST_ID"),
             ("Token", "$AUTHORIZE_TOKEN"),
+            ("RequestId", "$DATA_REQUEST_ID"),
         ] {
             if let Some(value) = response[field].as_str() {
                 variables.retain(|(known, _)| *known != name);
@@ -150,7 +151,7 @@ fn the_printed_commands_work_in_their_order() {
             }
         }
     }
-    assert_eq!(commands, 18);
+    assert_eq!(commands, 20);
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn the_program_keeps_running_if_nobody_reads_its_output() {
 fn the_printed_commands_contain_no_configured_credential() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("emulator.toml");
-    let settings = "[pay]\npassword = \"canary-1\"\n[connect]\nsecret_key = \"canary-2\"\n\
+    let settings = "[pay]\npassword = \"canary-1\"\n[connect]\nsecret_key = \"canary-2\"\napi_key = \"canary-5\"\n\
                     [outbound]\nclient_id = \"canary-3\"\nclient_secret = \"canary-4\"\nclient_authentication = \"basic\"\n";
     std::fs::write(&file, settings).unwrap();
     let Stopped { guide, log, .. } = Program::start(&["--config", file.to_str().unwrap()]).stop("-TERM");
@@ -291,6 +292,43 @@ fn the_scenario_option_takes_a_name_or_a_file() {
     let message = refused("rate-limits");
     assert!(message.contains("`rate-limits` is neither a scenario file"), "{message}");
     assert!(message.contains("bank-outage, consent-revoked"), "{message}");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn the_printed_commands_make_curl_trust_the_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let arguments = ["--tls", folder, "--tls-client-certificates", "required"];
+    let guide = Program::start(&arguments).stop("-TERM").guide;
+    let program = Program::start(&arguments);
+    assert!(program.base_url.starts_with("https://127.0.0.1:"));
+    let exports: Vec<&str> = guide.lines().map(str::trim).filter(|line| line.starts_with("export ")).collect();
+    assert!(exports.iter().any(|line| line.contains("NODE_EXTRA_CA_CERTS")), "{guide}");
+    let exports = exports.join("; ");
+    let url = format!("{}/__emulator/counts", program.base_url);
+    let certificate = "--cert \"$FLINKS_CLIENT_CERTIFICATE\" --key \"$FLINKS_CLIENT_KEY\"";
+    assert_eq!(shell(&format!("{exports}; curl --silent --noproxy '*' {certificate} {url}"))["requests"], 0);
+    assert!(!run(&format!("{exports}; curl --silent --noproxy '*' {url}")).status.success(), "no client certificate");
+    assert!(!run(&format!("curl --silent --noproxy '*' {certificate} {url}")).status.success(), "no authority");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn an_invalid_tls_option_is_explained() {
+    let folder = tempfile::NamedTempFile::new().unwrap();
+    let file = folder.path().to_str().unwrap();
+    for (arguments, message) in [
+        (&["--tls-name", "x.example"][..], "--tls"),
+        (&["--tls", file], "failed to write the certificates to"),
+        (&["--tls", "--tls-name", "é"], "invalid --tls-name"),
+        (&["--tls", file, "--tls-client-certificates", "perhaps"], "optional, required"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_flinks-emulator")).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(message), "{arguments:?}: {text}");
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ async fn the_start_page_describes_the_emulator_and_lists_every_endpoint() {
         "GET /api/v1/paymentrequests/{id}",
         "POST /v3/{customerId}/BankingServices/GenerateAuthorizeToken",
         "POST /v3/{customerId}/BankingServices/Authorize",
+        "POST /v3/{customerId}/BankingServices/GetAccountsDetail",
+        "GET /v3/{customerId}/BankingServices/GetAccountsDetailAsync/{requestId}",
+        "GET /app/",
         "GET /v2/",
         "GET /v3/oauth/authorize",
         "GET /api/v1/authorize",
@@ -117,6 +120,7 @@ async fn foreign_hosts_and_origins_see_no_credentials_and_no_commands() {
             "/__pages/iframe-demo",
             PAY_USERNAME,
             CONNECT_SECRET_KEY,
+            CONNECT_API_KEY,
             CONNECT_CUSTOMER_ID,
             OUTBOUND_CLIENT_ID,
             OUTBOUND_CLIENT_SECRET,
@@ -133,6 +137,7 @@ async fn the_start_page_shows_no_configured_credential() {
         config.pay.username = "canary-1".to_owned();
         config.pay.password = "canary-2".to_owned();
         config.connect.secret_key = "canary-3".to_owned();
+        config.connect.api_key = "canary-5".to_owned();
         config.outbound.client_secret = "canary-4".to_owned();
     })
     .await;

@@ -26,6 +26,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Setup {
     async fn with(scenario: &str) -> Self {
+        // The other tests of this crate need reqwest without a provider. This call returns an error
+        // if another test has already installed one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config::default();
         config.frozen_clock = true;
         let emulator = Emulator::start_with(config).await.unwrap();

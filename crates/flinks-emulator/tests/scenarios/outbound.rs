@@ -28,9 +28,6 @@ async fn consent(setup: &Setup, idle: Duration) -> Consent {
 async fn read_accounts(setup: &Setup, consent: &Consent) -> u16 {
     let token = consent.access_token().await.unwrap();
     let url = format!("{}/api/fdx/5/accounts", setup.emulator.base_url());
-    // The workspace enables features of reqwest that need a crypto provider even without TLS. This call
-    // returns an error if another test has already installed the provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     http.get(url).bearer_auth(token.expose_secret()).send().await.unwrap().status().as_u16()
 }

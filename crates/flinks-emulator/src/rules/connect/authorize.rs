@@ -8,28 +8,32 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::problem::{Problem, invalid_request, refuse};
+use super::problem::{INVALID_LOGIN, Problem, Refused, invalid_request};
 use crate::bank::{Refusal, Responses, Step, UserKey};
+use crate::config::{Customer, Party};
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
-use crate::state::{Challenge, EmulatorState, Login};
+use crate::state::{Challenge, DataSession, EmulatorState, Login};
 
 pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
     let config = &state.config.connect;
-    let refused = refuse(&Refusal::new(401, "ACCESS_DENIED", "You must provide a valid authorize token"));
+    let refused = Refused { status: config.rejected_token_status, code: &config.rejected_token_code }.reply();
     let Some(token) = call.header("flinks-auth-key") else { return refused };
-    if !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
-        return refused;
-    }
+    let Some(Customer { party, .. }) = config.customer(&call.parameter) else { return refused };
     let request = AuthorizeRequest::read(call);
     let needs_valid_token = match &request {
         Ok(AuthorizeRequest::Answer { request_id, .. }) if !config.mfa_answer_spends_token => {
             // The token that started the session may be used again.
-            state.connect.challenges.get(request_id).is_none_or(|challenge| challenge.token != token)
+            state
+                .connect
+                .challenges
+                .get(request_id)
+                .is_none_or(|challenge| challenge.token != token || challenge.party != party)
         }
         _ => true,
     };
-    let is_valid = state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now()));
+    let issued = state.ledger.issued(Kind::AuthorizeToken, token);
+    let is_valid = issued.is_some_and(|token| token.party == party && token.is_valid(state.now()));
     if needs_valid_token && !is_valid {
         return refused;
     }
@@ -39,13 +43,14 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     };
     let spends_token_on_failure = config.failed_authorize_spends_token;
     let is_live = request.as_ref().is_ok_and(AuthorizeRequest::is_live);
-    let outcome = request.and_then(|request| request.ask_bank(state, token));
+    let outcome = request.and_then(|request| request.ask_bank(state, token, party));
     let outcome = outcome.map(|(session, step)| session.proceed(step, state, call));
     if spends_token && (outcome.is_ok() || spends_token_on_failure) {
         state.spend(Kind::AuthorizeToken, token, call);
     }
     let wait = if is_live { state.scenario.slow_authorize() } else { Duration::ZERO };
-    Reply { wait, ..outcome.unwrap_or_else(Problem::reply) }
+    let reply = outcome.unwrap_or_else(|problem| problem.with_statuses(&state.config.connect).reply());
+    Reply { wait, ..reply }
 }
 
 /// A request to `/Authorize`, which is one of three kinds.
@@ -111,11 +116,12 @@ impl AuthorizeRequest {
         !matches!(self, Self::LogInAgain { from_cache: true, .. })
     }
 
-    fn ask_bank(self, state: &mut EmulatorState, token: &str) -> Result<(BankSession, Step), Problem> {
+    fn ask_bank(self, state: &mut EmulatorState, token: &str, party: Party) -> Result<(BankSession, Step), Problem> {
         match self {
             Self::Answer { request_id, responses } => {
                 let nonexistent = Refusal::new(400, "SESSION_NONEXISTENT", "The session does not exist");
-                let challenge = state.connect.challenges.get(&request_id).ok_or(nonexistent)?;
+                let challenge = state.connect.challenges.get(&request_id);
+                let challenge = challenge.filter(|challenge| challenge.party == party).ok_or(nonexistent)?;
                 if state.now() >= challenge.expires_at {
                     return Err(Refusal::new(401, "SESSION_EXPIRED", "The session has expired").into());
                 }
@@ -123,11 +129,12 @@ impl AuthorizeRequest {
                 let step = state.banks.answer(challenge.user, challenge.question, &responses)?;
                 let challenge = state.connect.challenges.remove(&request_id).ok_or(nonexistent)?;
                 let Challenge { user, token, login_id, save, .. } = challenge;
-                Ok((BankSession { request_id, user, token, login_id, save }, step))
+                Ok((BankSession { request_id, user, token, login_id, save, party, from_cache: false }, step))
             }
             Self::LogInAgain { login_id, from_cache } => {
-                let unknown = Refusal::new(401, "INVALID_LOGIN", "The LoginId is unknown");
-                let login = state.connect.logins.get(&login_id).ok_or(unknown)?;
+                let unknown = Refusal::new(401, INVALID_LOGIN, "The LoginId is unknown");
+                let login = state.connect.logins.get(&login_id);
+                let login = login.filter(|login| login.party == party).ok_or(unknown)?;
                 if !from_cache {
                     state.require_bank(login.user.bank)?;
                 }
@@ -139,6 +146,8 @@ impl AuthorizeRequest {
                     token: token.to_owned(),
                     login_id: Some(login_id),
                     save: true,
+                    party,
+                    from_cache,
                 };
                 Ok((session, step))
             }
@@ -148,7 +157,8 @@ impl AuthorizeRequest {
                 };
                 let (user, step) = state.log_in(bank, &username, &password)?;
                 let request_id = Uuid::new_v4().to_string();
-                let session = BankSession { request_id, user, token: token.to_owned(), login_id: None, save };
+                let token = token.to_owned();
+                let session = BankSession { request_id, user, token, login_id: None, save, party, from_cache: false };
                 Ok((session, step))
             }
         }
@@ -192,28 +202,44 @@ struct BankSession {
     login_id: Option<String>,
     /// Whether to store a new login, as requested with `Save`.
     save: bool,
+    /// The customer that started this session.
+    party: Party,
+    /// Whether the client has requested the data from the cache, so that it is ready at once.
+    from_cache: bool,
 }
 
 impl BankSession {
     /// Returns a response that contains either the login or the bank's next question.
     fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
-        let Self { request_id, user, token, login_id, save } = self;
+        let Self { request_id, user, token, login_id, save, party, from_cache } = self;
         match step {
             Step::LoggedIn => {
                 let login_id = match login_id {
                     Some(login_id) => login_id,
                     None if save => {
-                        let login = Login { user, has_mfa: true };
+                        let login = Login { user, has_mfa: true, party: party.clone() };
                         state.connect.logins.add(login, state.config.limits.tokens)
                     }
                     None => Uuid::new_v4().to_string(),
                 };
-                logged_in(state, call, user, &login_id, &request_id)
+                let reply = logged_in(state, call, user, &login_id, &request_id);
+                let config = &state.config.connect;
+                let lifetime = Duration::from_secs(config.session_seconds);
+                let session = DataSession {
+                    party,
+                    user,
+                    login_id,
+                    expires_at: state.now().saturating_add(lifetime),
+                    pending_replies: if from_cache { 0 } else { config.pending_replies },
+                    request: None,
+                };
+                state.connect.sessions.insert(request_id, session, state.config.limits.tokens);
+                reply
             }
             Step::Questioned(question) => {
                 let lifetime = Duration::from_secs(state.config.connect.challenge_seconds);
                 let expires_at = state.now().saturating_add(lifetime);
-                let challenge = Challenge { user, question, token, expires_at, login_id, save };
+                let challenge = Challenge { user, question, token, expires_at, login_id, save, party };
                 state.connect.challenges.insert(request_id.clone(), challenge, state.config.limits.tokens);
                 challenged(state, user, question, &request_id)
             }

@@ -6,22 +6,25 @@ use serde_json::json;
 
 use super::problem::refuse;
 use crate::bank::Refusal;
+use crate::config::Customer;
 use crate::http::{Call, Reply};
-use crate::ledger::Kind;
+use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, fake_id};
 
 pub(in crate::rules) fn generate_authorize_token(state: &mut EmulatorState, call: &Call) -> Reply {
     let config = &state.config.connect;
     let key = call.header("flinks-auth-key");
-    if key != Some(&config.secret_key) || !call.parameter.eq_ignore_ascii_case(&config.customer_id) {
+    let customer = config.customer(&call.parameter).filter(|customer| key == Some(customer.secret_key));
+    let Some(Customer { party, .. }) = customer else {
         return refuse(&Refusal::new(401, "UNAUTHORIZED", "You must provide a valid auth key"));
-    }
+    };
     // The status is also 401 here, because the OpenAPI document does not list another error status.
     if let Some(message) = violated_header_rule(call) {
         return refuse(&Refusal::new(401, "INVALID_REQUEST", message));
     }
     let lifetime = config.token_seconds;
-    let token = state.issue(state.token(Kind::AuthorizeToken, fake_id(), Some(call), lifetime));
+    let token = state.token(Kind::AuthorizeToken, fake_id(), Some(call), lifetime);
+    let token = state.issue(Issued { party, ..token });
     Reply::json(StatusCode::OK, &json!({"HttpStatusCode": 200, "Token": token}))
 }
 

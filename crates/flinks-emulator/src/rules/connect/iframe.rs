@@ -14,6 +14,7 @@ use hyper::{Method, StatusCode};
 use maud::Markup;
 use uuid::Uuid;
 
+use super::fragment;
 use crate::bank::{Banks, Refusal, Step};
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
@@ -29,24 +30,34 @@ pub(in crate::rules) fn iframe(state: &mut EmulatorState, call: &Call) -> Reply 
         Err(problem) => return refuse(StatusCode::BAD_REQUEST, &problem.message),
     };
     let token = query.text("authorizeToken").unwrap_or_default();
-    if !state.ledger.issued(Kind::AuthorizeToken, token).is_some_and(|token| token.is_valid(state.now())) {
+    let config = &state.config.connect;
+    let issued = state.ledger.issued(Kind::AuthorizeToken, token).filter(|token| token.is_valid(state.now()));
+    let Some(customer) = issued.and_then(|issued| config.customer_of(&issued.party)) else {
         return refuse(
             StatusCode::UNAUTHORIZED,
             "You must provide a valid authorize token. A token can be used only once and is valid for 30 minutes. \
              Request a new one with GenerateAuthorizeToken each time you open this page.",
         );
-    }
+    };
+    let party = customer.party.clone();
     let return_url = query.text("redirectUrl").ok_or("is missing");
-    let return_url = match return_url.and_then(|url| return_url::parse(url, &state.config.connect.redirect_origins)) {
-        Ok(url) => return_url::keep(url, state.config.connect.redirect_url_part),
+    let return_url = return_url
+        .and_then(|url| return_url::parse(url, customer.redirect_origins, fragment(config)))
+        .map(|url| return_url::keep(url, config.redirect_url_part));
+    let event_target = config.event_target;
+    if return_url.is_ok() || config.failed_iframe_spends_token {
+        state.spend(Kind::AuthorizeToken, token, call);
+    }
+    let return_url = match return_url {
+        Ok(url) => url,
         Err(problem) => return refuse(StatusCode::BAD_REQUEST, &format!("redirectUrl {problem}.")),
     };
-    state.spend(Kind::AuthorizeToken, token, call);
     let id = Uuid::new_v4().to_string();
     let address = address(&id);
-    let mut events = Events::new(&return_url);
+    let mut events = Events::new(&return_url, event_target);
     events.step("APP_MOUNTED");
     let mut iframe = Iframe {
+        party,
         look,
         has_back: query.text("backEnable") != Some("false"),
         return_url,
@@ -89,6 +100,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
     if iframe.navigate(&form) {
         return page;
     }
+    let party = iframe.party.clone();
     let field = |name| form.text(name).unwrap_or_default();
     let outcome = match iframe.stage {
         Stage::Choosing => {
@@ -112,7 +124,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
     };
     let login_id = match &outcome {
         Ok((user, Step::LoggedIn)) => {
-            let login = Login { user: *user, has_mfa: true };
+            let login = Login { user: *user, has_mfa: true, party };
             Some(state.connect.logins.add(login, state.config.limits.tokens))
         }
         _ => None,

@@ -4,8 +4,9 @@
 use hyper::{Method, StatusCode, header};
 use url::Url;
 
+use super::fragment;
 use crate::bank::{Refusal, UserKey};
-use crate::config::EndUser;
+use crate::config::{ConnectConfig, EndUser, Party};
 use crate::http::{Call, Reply};
 use crate::pages::{self, Form, LogIn, Look};
 use crate::return_url;
@@ -21,8 +22,8 @@ pub(in crate::rules) fn oauth_authorize(state: &mut EmulatorState, call: &Call) 
     let config = &state.config.connect;
     // Never redirect to an untrusted address, not even with an error.
     let return_url = query.text("redirect_uri").ok_or("is missing");
-    let return_url = match return_url.and_then(|url| return_url::parse(url, &config.redirect_origins)) {
-        Ok(url) => url,
+    let (party, return_url) = match return_url.and_then(|url| customer_and_url(config, url)) {
+        Ok(found) => found,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
     let return_to = Return { url: return_url, state: query.text("state").map(str::to_owned) };
@@ -31,11 +32,12 @@ pub(in crate::rules) fn oauth_authorize(state: &mut EmulatorState, call: &Call) 
     let Some(bank) = state.banks.institution(institution) else {
         return Reply::redirect(return_to.failed("invalid_request", "The institution is unknown.").as_str());
     };
-    let visit = BankRedirect { look, bank, return_to, problem: None, user: None, end: None };
+    let visit = BankRedirect { party, look, bank, return_to, problem: None, user: None, end: None };
     let first_user = state.banks.able_users().into_iter().find(|user| user.bank == bank);
     match (config.end_user, first_user) {
         (EndUser::Agrees, Some(user)) if state.require_bank(bank).is_ok() => {
-            Reply::redirect(visit.return_to.connected(&log_in(state, user)).as_str())
+            let BankRedirect { party, return_to, .. } = visit;
+            Reply::redirect(return_to.connected(&log_in(state, user, party)).as_str())
         }
         (EndUser::Agrees, _) => {
             let unavailable = visit.return_to.failed("temporarily_unavailable", "The bank is unavailable.");
@@ -53,10 +55,24 @@ fn address(id: &str) -> String {
     format!("/__pages/bank/{id}")
 }
 
+/// Finds the customer that sent the end user, and parses the return URL.
+///
+/// The request does not contain a customer id, so the return URL determines the customer: the first
+/// one that has whitelisted its origin, or else the first one without a whitelist.
+fn customer_and_url(config: &ConnectConfig, url: &str) -> Result<(Party, Url), &'static str> {
+    let parse = |origins| return_url::parse(url, origins, fragment(config));
+    let customers = || config.all_customers();
+    let listed = customers().filter(|customer| !customer.redirect_origins.is_empty());
+    let unlisted = customers().filter(|customer| customer.redirect_origins.is_empty());
+    let mut found = listed.chain(unlisted).map(|customer| Ok((customer.party, parse(customer.redirect_origins)?)));
+    let first: Result<_, &'static str> = found.next().unwrap_or(Err("has an origin that is not whitelisted"));
+    first.or_else(|problem| found.find(Result::is_ok).unwrap_or(Err(problem)))
+}
+
 /// Adds a login and returns its `LoginId`. The bank has already asked its security questions on its
 /// own page, so it does not ask them again.
-fn log_in(state: &mut EmulatorState, user: UserKey) -> String {
-    let login = Login { user, has_mfa: false };
+fn log_in(state: &mut EmulatorState, user: UserKey, party: Party) -> String {
+    let login = Login { user, has_mfa: false, party };
     state.connect.logins.add(login, state.config.limits.tokens)
 }
 
@@ -89,10 +105,10 @@ pub(in crate::rules) fn oauth_step(state: &mut EmulatorState, call: &Call) -> Re
         return Reply::see_other(visit.end.insert(visit.return_to.refused()).as_str());
     }
     let field = |name| form.text(name).unwrap_or_default();
-    let (bank, username) = (visit.bank, field("username"));
+    let (party, bank, username) = (visit.party.clone(), visit.bank, field("username"));
     let outcome = state.log_in(bank, username, field("password"));
     let login_id = match &outcome {
-        Ok((user, _)) => log_in(state, *user),
+        Ok((user, _)) => log_in(state, *user, party),
         Err(_) => String::new(),
     };
     let Some(visit) = state.connect.bank_redirects.get_mut(&call.parameter) else { return Reply::see_other(&address) };

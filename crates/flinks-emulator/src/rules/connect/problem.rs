@@ -5,7 +5,11 @@ use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::bank::Refusal;
+use crate::config::ConnectConfig;
 use crate::http::Reply;
+
+const INVALID_REQUEST: &str = "INVALID_REQUEST";
+pub(super) const INVALID_LOGIN: &str = "INVALID_LOGIN";
 
 /// An error, with a message for each invalid field.
 pub(super) struct Problem {
@@ -30,6 +34,16 @@ impl Problem {
         }
     }
 
+    /// Applies the configured statuses of errors for which Flinks documents two.
+    pub(super) fn with_statuses(mut self, config: &ConnectConfig) -> Self {
+        match self.refusal.code {
+            INVALID_REQUEST => self.refusal.status = config.invalid_request_status,
+            INVALID_LOGIN => self.refusal.status = config.invalid_login_status,
+            _ => {}
+        }
+        self
+    }
+
     pub(super) fn reply(self) -> Reply {
         let Self { refusal: Refusal { status, code, message }, details } = self;
         let mut body = json!({"HttpStatusCode": status, "Message": message, "FlinksCode": code});
@@ -43,7 +57,22 @@ impl Problem {
 }
 
 pub(super) fn invalid_request(message: &'static str) -> Refusal {
-    Refusal::new(400, "INVALID_REQUEST", message)
+    Refusal::new(400, INVALID_REQUEST, message)
+}
+
+/// The response to an authorize token that is unknown, spent or expired.
+pub(super) struct Refused<'a> {
+    pub(super) status: u16,
+    pub(super) code: &'a str,
+}
+
+impl Refused<'_> {
+    pub(super) fn reply(self) -> Reply {
+        let Self { status, code } = self;
+        let message = "You must provide a valid authorize token";
+        let body = json!({"HttpStatusCode": status, "Message": message, "FlinksCode": code});
+        Reply::json(StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED), &body)
+    }
 }
 
 pub(super) fn refuse(refusal: &Refusal) -> Reply {

@@ -1,7 +1,7 @@
 //! The end user's accounts and transactions, in the FDX 5 format. Flinks documents three requests
 //! for them, and the errors.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use url::form_urlencoded::Serializer;
 
 use super::connection::end_user;
 use super::refusal::Refusal;
-use crate::bank::{Account, Transaction, User, parse_timestamp};
+use crate::bank::{Account, Transaction, User, parse_timestamp, rfc3339};
 use crate::http::{Call, Fields, Reply};
 use crate::state::{Connection, EmulatorState};
 
@@ -57,7 +57,7 @@ pub(in crate::rules) fn transactions(state: &mut EmulatorState, call: &Call) -> 
         let account = reader.find(&call.parameter)?;
         reader.require_scope("TRANSACTIONS")?;
         let (start, end) = time_range(query)?;
-        let mut found = reader.transactions(account);
+        let mut found = account.transactions_at(reader.started_at);
         found.retain(|(posted, _)| start <= *posted && end.is_none_or(|end| *posted <= end));
         let page = Page::of(&found, query)?;
         let transactions = page.items.iter().map(|(posted, transaction)| {
@@ -137,7 +137,7 @@ impl Reader<'_> {
     fn add_details(&self, account: &Account, fields: &mut Map<String, Value>) {
         let has_transactions = self.connection.has_scope("TRANSACTIONS");
         let transactions: Vec<Value> = if has_transactions {
-            let found = self.transactions(account);
+            let found = account.transactions_at(self.started_at);
             found.iter().map(|(posted, transaction)| transaction_fields(account, *posted, transaction)).collect()
         } else {
             Vec::new()
@@ -146,7 +146,7 @@ impl Reader<'_> {
             "accountNumber": account.number,
             "routingTransitNumber": account.transit_number,
             "balanceType": if account.kind.is_credit() { "LIABILITY" } else { "ASSET" },
-            "balanceAsOf": timestamp(self.started_at),
+            "balanceAsOf": rfc3339(self.started_at),
             "currentBalance": account.balance,
             "transactionsIncluded": has_transactions,
             "transactions": transactions,
@@ -155,37 +155,20 @@ impl Reader<'_> {
             fields.extend(details);
         }
     }
-
-    /// Returns an account's transactions with their times, newest first.
-    fn transactions<'a>(&self, account: &'a Account) -> Vec<(Duration, &'a Transaction)> {
-        let with_time = |transaction: &'a Transaction| (transaction.posted_at(self.started_at), transaction);
-        let mut found: Vec<_> = account.transactions.iter().map(toml::Spanned::get_ref).map(with_time).collect();
-        found.sort_by_key(|(posted, _)| std::cmp::Reverse(*posted));
-        found
-    }
 }
 
 fn transaction_fields(account: &Account, posted: Duration, transaction: &Transaction) -> Value {
     json!({
         "accountId": account.id.get_ref(),
         "transactionId": transaction.id,
-        "postedTimestamp": timestamp(posted),
-        "transactionTimestamp": timestamp(posted),
+        "postedTimestamp": rfc3339(posted),
+        "transactionTimestamp": rfc3339(posted),
         "description": transaction.description,
         "debitCreditMemo": if transaction.amount < 0.0 { "DEBIT" } else { "CREDIT" },
         "amount": transaction.amount.abs(),
         "status": "POSTED",
     })
 }
-
-fn timestamp(time: Duration) -> Option<String> {
-    // Formatting fails after the year 9999, which only a file can contain.
-    let time = UNIX_EPOCH.checked_add(time).filter(|_| time.as_secs() < YEAR_10000)?;
-    Some(humantime::format_rfc3339_millis(time).to_string())
-}
-
-/// The first second of the year 10000.
-const YEAR_10000: u64 = 253_402_300_800;
 
 /// Reads `startTime` and `endTime`, which are dates or RFC 3339 timestamps. Both ends belong to the
 /// range.

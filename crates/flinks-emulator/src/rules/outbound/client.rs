@@ -7,30 +7,47 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use crate::config::ClientAuthentication;
+use crate::config::{ClientAuthentication, Party};
 use crate::http::{Call, Fields, strip_scheme};
 use crate::state::EmulatorState;
 
 pub(super) const INVALID_CLIENT: &str = "invalid_client";
 
+/// The client that sent a request.
+pub(super) enum Sender {
+    Known(Party),
+    /// Clients do not authenticate, so any of them may have sent the request.
+    Any,
+}
+
+impl Sender {
+    /// Returns whether the sender may use a code or token of this client.
+    pub(super) fn may_be(&self, party: &Party) -> bool {
+        match self {
+            Self::Known(sender) => sender == party,
+            Self::Any => true,
+        }
+    }
+}
+
 /// Authenticates the client that sent a request.
-pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Value>) -> Result<(), Refusal> {
+pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Value>) -> Result<Sender, Refusal> {
     use ClientAuthentication::{Basic, Fields, FieldsOrBasic, None as Nothing};
     let config = &state.config.outbound;
     let expected = config.client_authentication;
     let refuse = |description| Err(Refusal::new(INVALID_CLIENT, description));
     let basic = call.headers.contains_key(header::AUTHORIZATION);
-    let is_correct = match (body.text("client_id"), body.text("client_secret")) {
+    let known = |id: &str, secret: &str| config.client(id).filter(|client| client.secret == secret);
+    let client = match (body.text("client_id"), body.text("client_secret")) {
         (None, None) if basic => {
             if !matches!(expected, FieldsOrBasic | Basic) {
                 return refuse(
                     "Authorization must be absent: the emulator is configured for another authentication method.",
                 );
             }
-            basic_credentials(call)
-                .is_some_and(|credentials| credentials == (config.client_id.clone(), config.client_secret.clone()))
+            basic_credentials(call).and_then(|(id, secret)| known(&id, &secret))
         }
-        (None, None) if expected == Nothing => true,
+        (None, None) if expected == Nothing => return Ok(Sender::Any),
         (None, None) if expected == Basic => {
             return refuse("Authorization is missing: the emulator is configured for HTTP Basic.");
         }
@@ -46,10 +63,13 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
                     "client_id and client_secret must be absent: the emulator is configured for another authentication method.",
                 );
             }
-            (id, secret) == (&config.client_id, &config.client_secret)
+            known(id, secret)
         }
     };
-    if is_correct { Ok(()) } else { refuse("client_id or client_secret is wrong.") }
+    match client {
+        Some(client) => Ok(Sender::Known(client.party)),
+        None => refuse("client_id or client_secret is wrong."),
+    }
 }
 
 /// Decodes the user name and the password in HTTP Basic credentials. Both are form-encoded (RFC

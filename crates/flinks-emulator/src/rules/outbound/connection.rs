@@ -23,15 +23,19 @@ pub(super) fn end_user(state: &EmulatorState, call: &Call) -> Result<String, Rep
         let reply = Refusal::new("invalid_token", description).reply(StatusCode::UNAUTHORIZED);
         Err(reply.with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""))
     };
+    let refuse_expired = |description| {
+        let status = StatusCode::from_u16(state.config.outbound.expired_token_status);
+        refuse(description).map_err(|reply| Reply { status: status.unwrap_or(StatusCode::UNAUTHORIZED), ..reply })
+    };
     let issued = call.bearer().and_then(|token| state.ledger.issued(Kind::AccessToken, token));
     let Some(issued) = issued else {
         return refuse("Authorization must contain an Outbound bearer access token and must appear exactly once.");
     };
     if issued.is_expired(state.now()) {
-        return refuse("The access token has expired.");
+        return refuse_expired("The access token has expired.");
     }
     if issued.revoked.is_some() {
-        return refuse("The end user's connection has been revoked.");
+        return refuse_expired("The end user's connection has been revoked.");
     }
     let subject = issued.subject.clone();
     let no_end_user = Refusal::new("insufficient_scope", "The access token does not belong to an end user.");

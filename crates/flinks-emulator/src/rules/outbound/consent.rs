@@ -8,10 +8,12 @@ use uuid::Uuid;
 
 use super::refusal::Refusal;
 use crate::bank::{Banks, UserKey};
-use crate::config::EndUser;
+use crate::config::{EndUser, Pkce};
 use crate::http::{Call, Reply};
+use crate::ledger::Issued;
 use crate::pages::{self, ConsentPage, Form, Look};
-use crate::return_url;
+use crate::pkce::CodeChallenge;
+use crate::return_url::{self, Fragment};
 use crate::state::{Consent, EmulatorState};
 
 /// The scopes that an end user can agree to.
@@ -38,24 +40,37 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     };
     let config = &state.config.outbound;
     // Never redirect to an untrusted address, not even with an error (RFC 6749, section 4.1.2.1).
-    if query.text("client_id") != Some(&config.client_id) {
+    let Some(client) = query.text("client_id").and_then(|id| config.client(id)) else {
         return refuse("client_id is unknown.");
-    }
+    };
     let redirect_uri = query.text("redirect_uri").unwrap_or_default();
-    if !config.redirect_uris.is_empty() && !config.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
+    if !client.redirect_uris.is_empty() && !client.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
         return refuse("redirect_uri is not whitelisted.");
     }
     // Only the iframe page accepts an address without a scheme.
     let return_url = Url::parse(redirect_uri).map_err(|_| "is not an absolute URL");
-    let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[])) {
+    let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[], Fragment::Forbidden)) {
         Ok(url) => url,
         Err(problem) => return refuse(&format!("redirect_uri {problem}.")),
     };
     let scopes = query.text("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
     let provider = state.banks.provider(query.text("provider_id").unwrap_or_default());
+    let (challenge, method) = (query.text("code_challenge"), query.text("code_challenge_method"));
+    let code_challenge = match config.pkce {
+        Pkce::Ignored => Ok(None),
+        Pkce::Checked => CodeChallenge::read(challenge, method),
+        Pkce::Required if challenge.is_none() => Err("code_challenge is missing."),
+        Pkce::Required => CodeChallenge::read(challenge, method),
+    };
+    let (code_challenge, challenge_problem) = match code_challenge {
+        Ok(challenge) => (challenge, None),
+        Err(problem) => (None, Some(problem)),
+    };
     let consent = Consent {
         look,
         bank: provider,
+        code_challenge,
+        party: client.party,
         return_url,
         scopes: scopes.map(str::to_owned).collect(),
         redirect_uri: redirect_uri.to_owned(),
@@ -64,6 +79,9 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     };
     let back = |url: Url| Reply::redirect(url.as_str()).with_ids();
     let fail = |refusal| back(consent.refused(refusal));
+    if let Some(problem) = challenge_problem {
+        return fail(Refusal::invalid_request(problem));
+    }
     if query.text("response_type") != Some("code") {
         return fail(Refusal::new("unsupported_response_type", "response_type must be code."));
     }
@@ -139,11 +157,12 @@ impl Consent {
         if let Some(url) = &self.end {
             return pages::complete(look, banks.bank(bank), url);
         }
+        let client = state.config.outbound.client_of(&self.party);
         let page = ConsentPage {
             look,
             banks,
             bank,
-            client_id: &state.config.outbound.client_id,
+            client_id: client.map_or("", |client| client.id),
             scopes: &self.scopes,
             return_url: &self.return_url,
             is_unavailable: state.require_bank(bank).is_err(),
@@ -165,7 +184,9 @@ impl Consent {
         let first_user = || state.banks.able_users().into_iter().find(|user| Some(user.bank) == self.bank);
         let user = user.or_else(first_user);
         let subject = state.new_subject(user, Some(self.scopes.clone()));
-        let code = state.issue_code_of(subject, self.redirect_uri.clone(), Some(call));
+        let code = state.code(subject, self.redirect_uri.clone(), Some(call));
+        let (code_challenge, party) = (self.code_challenge.clone(), self.party.clone());
+        let code = state.issue(Issued { code_challenge, party, ..code });
         return_url::with_parameters(
             self.return_url.clone(),
             &[("code", Some(&*code)), ("state", self.state.as_deref())],

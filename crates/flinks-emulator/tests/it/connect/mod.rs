@@ -1,5 +1,6 @@
 //! Tests for Connect (rules C1 to C8).
 
+mod accounts_detail;
 mod authorize;
 mod iframe;
 mod oauth;

@@ -4,6 +4,7 @@ mod client;
 mod consent;
 mod data;
 mod grants;
+mod pkce;
 mod token;
 
 use serde_json::Value;

@@ -1,0 +1,44 @@
+//! The alternatives for behaviour that Flinks does not document, or documents in two ways.
+
+use serde::{Deserialize, Serialize};
+
+/// How a client sends its user name and password to Pay's `/authorize`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PayAuthentication {
+    /// As the form fields `Username` and `Password`, as the API reference describes.
+    #[default]
+    Form,
+    /// With HTTP Basic, as newer pages describe. The form then contains only `grant_type`.
+    Basic,
+    /// In either way, but not in both at once.
+    FormOrBasic,
+}
+
+/// The origin that a parent page must have to receive the events of the iframe page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventTarget {
+    /// The origin of `redirectUrl`.
+    #[default]
+    RedirectOrigin,
+    /// Any origin.
+    Any,
+}
+
+/// How Outbound treats PKCE (RFC 7636).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Pkce {
+    /// Ignores `code_challenge` and `code_verifier`, like a server that does not support PKCE.
+    Ignored,
+    /// Checks the verifier if the authorization request contained a challenge, and refuses a
+    /// verifier without a challenge.
+    #[default]
+    Checked,
+    /// Refuses an authorization request without a challenge.
+    Required,
+}
