@@ -10,6 +10,12 @@ if (url) location.replace(url);
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });
+// A double click would submit a form twice. The browser then drops the first response, and the events in it are lost.
+let isSubmitted = false;
+addEventListener("submit", (event) => {
+  if (isSubmitted) event.preventDefault();
+  isSubmitted = true;
+});
 // The stylesheet shows the focus ring of a text field only while the keyboard is in use.
 const { dataset } = document.documentElement;
 addEventListener("keydown", ({ key }) => {
