@@ -52,22 +52,32 @@ where
     })
 }
 
+/// Starts ChromeDriver and returns its port. Returns `None` if it stops, because it listens on two
+/// addresses and another process can take the port of the second one.
+fn start_driver() -> Option<(Child, String)> {
+    let mut command = Command::new("chromedriver");
+    let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.find_map(|line| {
+        let line = line.unwrap();
+        let (_, port) = line.split_once("started successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    });
+    // Discard later output, because a full pipe would block ChromeDriver.
+    std::thread::spawn(move || lines.for_each(drop));
+    if port.is_none() {
+        driver.wait().unwrap();
+    }
+    Some((driver, port?))
+}
+
 impl Browser {
     pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder().no_proxy().build().unwrap();
         let profile = tempfile::tempdir().unwrap();
-        let mut command = Command::new("chromedriver");
-        let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines.find_map(|line| {
-            let line = line.unwrap();
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_owned())
-        });
-        // Discard later output, because a full pipe would block ChromeDriver.
-        std::thread::spawn(move || lines.for_each(drop));
-        let url = format!("http://127.0.0.1:{}", port.unwrap());
+        let (driver, port) = (0..5).find_map(|_| start_driver()).unwrap();
+        let url = format!("http://127.0.0.1:{port}");
         let arguments = [
             "--headless".to_owned(),
             "--no-sandbox".to_owned(),
