@@ -149,6 +149,7 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
 /// this function also limits its duration.
 async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
+    // Registers no waker: each poll checks on which runtime the caller is polled.
     let elsewhere = poll_fn(|_| {
         let is_elsewhere = runtime::is_other(waiter.runtime(), source.clock().as_ref());
         if is_elsewhere { Poll::Ready(()) } else { Poll::Pending }

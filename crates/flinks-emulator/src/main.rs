@@ -38,7 +38,7 @@ struct Arguments {
     /// Print the default configuration as TOML and exit
     #[arg(long)]
     print_config: bool,
-    /// Allow a non-loopback address; the credentials are public, and traffic is not encrypted
+    /// Allow a non-loopback address; the credentials are public, and without --tls, traffic is not encrypted
     #[arg(long)]
     dangerously_listen_anywhere: bool,
     /// Open the dashboard in the default browser

@@ -1,7 +1,7 @@
 //! Observes the requests and their outcomes for the dashboard and for recording.
 //!
-//! The rules do not use this module. Locks are taken in the order state, replies, recorder, and
-//! none is held across an `await`.
+//! The rules do not use this module. The state is locked before the outcomes or the recorder,
+//! which are never locked at the same time. No lock is held across an `await`.
 
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,11 +104,15 @@ impl Outcomes {
 }
 
 impl Outcome {
+    /// Returns the size of the stored headers and body.
     fn bytes(&self) -> usize {
-        match &self.reply {
-            Some(StoredReply { body: StoredBody::Complete(body), .. }) => body.len(),
+        let Some(reply) = &self.reply else { return 0 };
+        let headers = reply.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
+        let body = match &reply.body {
+            StoredBody::Complete(body) => body.len(),
             _ => 0,
-        }
+        };
+        headers.fold(body, usize::saturating_add)
     }
 }
 

@@ -67,6 +67,9 @@ impl Recorder {
         let separator = if self.is_empty { "\n" } else { ",\n" };
         if let Err(error) = self.write(&format!("{separator}{}", entry())) {
             self.has_failed = true;
+            // Removes the part of the entry that was written, so that the file stays valid JSON.
+            let _ = self.file.set_len(self.position);
+            let _ = self.write("");
             tracing::warn!(%error, "failed to write the recording; no more requests are recorded");
         }
     }

@@ -317,7 +317,7 @@ fn record_arrival(
         Route::Start | Route::IframeDemo | Route::WrongMethod(_) | Route::NotFound => None,
     };
     let mut state = shared.state();
-    state.apply_due_steps();
+    let is_clock_changed = state.apply_due_steps();
     let is_complete = matches!(body_end, BodyEnd::Complete);
     let fault = match operation {
         Some(operation) if is_complete => state.faults.next(operation),
@@ -343,6 +343,9 @@ fn record_arrival(
     let number = ledger.add_request(request, &config.limits);
     let arrival = Arrival { number, at, resets: state.resets, fault, release: shared.on_release() };
     drop(state);
+    if is_clock_changed {
+        shared.announce_clock_change();
+    }
     shared.announce_arrival();
     shared.observer.announce_change();
     arrival

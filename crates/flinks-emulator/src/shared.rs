@@ -83,6 +83,7 @@ impl Shared {
     pub(crate) fn load_scenario(&self, scenario: &Scenario) -> Result<(), ScenarioError> {
         let mut state = self.state();
         state.load_scenario(scenario)?;
+        self.observer.clear();
         self.reset.send_replace(());
         drop(state);
         self.announce_clock_change();

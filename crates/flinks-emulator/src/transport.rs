@@ -1,10 +1,17 @@
 //! The transport of an emulator: plain HTTP or TLS.
 
 use std::io;
+#[cfg(feature = "tls")]
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use crate::wire::Wire;
+
+/// The longest time of a TLS handshake. A peer that sends nothing would otherwise keep a connection
+/// open.
+#[cfg(feature = "tls")]
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) enum Transport {
     Plain,
@@ -30,13 +37,17 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// Returns an error if the TLS handshake fails.
+    /// Returns an error if the TLS handshake fails or takes longer than 30 seconds.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Wire> {
         match self {
             Self::Plain => Ok(Wire::Plain(stream)),
             #[cfg(feature = "tls")]
             // The state of a handshake is large. On the heap, it is freed when the handshake is complete.
-            Self::Tls { acceptor, .. } => Ok(Wire::tls(Box::pin(acceptor.accept(stream)).await?)),
+            Self::Tls { acceptor, .. } => {
+                let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, Box::pin(acceptor.accept(stream)));
+                let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
+                Ok(Wire::tls(handshake.await.map_err(timed_out)??))
+            }
         }
     }
 }

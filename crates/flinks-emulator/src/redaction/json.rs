@@ -90,7 +90,7 @@ impl Scanner<'_> {
 
     fn number(&mut self, token: &str) {
         let is_plain = match self.sender {
-            Sender::Client => names::PLAIN_FIELDS.contains(&self.field.as_str()) && token.len() <= 20,
+            Sender::Client => names::PLAIN_FIELDS.contains(&self.field.as_str()) && names::is_phrase(token),
             Sender::Emulator => true,
         };
         if is_plain {

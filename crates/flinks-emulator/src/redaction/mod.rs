@@ -47,6 +47,13 @@ pub(crate) enum Piece {
     Hidden(String),
 }
 
+/// The number of segments of a path, and of fields of a query or a form, that are redacted one by
+/// one. The rest is hidden as a whole, because each hidden value is longer than a short segment.
+const MAX_PARTS: usize = 200;
+
+/// The number of pieces above which a JSON body is hidden as a whole.
+const MAX_JSON_PIECES: usize = 2000;
+
 /// The pieces of a text, in order.
 pub(crate) type Pieces = Vec<Piece>;
 
@@ -148,7 +155,7 @@ impl<'a> Redactor<'a> {
     /// Redacts an address with a query, which the emulator created.
     fn link(self, value: &str) -> Pieces {
         let (address, query) = value.split_once('?').unwrap_or((value, ""));
-        let mut pieces = if address.starts_with('/') { self.path(address) } else { self.url(address) };
+        let mut pieces = if address.starts_with('/') { self.path(address) } else { self.url_of_link(address) };
         if !query.is_empty() {
             pieces.push(Piece::Text("?".to_owned()));
             // The application's own parameters are part of the address that the client sent.
@@ -188,7 +195,9 @@ impl<'a> Redactor<'a> {
     fn basic_label(self, encoded: &str) -> Option<Cow<'static, str>> {
         let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
         let (user, password) = decoded.split_once(':')?;
-        let label = |encoded: &str| known::label(self.state, &decode_form(encoded));
+        // Pay does not decode the two parts (RFC 7617), and Outbound decodes them (RFC 6749).
+        let label =
+            |part: &str| known::label(self.state, part).or_else(|| known::label(self.state, &decode_form(part)));
         Some(format!("{} and {}", label(user)?, label(password)?).into())
     }
 
@@ -203,6 +212,11 @@ impl<'a> Redactor<'a> {
     pub(crate) fn path(self, path: &str) -> Pieces {
         let mut pieces = Vec::new();
         for (index, segment) in path.split('/').enumerate() {
+            if index >= MAX_PARTS {
+                let rest = path.splitn(MAX_PARTS.saturating_add(1), '/').last().unwrap_or_default();
+                pieces.extend([Piece::Text("/".to_owned()), Piece::Hidden(self.marker(rest))]);
+                break;
+            }
             if index > 0 {
                 pieces.push(Piece::Text("/".to_owned()));
             }
@@ -214,6 +228,20 @@ impl<'a> Redactor<'a> {
             }
         }
         pieces
+    }
+
+    /// Redacts a URL that the emulator created, without its query. Its path can contain ids.
+    fn url_of_link(self, text: &str) -> Pieces {
+        let Ok(url) = Url::parse(text) else { return self.url(text) };
+        let origin = url.origin().ascii_serialization();
+        match text.strip_prefix(&origin) {
+            Some(path) if path.starts_with("/api/") => {
+                let mut pieces = vec![Piece::Text(origin)];
+                pieces.extend(self.path(path));
+                pieces
+            }
+            _ => self.url(text),
+        }
     }
 
     /// Redacts a URL without its query: shows the origin, and the path if it consists of words.
@@ -239,6 +267,11 @@ impl<'a> Redactor<'a> {
     fn pairs(self, encoded: &str, sender: Sender) -> Pieces {
         let mut pieces = Vec::new();
         for (index, pair) in encoded.split('&').enumerate() {
+            if index >= MAX_PARTS {
+                let rest = encoded.splitn(MAX_PARTS.saturating_add(1), '&').last().unwrap_or_default();
+                pieces.extend([Piece::Text("&".to_owned()), Piece::Hidden(self.marker(rest))]);
+                break;
+            }
             if index > 0 {
                 pieces.push(Piece::Text("&".to_owned()));
             }
@@ -267,7 +300,7 @@ impl<'a> Redactor<'a> {
                 return vec![Piece::Text(raw.to_owned())];
             }
         }
-        if sender == Sender::Emulator && name == names::LINK_FIELD {
+        if sender == Sender::Emulator && names::LINK_FIELDS.contains(&name) {
             return self.link(raw);
         }
         let is_plain = match sender {
@@ -316,7 +349,9 @@ impl<'a> Redactor<'a> {
             }
             "application/x-www-form-urlencoded" => self.pairs(body, sender),
             // Clients also send JSON with a wrong media type, or without one.
-            _ => json::redact(self, body, sender).unwrap_or_else(|| hidden(body)),
+            _ => json::redact(self, body, sender)
+                .filter(|pieces| pieces.len() <= MAX_JSON_PIECES)
+                .unwrap_or_else(|| hidden(body)),
         }
     }
 }

@@ -66,8 +66,8 @@ pub(super) const PLAIN_FIELDS: [&str; 26] = [
 /// The fields that contain an address to return to.
 pub(super) const URL_FIELDS: [&str; 2] = ["redirectUrl", "redirect_uri"];
 
-/// The field of a response that contains a link with a query.
-pub(super) const LINK_FIELD: &str = "PaymentLink";
+/// The fields of a response that contain a link, which may have a query.
+pub(super) const LINK_FIELDS: [&str; 2] = ["PaymentLink", "href"];
 
 /// The fields of a response that repeat a value from a request.
 pub(super) const ECHOED_FIELDS: [&str; 7] =
@@ -100,10 +100,15 @@ pub(super) fn is_word(text: &str) -> bool {
 /// Returns whether a text consists of words, or is a number of at most twelve digits.
 pub(super) fn is_phrase(text: &str) -> bool {
     let is_number = text.len() <= 12 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    is_number || (text.len() <= 256 && text.split([' ', ':']).all(|word| is_word(word) || is_question(word)))
+    is_number || (text.len() <= 256 && text.split([' ', ':']).all(|word| is_word(word) || is_step(word)))
 }
 
-/// Returns whether a word is the name of a step that shows a question, such as `question-1`.
-fn is_question(word: &str) -> bool {
-    word.strip_prefix("question-").is_some_and(|index| index.len() == 1 && index.bytes().all(|b| b.is_ascii_digit()))
+/// Returns whether a word is the name of a step of the iframe page, such as `login-1` or
+/// `question-0-1`.
+fn is_step(word: &str) -> bool {
+    let mut parts = word.split('-');
+    let is_number = |part: &str| (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.next().is_some_and(|name| ["institution", "login", "question", "cancelled"].contains(&name))
+        && parts.clone().count() <= 2
+        && parts.all(is_number)
 }

@@ -239,3 +239,47 @@ fn the_reply_about_a_payment_shows_names_instead_of_ids_and_echoes() {
     assert!(!shown.contains("canary"), "{shown}");
     assert!(shown.contains("\"PaymentLink\":\"https://127.0.0.1:8080/app/?sessionId=[sessionId]\""), "{shown}");
 }
+
+#[test]
+fn a_link_in_a_response_hides_the_parameters_that_the_client_sent() {
+    let state = EmulatorState::new(Config::default());
+    let key = RandomState::new();
+    let body = format!(
+        r#"{{"links":{{"next":{{"href":"http://127.0.0.1:8080/api/fdx/5/accounts?x={CANARY}&{CANARY}=1&limit=1&offset=emu"}}}}}}"#
+    );
+    let pieces = Redactor::new(&state, &key).reply_body("application/json", body.as_bytes());
+    for reveal in [Reveal::Names, Reveal::Values] {
+        let shown = text(&pieces, reveal);
+        assert!(!shown.contains(CANARY), "{shown}");
+        assert!(shown.contains("http://127.0.0.1:8080/api/fdx/5/accounts?"), "{shown}");
+    }
+}
+
+#[test]
+fn a_request_with_thousands_of_parts_does_not_grow() {
+    let path = "/a1".repeat(20_000);
+    let query = "a1=b2&".repeat(10_000);
+    let body = format!("[{}1]", "1,".repeat(30_000));
+    let request = request("POST", &format!("{path}?{query}"), &[("content-type", "application/json")], &body);
+    let shown = shown(&request, Reveal::Names);
+    assert!(shown.len() < 60_000, "{} bytes", shown.len());
+}
+
+#[test]
+fn the_basic_credentials_of_both_products_are_known() {
+    for (user, password) in [(PAY_USERNAME, PAY_PASSWORD), (OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET)] {
+        let header = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let shown = shown(&request("POST", "/", &[("authorization", &header)], ""), Reveal::Names);
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+}
+
+#[test]
+fn the_steps_of_the_iframe_page_are_shown() {
+    for step in ["institution-0", "login-1", "question-0-12", "cancelled-3"] {
+        assert!(names::is_phrase(step), "{step}");
+    }
+    for text in ["login-123", "login-a1", "sk-1", "login-1-2-3"] {
+        assert!(!names::is_phrase(text), "{text}");
+    }
+}

@@ -17,7 +17,10 @@ pub(super) fn refuse(state: &mut EmulatorState, operation: Operation) -> Option<
     }
     let message = "Too many requests were sent within a short period of time";
     let reply = match operation {
-        Operation::ConnectGenerateAuthorizeToken | Operation::ConnectAuthorize => Reply::json(
+        Operation::ConnectGenerateAuthorizeToken
+        | Operation::ConnectAuthorize
+        | Operation::ConnectGetAccountsDetail
+        | Operation::ConnectGetAccountsDetailAsync => Reply::json(
             StatusCode::UNAUTHORIZED,
             &json!({"HttpStatusCode": 401, "Message": message, "FlinksCode": "TOO_MANY_REQUESTS"}),
         ),

@@ -163,6 +163,8 @@ fn is_call(operation: Operation) -> bool {
             | Operation::ConnectOAuthStep
             | Operation::OutboundAuthorize
             | Operation::OutboundAuthorizeStep
+            | Operation::PayApp
+            | Operation::PayAppStep
     )
 }
 
