@@ -59,6 +59,7 @@ def running_emulator(*arguments, authority=None):
         try:
             # The authority's file exists once the first line has been written.
             base_url = process.stdout.readline().strip()
+            assert base_url, "the emulator did not start: see its output on standard error"
             yield Emulator(base_url, authority)
         finally:
             process.terminate()
@@ -74,6 +75,6 @@ def emulator_program():
 
 @pytest.fixture
 def emulator(emulator_program):
-    """An emulator in its initial state."""
+    """An emulator after a reset, which keeps the configuration and the loaded scenario."""
     emulator_program.control("POST", "reset")
     return emulator_program
