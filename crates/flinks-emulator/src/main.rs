@@ -108,9 +108,9 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let emulator = start(&arguments, config).await?;
     prepare(&emulator, &arguments, scenario.as_ref())?;
     let dashboard = emulator.dashboard_url();
-    let mut output = emulator.guide();
+    let output = emulator.guide();
     #[cfg(feature = "tls")]
-    output.push_str(&program::tls::guide(&emulator));
+    let output = output + &program::tls::guide(&emulator);
     // The parent process may close the pipe after it has read the first line. The emulator must
     // keep running.
     let _ = io::stdout().write_all(format!("{output}\ndashboard {dashboard}\n").as_bytes());
