@@ -257,8 +257,8 @@ fn a_link_in_a_response_hides_the_parameters_that_the_client_sent() {
 
 #[test]
 fn a_request_with_thousands_of_parts_does_not_grow() {
-    let path = "/a1".repeat(20_000);
-    let query = "a1=b2&".repeat(10_000);
+    let path = "/x9".repeat(20_000);
+    let query = "x9=y8&".repeat(10_000);
     let body = format!("[{}1]", "1,".repeat(30_000));
     let request = request("POST", &format!("{path}?{query}"), &[("content-type", "application/json")], &body);
     let shown = shown(&request, Reveal::Names);
