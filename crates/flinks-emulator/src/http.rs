@@ -5,12 +5,15 @@ use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::channel::Channel;
 use http_body_util::{Either, Full};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, header};
 use maud::Markup;
+use percent_encoding::percent_decode_str;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -207,6 +210,18 @@ pub(crate) fn strip_scheme<'a>(credentials: &'a str, expected: &str) -> Option<&
         return None;
     }
     Some(token.trim_start_matches(' '))
+}
+
+/// Decodes the user name and the password in HTTP Basic credentials without their scheme (RFC 7617).
+pub(crate) fn basic_credentials(encoded: &str) -> Option<(String, String)> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// Decodes form-encoded text, in which a `+` represents a space. Replaces bytes that are not UTF-8.
+pub(crate) fn form_decoded(encoded: &str) -> String {
+    percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// Parses a query string or a form body.

@@ -7,13 +7,13 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bounded_map::BoundedMap;
 use crate::config::{Limits, Party};
 use crate::fault::Fault;
+use crate::http::form_decoded;
 use crate::operation::Operation;
 use crate::pkce::CodeChallenge;
 
@@ -63,7 +63,7 @@ impl Request {
     pub fn carries(&self, text: &str) -> bool {
         let Self { target, headers, body, .. } = self;
         let body = String::from_utf8_lossy(body);
-        let is_in = |raw: &str| raw.contains(text) || (raw.contains(['%', '+']) && percent_decoded(raw).contains(text));
+        let is_in = |raw: &str| raw.contains(text) || (raw.contains(['%', '+']) && form_decoded(raw).contains(text));
         is_in(target)
             || headers
                 .iter()
@@ -113,11 +113,6 @@ impl Request {
         let headers = self.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
         headers.sum::<usize>().saturating_add(self.target.len()).saturating_add(self.body.len())
     }
-}
-
-/// Decodes a percent-encoded string. A `+` represents a space.
-fn percent_decoded(encoded: &str) -> String {
-    percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// Decodes HTTP Basic credentials and returns them as `user:password`.

@@ -61,7 +61,7 @@ pub(crate) struct User {
     /// The error with which the bank refuses every login of this user, if any.
     #[serde(default)]
     pub(crate) refusal: Option<UserRefusal>,
-    /// The security questions, in the order the bank asks them.
+    /// The security questions, in the order in which the end user sees them.
     #[serde(default, rename = "question")]
     pub(crate) questions: Vec<Spanned<Question>>,
     #[serde(default, rename = "account")]

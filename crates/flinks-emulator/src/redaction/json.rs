@@ -96,7 +96,7 @@ impl Scanner<'_> {
         if is_plain {
             self.plain(token);
         } else {
-            // The text stays valid JSON.
+            // With quotation marks, the body stays valid JSON.
             let piece = self.redactor.value(token, token);
             self.quoted(vec![piece]);
         }

@@ -22,12 +22,10 @@ pub(crate) use self::known::{issued_label, kind_name};
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::http::strip_scheme;
+use crate::http::{basic_credentials, form_decoded, strip_scheme};
 use crate::ledger::Request;
 use crate::state::EmulatorState;
 
@@ -193,12 +191,11 @@ impl<'a> Redactor<'a> {
     /// Returns the names of the user and the password in HTTP Basic credentials, or `None` if one
     /// of them is unknown.
     fn basic_label(self, encoded: &str) -> Option<Cow<'static, str>> {
-        let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-        let (user, password) = decoded.split_once(':')?;
+        let (user, password) = basic_credentials(encoded)?;
         // Pay does not decode the two parts (RFC 7617), and Outbound decodes them (RFC 6749).
         let label =
-            |part: &str| known::label(self.state, part).or_else(|| known::label(self.state, &decode_form(part)));
-        Some(format!("{} and {}", label(user)?, label(password)?).into())
+            |part: &str| known::label(self.state, part).or_else(|| known::label(self.state, &form_decoded(part)));
+        Some(format!("{} and {}", label(&user)?, label(&password)?).into())
     }
 
     pub(crate) fn method(self, method: &str) -> String {
@@ -277,17 +274,17 @@ impl<'a> Redactor<'a> {
             }
             let Some((name, value)) = pair.split_once('=') else {
                 // A body that consists of a credential alone has no name.
-                pieces.push(self.value(&decode_form(pair), pair));
+                pieces.push(self.value(&form_decoded(pair), pair));
                 continue;
             };
-            let field = decode_form(name);
+            let field = form_decoded(name);
             if names::is_field(&field) {
                 pieces.push(Piece::Text(name.to_owned()));
             } else {
                 pieces.push(self.value(&field, name));
             }
             pieces.push(Piece::Text("=".to_owned()));
-            pieces.extend(self.field(&field, &decode_form(value), value, sender));
+            pieces.extend(self.field(&field, &form_decoded(value), value, sender));
         }
         pieces
     }
@@ -354,10 +351,6 @@ impl<'a> Redactor<'a> {
                 .unwrap_or_else(|| hidden(body)),
         }
     }
-}
-
-fn decode_form(encoded: &str) -> String {
-    percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
 
 /// Returns whether a text is a marker that [`Redactor::marker`] created, so that a request whose

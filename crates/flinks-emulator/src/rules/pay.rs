@@ -6,14 +6,12 @@
 
 mod app;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::{StatusCode, header};
 use serde_json::json;
 
 pub(super) use self::app::{app, app_step};
 use crate::config::{Party, PayAuthentication, PayConfig};
-use crate::http::{Call, Reply, strip_scheme};
+use crate::http::{self, Call, Reply, strip_scheme};
 use crate::ledger::{Issued, Kind};
 use crate::state::{EmulatorState, PaymentRequest, Session, fake_id};
 
@@ -55,9 +53,7 @@ fn authenticated_user(config: &PayConfig, call: &Call) -> Option<Party> {
 
 /// Decodes the user name and the password in HTTP Basic credentials (RFC 7617).
 fn basic_credentials(call: &Call) -> Option<(String, String)> {
-    let decoded = STANDARD.decode(strip_scheme(call.header("authorization")?, "basic")?).ok()?;
-    let (username, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some((username.to_owned(), password.to_owned()))
+    http::basic_credentials(strip_scheme(call.header("authorization")?, "basic")?)
 }
 
 /// Starts a session and spends the token, which can start only one session (P3, P8).

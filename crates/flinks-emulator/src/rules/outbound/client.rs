@@ -1,14 +1,12 @@
 //! Client authentication at the token endpoint (O2).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::header;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::refusal::Refusal;
 use crate::config::{ClientAuthentication, Party};
-use crate::http::{Call, Fields, strip_scheme};
+use crate::http::{self, Call, Fields, strip_scheme};
 use crate::state::EmulatorState;
 
 pub(super) const INVALID_CLIENT: &str = "invalid_client";
@@ -75,8 +73,7 @@ pub(super) fn authenticate(state: &EmulatorState, call: &Call, body: &Fields<Val
 /// Decodes the user name and the password in HTTP Basic credentials. Both are form-encoded (RFC
 /// 6749, section 2.3.1).
 fn basic_credentials(call: &Call) -> Option<(String, String)> {
-    let decoded = STANDARD.decode(strip_scheme(call.header("authorization")?, "basic")?).ok()?;
-    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let (id, secret) = http::basic_credentials(strip_scheme(call.header("authorization")?, "basic")?)?;
     let decode = |text: &str| Some(percent_decode_str(&text.replace('+', " ")).decode_utf8().ok()?.into_owned());
-    Some((decode(id)?, decode(secret)?))
+    Some((decode(&id)?, decode(&secret)?))
 }
