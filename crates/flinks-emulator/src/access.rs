@@ -6,7 +6,9 @@
 //! | from another machine, or to another address or to a name that [`Access::allow_host`] added | carries the access token in a cookie or as a bearer token |
 //!
 //! A foreign `Origin` and any other `Host` are always refused, because a browser may show a page
-//! from another site whose host name resolves to the emulator's address (DNS rebinding).
+//! from another site whose host name resolves to the emulator's address (DNS rebinding). A browser
+//! names the origin only in some requests, so a request that another page sends without being asked
+//! to (`Sec-Fetch-Site`) is refused as well, unless it opens the page in a tab.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -110,13 +112,23 @@ fn is_own(head: &Parts, accepts: impl Fn(&str) -> bool) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
-    if !accepts(name) {
+    if !accepts(name) || is_embedded_elsewhere(head) {
         return false;
     }
     if !head.headers.contains_key(header::ORIGIN) {
         return true;
     }
     text(header::ORIGIN).and_then(|origin| origin.split_once("://")).is_some_and(|(_, origin)| origin == host)
+}
+
+/// Returns whether a page of another origin sent the request, for example to load an image. Opening
+/// a link is allowed, because it reveals nothing to the other page.
+fn is_embedded_elsewhere(head: &Parts) -> bool {
+    let is = |name, values: &[&str]| {
+        head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))
+    };
+    let opens_a_tab = is("sec-fetch-mode", &["navigate"]) && is("sec-fetch-dest", &["document"]);
+    is("sec-fetch-site", &["cross-site", "same-site"]) && !opens_a_tab
 }
 
 #[cfg(test)]
@@ -173,6 +185,23 @@ mod tests {
         assert!(!carrying(&[]));
         assert!(!carrying(&[("host", "localhost:1"), ("origin", "http://localhost:2")]));
         assert!(!carrying(&[("host", "localhost"), ("origin", "null")]));
+    }
+
+    #[test]
+    fn another_page_may_open_the_dashboard_but_not_embed_it() {
+        let access = Access::new();
+        let allows = |site, mode, dest| {
+            let fetch = [("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            access.allows("127.0.0.1:1".parse().unwrap(), &head(&[&[("host", "localhost:1")], &fetch[..]].concat()))
+        };
+        for site in ["cross-site", "same-site"] {
+            assert!(allows(site, "navigate", "document"), "{site}");
+            assert!(!allows(site, "navigate", "iframe"), "{site}");
+            assert!(!allows(site, "no-cors", "image"), "{site}");
+            assert!(!allows(site, "cors", "empty"), "{site}");
+        }
+        assert!(allows("none", "navigate", "document"));
+        assert!(allows("same-origin", "cors", "empty"));
     }
 
     #[test]

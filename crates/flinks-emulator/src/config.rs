@@ -14,6 +14,7 @@ pub use self::choices::{EventTarget, PayAuthentication, Pkce};
 pub use self::clients::{ConnectCustomer, OutboundClient, PayUser};
 pub(crate) use self::clients::{Customer, Party};
 use crate::credentials::*;
+use crate::file_error::{Content, FileError};
 
 /// The configuration of an emulator: its credentials, its limits, and settings for behaviour that
 /// Flinks does not document.
@@ -43,6 +44,28 @@ pub struct Config {
 }
 
 impl Config {
+    /// Parses a configuration file, which is a TOML document. Settings that it does not contain have
+    /// their default values.
+    ///
+    /// ```
+    /// let config = flinks_emulator::Config::from_toml("outbound.rotate_refresh_tokens = true")?;
+    /// assert!(config.outbound.rotate_refresh_tokens);
+    /// # Ok::<(), flinks_emulator::FileError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the line and the reason if the text is not valid TOML or contains
+    /// an unknown setting, and an error that names the setting if its value is invalid.
+    pub fn from_toml(text: &str) -> Result<Self, FileError> {
+        let config: Self =
+            toml::from_str(text).map_err(|error| FileError::toml(Content::Configuration, text, &error))?;
+        match config.problem() {
+            Some(problem) => Err(FileError::new(Content::Configuration, problem)),
+            None => Ok(config),
+        }
+    }
+
     /// Returns a copy in which all settings of a patch have their new values. The settings are not
     /// [validated](Self::problem).
     ///

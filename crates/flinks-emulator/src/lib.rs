@@ -13,6 +13,7 @@ pub mod credentials;
 mod dashboard;
 mod environment;
 mod fault;
+mod file_error;
 mod guide;
 mod http;
 mod ledger;
@@ -48,9 +49,10 @@ pub use crate::config::{
     OutboundConfig, PayAuthentication, PayConfig, PayUser, Pkce, RedirectUrlPart,
 };
 pub use crate::fault::{Fault, When};
+pub use crate::file_error::FileError;
 pub use crate::ledger::{Issued, Kind, Request, Usage};
 pub use crate::operation::Operation;
-pub use crate::scenario::{Scenario, ScenarioError};
+pub use crate::scenario::Scenario;
 #[cfg(feature = "tls")]
 pub use crate::tls::{ClientCertificates, Tls};
 
@@ -342,7 +344,7 @@ impl Emulator {
     ///
     /// Returns an error if the scenario's settings are invalid in combination with the current
     /// configuration. In that case, nothing changes.
-    pub fn load_scenario(&self, scenario: &Scenario) -> Result<(), ScenarioError> {
+    pub fn load_scenario(&self, scenario: &Scenario) -> Result<(), FileError> {
         self.shared.load_scenario(scenario)
     }
 

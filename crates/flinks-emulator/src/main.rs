@@ -217,19 +217,8 @@ fn find_scenario(name: &str) -> Result<Scenario, String> {
     Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))
 }
 
-/// Reads a configuration file. An error message contains the line number and the problem, but no
-/// text from the file, because it may be a credential.
 fn read_config(path: &Path) -> Result<Config, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("failed to read the configuration file `{}`: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
-        let what = error.message().split(['`', '"']).next().unwrap_or_default().trim_end_matches([' ', ',']);
-        let expected = error
-            .message()
-            .split_once(", expected ")
-            .map_or_else(String::new, |(_, expected)| format!(", expected {expected}"));
-        format!("invalid configuration: {}, line {line}: {what}{expected}", path.display())
-    })
+    Config::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

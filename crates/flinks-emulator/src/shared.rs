@@ -11,9 +11,10 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::fault::Release;
+use crate::file_error::FileError;
 use crate::observer::Observer;
 use crate::operation::Operation;
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::Scenario;
 use crate::state::EmulatorState;
 use crate::transport::Transport;
 
@@ -80,7 +81,7 @@ impl Shared {
     }
 
     /// Loads a scenario, as described at [`Emulator::load_scenario`](crate::Emulator::load_scenario).
-    pub(crate) fn load_scenario(&self, scenario: &Scenario) -> Result<(), ScenarioError> {
+    pub(crate) fn load_scenario(&self, scenario: &Scenario) -> Result<(), FileError> {
         let mut state = self.state();
         state.load_scenario(scenario)?;
         self.observer.clear();

@@ -32,7 +32,7 @@ pub(crate) type Responses = BTreeMap<String, Vec<String>>;
 
 /// The next step of a login.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum LoginStep {
     LoggedIn,
     /// The bank asks the security question with this index.
     Questioned(usize),
@@ -132,7 +132,12 @@ impl Banks {
         self.user(user)?.questions.get(index).map(toml::Spanned::get_ref)
     }
 
-    pub(crate) fn log_in(&self, bank: BankKey, username: &str, password: &str) -> Result<(UserKey, Step), Refusal> {
+    pub(crate) fn log_in(
+        &self,
+        bank: BankKey,
+        username: &str,
+        password: &str,
+    ) -> Result<(UserKey, LoginStep), Refusal> {
         let unknown = Refusal::new(401, "INVALID_USERNAME", "The user name is unknown to the bank");
         let key = self.user_named(bank, username).ok_or(unknown)?;
         let user = self.user(key).ok_or(unknown)?;
@@ -143,19 +148,19 @@ impl Banks {
     }
 
     /// Logs in without a password, as Flinks does for an existing login.
-    pub(crate) fn log_in_again(&self, key: UserKey) -> Result<Step, Refusal> {
+    pub(crate) fn log_in_again(&self, key: UserKey) -> Result<LoginStep, Refusal> {
         let refusal = self.user(key).and_then(|user| user.refusal);
         match refusal {
             Some(refusal) => Err(refusal.refusal()),
-            None if self.question(key, 0).is_some() => Ok(Step::Questioned(0)),
-            None => Ok(Step::LoggedIn),
+            None if self.question(key, 0).is_some() => Ok(LoginStep::Questioned(0)),
+            None => Ok(LoginStep::LoggedIn),
         }
     }
 
     /// Checks the answer to a question. The responses must contain exactly one answer, under a
     /// prompt that matches the question byte for byte.
-    pub(crate) fn answer(&self, user: UserKey, index: usize, responses: &Responses) -> Result<Step, Refusal> {
-        let Some(question) = self.question(user, index) else { return Ok(Step::LoggedIn) };
+    pub(crate) fn answer(&self, user: UserKey, index: usize, responses: &Responses) -> Result<LoginStep, Refusal> {
+        let Some(question) = self.question(user, index) else { return Ok(LoginStep::LoggedIn) };
         if responses.keys().any(|prompt| *prompt != question.prompt) {
             return Err(Refusal::new(401, "QUESTION_NOT_FOUND", "A prompt does not match the bank's question"));
         }
@@ -167,9 +172,9 @@ impl Banks {
         }
         let next = index.saturating_add(1);
         if self.question(user, next).is_none() {
-            return Ok(Step::LoggedIn);
+            return Ok(LoginStep::LoggedIn);
         }
-        Ok(Step::Questioned(next))
+        Ok(LoginStep::Questioned(next))
     }
 }
 

@@ -26,6 +26,9 @@ function replace(html) {
   }
 }
 
+// The number of a request in the list.
+const number = (row) => Number(row.id.slice(1));
+
 function showRows(html, replacesAll) {
   const list = find("rows");
   const template = document.createElement("template");
@@ -38,7 +41,9 @@ function showRows(html, replacesAll) {
       old.replaceWith(row);
       if (hasFocus) row.querySelector("a").focus({ preventScroll: true });
     } else {
-      list.prepend(row);
+      // An older request may be listed after a newer one, if the filter matches only its response.
+      const isOlder = (other) => number(other) < number(row);
+      list.insertBefore(row, [...list.children].find(isOlder) ?? null);
     }
   }
   while (list.children.length > Number(list.dataset.max)) list.lastElementChild.remove();
@@ -61,6 +66,7 @@ function release() {
 addEventListener("pointerdown", () => { isPressed = true; });
 addEventListener("pointerup", release);
 addEventListener("pointercancel", release);
+addEventListener("blur", release);
 
 let source;
 function connect() {

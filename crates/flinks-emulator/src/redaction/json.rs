@@ -1,12 +1,12 @@
 //! Redacts a JSON text in place, so that its layout, the order of its fields and duplicate fields
 //! stay as the client sent them.
 
-use super::{Piece, Pieces, Redactor, Sender, names};
+use super::{Author, Piece, Pieces, Redactor, names};
 
 /// Redacts a JSON text, or returns `None` if the text is not valid JSON.
-pub(super) fn redact(redactor: Redactor<'_>, text: &str, sender: Sender) -> Option<Pieces> {
+pub(super) fn redact(redactor: Redactor<'_>, text: &str, author: Author) -> Option<Pieces> {
     serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
-    let mut scanner = Scanner { redactor, sender, pieces: Vec::new(), field: String::new() };
+    let mut scanner = Scanner { redactor, author, pieces: Vec::new(), field: String::new() };
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let length = match first {
@@ -43,7 +43,7 @@ fn string_length(text: &str) -> Option<usize> {
 
 struct Scanner<'a> {
     redactor: Redactor<'a>,
-    sender: Sender,
+    author: Author,
     pieces: Pieces,
     /// The name of the field that the next value belongs to. In an array, it is the name of the
     /// field that contains the array.
@@ -60,7 +60,7 @@ impl Scanner<'_> {
 
     fn name(&mut self, literal: &str) -> Option<()> {
         self.field = serde_json::from_str(literal).ok()?;
-        if self.sender == Sender::Emulator || names::is_field(&self.field) {
+        if self.author == Author::Emulator || names::is_field(&self.field) {
             self.plain(literal);
         } else {
             let piece = self.redactor.value(&self.field, &self.field);
@@ -72,7 +72,7 @@ impl Scanner<'_> {
     fn string(&mut self, literal: &str) -> Option<()> {
         let decoded: String = serde_json::from_str(literal).ok()?;
         let raw = literal.strip_prefix('"')?.strip_suffix('"')?;
-        let pieces = self.redactor.field(&self.field, &decoded, raw, self.sender);
+        let pieces = self.redactor.field(&self.field, &decoded, raw, self.author);
         self.quoted(pieces);
         Some(())
     }
@@ -89,9 +89,9 @@ impl Scanner<'_> {
     }
 
     fn number(&mut self, token: &str) {
-        let is_plain = match self.sender {
-            Sender::Client => names::PLAIN_FIELDS.contains(&self.field.as_str()) && names::is_phrase(token),
-            Sender::Emulator => true,
+        let is_plain = match self.author {
+            Author::Client => names::PLAIN_FIELDS.contains(&self.field.as_str()) && names::is_phrase(token),
+            Author::Emulator => true,
         };
         if is_plain {
             self.plain(token);

@@ -93,9 +93,9 @@ impl RedactedRequest {
     }
 }
 
-/// The sender of a text, which decides what is plain.
+/// The author of a text, which decides what is plain.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sender {
+enum Author {
     /// A client, or a test that scheduled a fault.
     Client,
     /// The emulator, whose responses contain few values from the request.
@@ -125,9 +125,9 @@ impl<'a> Redactor<'a> {
         RedactedRequest {
             method: self.method(&request.method),
             path: self.path(path),
-            query: query.map(|query| self.pairs(query, Sender::Client)),
+            query: query.map(|query| self.pairs(query, Author::Client)),
             headers: headers.collect(),
-            body: self.body(media_type, &request.body, Sender::Client),
+            body: self.body(media_type, &request.body, Author::Client),
         }
     }
 
@@ -157,19 +157,19 @@ impl<'a> Redactor<'a> {
         if !query.is_empty() {
             pieces.push(Piece::Text("?".to_owned()));
             // The application's own parameters are part of the address that the client sent.
-            pieces.extend(self.pairs(query, Sender::Client));
+            pieces.extend(self.pairs(query, Author::Client));
         }
         pieces
     }
 
     /// Redacts the body of a response that the rules created.
     pub(crate) fn reply_body(self, media_type: &str, body: &[u8]) -> Pieces {
-        self.body(media_type, body, Sender::Emulator)
+        self.body(media_type, body, Author::Emulator)
     }
 
     /// Redacts the body of a response that a test scheduled as a fault.
     pub(crate) fn fault_body(self, body: &[u8]) -> Pieces {
-        self.body("application/json", body, Sender::Client)
+        self.body("application/json", body, Author::Client)
     }
 
     /// Redacts a header of a request, or of a response that a test scheduled as a fault.
@@ -261,7 +261,7 @@ impl<'a> Redactor<'a> {
     }
 
     /// Redacts a query or a form body.
-    fn pairs(self, encoded: &str, sender: Sender) -> Pieces {
+    fn pairs(self, encoded: &str, author: Author) -> Pieces {
         let mut pieces = Vec::new();
         for (index, pair) in encoded.split('&').enumerate() {
             if index >= MAX_PARTS {
@@ -284,25 +284,25 @@ impl<'a> Redactor<'a> {
                 pieces.push(self.value(&field, name));
             }
             pieces.push(Piece::Text("=".to_owned()));
-            pieces.extend(self.field(&field, &form_decoded(value), value, sender));
+            pieces.extend(self.field(&field, &form_decoded(value), value, author));
         }
         pieces
     }
 
     /// Redacts the value of a field.
-    fn field(self, name: &str, decoded: &str, raw: &str, sender: Sender) -> Pieces {
+    fn field(self, name: &str, decoded: &str, raw: &str, author: Author) -> Pieces {
         if names::URL_FIELDS.contains(&name) && !decoded.contains(['?', '#']) {
             let pieces = self.url(decoded);
             if matches!(pieces.as_slice(), [Piece::Text(_)]) {
                 return vec![Piece::Text(raw.to_owned())];
             }
         }
-        if sender == Sender::Emulator && names::LINK_FIELDS.contains(&name) {
+        if author == Author::Emulator && names::LINK_FIELDS.contains(&name) {
             return self.link(raw);
         }
-        let is_plain = match sender {
-            Sender::Client => names::PLAIN_FIELDS.contains(&name) && names::is_phrase(decoded),
-            Sender::Emulator => !names::ECHOED_FIELDS.contains(&name),
+        let is_plain = match author {
+            Author::Client => names::PLAIN_FIELDS.contains(&name) && names::is_phrase(decoded),
+            Author::Emulator => !names::ECHOED_FIELDS.contains(&name),
         };
         if !is_plain || is_marker(decoded) {
             return vec![self.value(decoded, raw)];
@@ -333,7 +333,7 @@ impl<'a> Redactor<'a> {
         format!("[hidden {:016x}, {} bytes]", self.key.hash_one(value), value.len())
     }
 
-    fn body(self, media_type: &str, body: &[u8], sender: Sender) -> Pieces {
+    fn body(self, media_type: &str, body: &[u8], author: Author) -> Pieces {
         if body.is_empty() {
             return Vec::new();
         }
@@ -341,12 +341,12 @@ impl<'a> Redactor<'a> {
         let Ok(body) = std::str::from_utf8(body) else { return hidden(&String::from_utf8_lossy(body)) };
         let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match media_type.as_str() {
-            "text/html" if sender == Sender::Emulator => {
+            "text/html" if author == Author::Emulator => {
                 vec![Piece::Text(format!("(an HTML page of {} bytes)", body.len()))]
             }
-            "application/x-www-form-urlencoded" => self.pairs(body, sender),
+            "application/x-www-form-urlencoded" => self.pairs(body, author),
             // Clients also send JSON with a wrong media type, or without one.
-            _ => json::redact(self, body, sender)
+            _ => json::redact(self, body, author)
                 .filter(|pieces| pieces.len() <= MAX_JSON_PIECES)
                 .unwrap_or_else(|| hidden(body)),
         }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use super::Scenario;
 use super::check;
-use super::{Scenario, ScenarioError};
 use crate::bank::{Bank, Banks};
 use crate::config::Config;
 use crate::fault::Fault;
+use crate::file_error::{Content, FileError};
 use crate::operation::Operation;
 
 /// A scenario file.
@@ -132,19 +133,20 @@ fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Du
     time(deserializer).map(Some)
 }
 
-pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
-    let at = |offset| ScenarioError::new(Some(line(text, offset)), "");
-    let file: File = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
-    let settings: Settings = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
+pub(super) fn parse(text: &str) -> Result<Scenario, FileError> {
+    let invalid = |reason: &str, offset| FileError::new(Content::Scenario, reason).at(text, offset);
+    let not_toml = |error| FileError::toml(Content::Scenario, text, &error);
+    let file: File = toml::from_str(text).map_err(not_toml)?;
+    let settings: Settings = toml::from_str(text).map_err(not_toml)?;
     if let Some(config) = &file.config
         && let Some(problem) = config.get_ref().problem()
     {
-        return Err(ScenarioError { reason: problem.to_owned(), ..at(config.span().start) });
+        return Err(invalid(problem, config.span().start));
     }
     let banks = file.banks.map_or_else(Banks::default, Banks::new);
     check::banks(&banks)
         .and_then(|()| check::steps(&file.steps, &banks))
-        .map_err(|problem| ScenarioError { reason: problem.reason, ..at(problem.offset) })?;
+        .map_err(|problem| invalid(&problem.reason, problem.offset))?;
     Ok(Scenario {
         name: None,
         description: file.description,
@@ -152,21 +154,4 @@ pub(super) fn parse(text: &str) -> Result<Scenario, ScenarioError> {
         settings: settings.config,
         steps: Arc::new(file.steps),
     })
-}
-
-/// Returns the number of the line at this offset, starting from 1.
-fn line(text: &str, offset: usize) -> usize {
-    let before = text.get(..offset).unwrap_or_default();
-    before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1)
-}
-
-/// Converts a parser's error. The reason contains no text from the file except the names of keys
-/// and variants that the format defines, because the text may be a credential.
-fn toml_error(text: &str, error: &toml::de::Error) -> ScenarioError {
-    let what = error.message().split(['`', '"', '\n']).next().unwrap_or_default().trim_end_matches([' ', ',', ':']);
-    let expected = error
-        .message()
-        .split_once(", expected ")
-        .map_or_else(String::new, |(_, expected)| format!(", expected {expected}"));
-    ScenarioError::new(error.span().map(|span| line(text, span.start)), format!("{what}{expected}"))
 }

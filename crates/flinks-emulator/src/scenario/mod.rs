@@ -21,6 +21,7 @@ pub(crate) use self::run::ScenarioRun;
 
 use self::file::Step;
 use crate::bank::Banks;
+use crate::file_error::{Content, FileError};
 
 /// A scenario: banks with users, accounts and transactions, settings, and steps.
 ///
@@ -40,7 +41,7 @@ use crate::bank::Banks;
 ///     "#,
 /// )?;
 /// assert_eq!(scenario.step_count(), 1);
-/// # Ok::<(), flinks_emulator::ScenarioError>(())
+/// # Ok::<(), flinks_emulator::FileError>(())
 /// ```
 #[derive(Clone)]
 pub struct Scenario {
@@ -75,11 +76,11 @@ impl Scenario {
     /// # Errors
     ///
     /// Returns an error if no built-in scenario has this name. The message lists the names.
-    pub fn built_in(name: &str) -> Result<Self, ScenarioError> {
+    pub fn built_in(name: &str) -> Result<Self, FileError> {
         let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
             let names: Vec<&str> = Self::built_in_names().collect();
             let reason = format!("unknown name, expected one of {}", names.join(", "));
-            return Err(ScenarioError::new(None, reason));
+            return Err(FileError::new(Content::Scenario, reason));
         };
         let scenario = Self::parse(text)?;
         Ok(Self { name: Some(name), ..scenario })
@@ -94,7 +95,7 @@ impl Scenario {
     /// an unknown key, defines two users of a bank with the same name, or contains a step that
     /// cannot happen. The message never contains a string from the file, because it may be a
     /// credential.
-    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+    pub fn parse(text: &str) -> Result<Self, FileError> {
         file::parse(text)
     }
 
@@ -120,34 +121,3 @@ impl fmt::Debug for Scenario {
         f.debug_struct("Scenario").field("name", &self.name).field("steps", &self.steps.len()).finish_non_exhaustive()
     }
 }
-
-/// The error returned if a scenario is invalid. It names the line and the reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScenarioError {
-    line: Option<usize>,
-    reason: String,
-}
-
-impl ScenarioError {
-    fn new(line: Option<usize>, reason: impl Into<String>) -> Self {
-        Self { line, reason: reason.into() }
-    }
-
-    /// Returns the number of the line that contains the error, starting from 1, or `None` if the
-    /// error does not belong to a line.
-    pub fn line(&self) -> Option<usize> {
-        self.line
-    }
-}
-
-impl fmt::Display for ScenarioError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, reason } = self;
-        match line {
-            Some(line) => write!(f, "invalid scenario: line {line}: {reason}"),
-            None => write!(f, "invalid scenario: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for ScenarioError {}

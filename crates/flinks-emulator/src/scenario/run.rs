@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::Scenario;
 use super::file::{Action, After, RateLimitAction, RevokeAction, Step};
-use super::{Scenario, ScenarioError};
 use crate::bank::{BankKey, Banks, UserKey};
 use crate::config::Config;
 use crate::fault::ScheduledFault;
+use crate::file_error::{Content, FileError};
 use crate::operation::Operation;
 use crate::state::EmulatorState;
 
@@ -106,9 +107,9 @@ impl RevokeAction {
 
 impl EmulatorState {
     /// Loads a scenario: applies its settings, resets everything else and starts its steps.
-    pub(crate) fn load_scenario(&mut self, scenario: &Scenario) -> Result<(), ScenarioError> {
+    pub(crate) fn load_scenario(&mut self, scenario: &Scenario) -> Result<(), FileError> {
         let before = self.scenario.config_before.clone().unwrap_or_else(|| self.config.clone());
-        let invalid = |reason: &str| ScenarioError::new(None, reason);
+        let invalid = |reason: &str| FileError::new(Content::Scenario, reason);
         let config = before.merged(scenario.settings.clone()).map_err(|reason| invalid(&reason))?;
         if let Some(problem) = config.problem() {
             return Err(invalid(problem));

@@ -163,7 +163,7 @@ impl EmulatorState {
         bank: BankKey,
         username: &str,
         password: &str,
-    ) -> Result<(UserKey, bank::Step), Refusal> {
+    ) -> Result<(UserKey, bank::LoginStep), Refusal> {
         self.require_bank(bank)?;
         self.banks.log_in(bank, username, password)
     }

@@ -266,6 +266,43 @@ pub(crate) async fn end_user(browser: Arc<Browser>) {
     assert_eq!(browser.script("return window.wasReloaded").await, false);
 }
 
+pub(crate) async fn two_tabs(browser: Arc<Browser>) {
+    let emulator = frozen().await;
+    let application = Application { browser: &browser, emulator: &emulator };
+    browser.open_dashboard(&emulator).await;
+    let [first, second] = browser.new_tab().await;
+    browser.open_dashboard(&emulator).await;
+    // A request appears in the visible tab at once, and in the other tab once it is shown.
+    application.pay_authorize().await.unwrap();
+    browser.wait_for_text("#r1", "pay.authorize").await;
+    let now = emulator.now();
+    browser.double_click("#advance-60").await;
+    eventually("the clock of the second tab", || emulator.now() == now + Duration::from_secs(60)).await;
+    application.open_consent_page().await;
+    browser.wait_for(".visit").await;
+
+    browser.switch_to(&first).await;
+    browser.wait_for_text("#r1", "pay.authorize").await;
+    let seconds = emulator.now().as_secs();
+    browser.wait_until(&format!("return Number(document.querySelector('#clock').dataset.now) === {seconds}")).await;
+    browser.click_labelled(".visit", "Agree").await;
+    eventually("the answer of the first tab", || emulator.count(Operation::OutboundAuthorizeStep) == 1).await;
+
+    // The second tab no longer offers a decision that has been made.
+    browser.switch_to(&second).await;
+    browser.wait_until("return document.querySelector('.visit') === null").await;
+    // Reload and Back neither lose nor repeat anything.
+    let received = emulator.requests().len();
+    browser.refresh().await;
+    browser.wait_until("return document.querySelector('#live')?.dataset.on === ''").await;
+    browser.click("#r1 a").await;
+    browser.wait_for_text("h1", "Request 1").await;
+    browser.back().await;
+    browser.wait_for("#r1").await;
+    assert_eq!(emulator.requests().len(), received);
+    assert_eq!(emulator.now().as_secs(), seconds);
+}
+
 pub(crate) async fn hostile_values(browser: Arc<Browser>) {
     let emulator = frozen().await;
     let application = Application { browser: &browser, emulator: &emulator };

@@ -2,11 +2,13 @@
 //!
 //! The tests need Chromium and ChromeDriver (the `chromium` and `chromium-driver` packages on
 //! Debian). If either program is not installed, the test binary prints a message and reports the
-//! tests as ignored.
+//! tests as ignored. The tests of the accessibility also need axe-core: set `AXE_CORE` to the path of
+//! its script.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
 #![allow(clippy::print_stderr)]
 
+mod axe;
 mod connect;
 mod consent;
 mod dashboard;
@@ -39,11 +41,15 @@ fn main() {
         trial("the_pages_fit_each_screen_and_their_targets_are_large", || in_browser(pages::sizes)),
         trial("the_focus_ring_appears_only_for_the_keyboard", || in_browser(pages::focus_ring)),
         trial("the_texts_have_enough_contrast", || in_browser(pages::contrast)),
+        trial("the_pages_follow_the_rules_of_axe", || in_browser(axe::pages)).with_ignored_flag(!axe::is_installed()),
+        trial("the_dashboard_follows_the_rules_of_axe", || in_browser(axe::dashboard))
+            .with_ignored_flag(!axe::is_installed()),
         trial("o10_back_and_reload_of_the_consent_page_repeat_nothing", || {
             in_browser(consent::back_and_reload_of_the_consent_page)
         }),
         trial("the_dashboard_follows_all_products_and_its_buttons_work", || in_browser(dashboard::all_products)),
         trial("a_person_acts_as_the_end_user_on_the_dashboard", || in_browser(dashboard::end_user)),
+        trial("two_tabs_of_the_dashboard_show_the_same_and_repeat_nothing", || in_browser(dashboard::two_tabs)),
         trial("the_dashboard_shows_hostile_values_as_text", || in_browser(dashboard::hostile_values)),
         trial("the_dashboard_works_with_the_keyboard_and_fits_a_phone", || in_browser(dashboard::keyboard_and_phone)),
         trial("a_browser_signs_in_to_the_dashboard_with_the_token", || in_browser(dashboard::sign_in)),

@@ -107,7 +107,7 @@ pub(crate) async fn consent_in_two_tabs(browser: Arc<Browser>) {
 }
 
 /// Shows each page of the end users once, in two languages, and runs a check on it.
-async fn on_each_page(browser: &Browser, emulator: &Emulator, look: &str, check: &str) {
+pub(crate) async fn on_each_page(browser: &Browser, emulator: &Emulator, look: &str, check: &str) {
     let return_url = "http://127.0.0.1:8080/done";
     let token = authorize_token(&browser.http, emulator).await;
     let assert_ok = async |page: &str| {

@@ -101,8 +101,8 @@ fn proceed(state: &mut EmulatorState, call: &Call, request_id: &str, party: &Par
     let (key, login_id) = (session.user, session.login_id.clone());
     let user = state.banks.user(key);
     let institution = state.banks.name(key.bank);
-    let reader = Reader { request, started_at: state.started_at };
-    let accounts = user.iter().flat_map(|user| &user.accounts).map(|account| reader.account(account));
+    let data = EndUserData { request, started_at: state.started_at };
+    let accounts = user.iter().flat_map(|user| &user.accounts).map(|account| data.account(account));
     let username = user.map(|user| user.username.get_ref());
     let body = json!({
         "HttpStatusCode": 200,
@@ -134,13 +134,13 @@ fn pending(call: &Call, request_id: &str) -> Reply {
 
 /// The data of an end user, of which the client has requested some parts. A part that it has not
 /// requested is `null`.
-struct Reader {
+struct EndUserData {
     request: DataRequest,
     /// The time that the ages of the transactions refer to.
     started_at: Duration,
 }
 
-impl Reader {
+impl EndUserData {
     fn account(&self, account: &Account) -> Value {
         let Account { id, kind, name, number, transit_number, currency, balance, .. } = account;
         json!({

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::problem::{INVALID_LOGIN, Problem, Refused, invalid_request};
-use crate::bank::{Refusal, Responses, Step, UserKey};
+use crate::bank::{LoginStep, Refusal, Responses, UserKey};
 use crate::config::{Customer, Party};
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
@@ -116,7 +116,12 @@ impl AuthorizeRequest {
         !matches!(self, Self::LogInAgain { from_cache: true, .. })
     }
 
-    fn ask_bank(self, state: &mut EmulatorState, token: &str, party: Party) -> Result<(BankSession, Step), Problem> {
+    fn ask_bank(
+        self,
+        state: &mut EmulatorState,
+        token: &str,
+        party: Party,
+    ) -> Result<(BankSession, LoginStep), Problem> {
         match self {
             Self::Answer { request_id, responses } => {
                 let nonexistent = Refusal::new(400, "SESSION_NONEXISTENT", "The session does not exist");
@@ -138,8 +143,11 @@ impl AuthorizeRequest {
                 if !from_cache {
                     state.require_bank(login.user.bank)?;
                 }
-                let step =
-                    if from_cache || !login.has_mfa { Step::LoggedIn } else { state.banks.log_in_again(login.user)? };
+                let step = if from_cache || !login.has_mfa {
+                    LoginStep::LoggedIn
+                } else {
+                    state.banks.log_in_again(login.user)?
+                };
                 let session = BankSession {
                     request_id: Uuid::new_v4().to_string(),
                     user: login.user,
@@ -210,10 +218,10 @@ struct BankSession {
 
 impl BankSession {
     /// Returns a response that contains either the login or the bank's next question.
-    fn proceed(self, step: Step, state: &mut EmulatorState, call: &Call) -> Reply {
+    fn proceed(self, step: LoginStep, state: &mut EmulatorState, call: &Call) -> Reply {
         let Self { request_id, user, token, login_id, save, party, from_cache } = self;
         match step {
-            Step::LoggedIn => {
+            LoginStep::LoggedIn => {
                 let login_id = match login_id {
                     Some(login_id) => login_id,
                     None if save => {
@@ -236,7 +244,7 @@ impl BankSession {
                 state.connect.sessions.insert(request_id, session, state.config.limits.tokens);
                 reply
             }
-            Step::Questioned(question) => {
+            LoginStep::Questioned(question) => {
                 let lifetime = Duration::from_secs(state.config.connect.challenge_seconds);
                 let expires_at = state.now().saturating_add(lifetime);
                 let challenge = Challenge { user, question, token, expires_at, login_id, save, party };

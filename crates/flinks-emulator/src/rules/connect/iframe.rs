@@ -15,7 +15,7 @@ use maud::Markup;
 use uuid::Uuid;
 
 use super::fragment;
-use crate::bank::{Banks, Refusal, Step};
+use crate::bank::{Banks, LoginStep, Refusal};
 use crate::http::{Call, Fields, Reply};
 use crate::ledger::Kind;
 use crate::pages::{self, Events, Form, LogIn, Look, Questioned};
@@ -123,7 +123,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
         Stage::Connected { .. } | Stage::Cancelled => return page,
     };
     let login_id = match &outcome {
-        Ok((user, Step::LoggedIn)) => {
+        Ok((user, LoginStep::LoggedIn)) => {
             let login = Login { user: *user, has_mfa: true, party };
             Some(state.connect.logins.add(login, state.config.limits.tokens))
         }
@@ -131,8 +131,8 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
     };
     let Some(iframe) = state.connect.iframes.get_mut(&call.parameter) else { return page };
     match outcome {
-        Ok((user, Step::LoggedIn)) => iframe.connect(banks.name(user.bank), &login_id.unwrap_or_default()),
-        Ok((user, Step::Questioned(question))) => iframe.proceed(Stage::Questioned { user, question }),
+        Ok((user, LoginStep::LoggedIn)) => iframe.connect(banks.name(user.bank), &login_id.unwrap_or_default()),
+        Ok((user, LoginStep::Questioned(question))) => iframe.proceed(Stage::Questioned { user, question }),
         Err(Refusal { code, .. }) => {
             iframe.turn = iframe.turn.wrapping_add(1);
             iframe.problem = Some(code);

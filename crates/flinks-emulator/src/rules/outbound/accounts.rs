@@ -30,7 +30,7 @@ fn invalid_input(message: &str) -> Reply {
 
 /// Returns the accounts. Without `resultType=details`, they contain no balance.
 pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Reply {
-    respond(state, call, |reader, query| {
+    respond(state, call, |data, query| {
         let wanted = query.text("accountIds");
         let is_wanted =
             |account: &&Account| wanted.is_none_or(|ids| ids.split(',').any(|id| id == account.id.get_ref()));
@@ -39,25 +39,25 @@ pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Repl
             Some("details") => true,
             Some(_) => return Err(invalid_input("resultType must be `lightweight` or `details`")),
         };
-        let found: Vec<&Account> = reader.user.accounts.iter().filter(is_wanted).collect();
+        let found: Vec<&Account> = data.user.accounts.iter().filter(is_wanted).collect();
         let page = Page::of(&found, query)?;
-        let accounts = page.items.iter().map(|account| reader.account(account, has_details));
+        let accounts = page.items.iter().map(|account| data.account(account, has_details));
         Ok(page.body("accounts", accounts.collect(), call))
     })
 }
 
 /// Returns the details of an account.
 pub(in crate::rules) fn account(state: &mut EmulatorState, call: &Call) -> Reply {
-    respond(state, call, |reader, _| Ok(reader.account(reader.find(&call.parameter)?, true)))
+    respond(state, call, |data, _| Ok(data.account(data.find(&call.parameter)?, true)))
 }
 
 /// Returns the transactions of an account, newest first.
 pub(in crate::rules) fn transactions(state: &mut EmulatorState, call: &Call) -> Reply {
-    respond(state, call, |reader, query| {
-        let account = reader.find(&call.parameter)?;
-        reader.require_scope("TRANSACTIONS")?;
+    respond(state, call, |data, query| {
+        let account = data.find(&call.parameter)?;
+        data.require_scope("TRANSACTIONS")?;
         let (start, end) = time_range(query)?;
-        let mut found = account.transactions_at(reader.started_at);
+        let mut found = account.transactions_at(data.started_at);
         found.retain(|(posted, _)| start <= *posted && end.is_none_or(|end| *posted <= end));
         let page = Page::of(&found, query)?;
         let transactions = page.items.iter().map(|(posted, transaction)| {
@@ -69,7 +69,7 @@ pub(in crate::rules) fn transactions(state: &mut EmulatorState, call: &Call) -> 
 }
 
 /// The data that an access token gives access to.
-struct Reader<'a> {
+struct GrantedData<'a> {
     user: &'a User,
     connection: &'a Connection,
     institution: &'a str,
@@ -79,7 +79,7 @@ struct Reader<'a> {
 fn respond(
     state: &EmulatorState,
     call: &Call,
-    read: impl FnOnce(&Reader<'_>, &Fields<String>) -> Result<Value, Reply>,
+    read: impl FnOnce(&GrantedData<'_>, &Fields<String>) -> Result<Value, Reply>,
 ) -> Reply {
     let outcome = end_user(state, call).and_then(|subject| {
         let query = call.query().map_err(|problem| invalid_input(&problem.message))?;
@@ -91,7 +91,7 @@ fn respond(
         }
         let user = state.banks.user(key).ok_or_else(not_found)?;
         let institution = state.banks.name(key.bank);
-        read(&Reader { user, connection, institution, started_at: state.started_at }, &query)
+        read(&GrantedData { user, connection, institution, started_at: state.started_at }, &query)
     });
     match outcome {
         Ok(body) => Reply::json(StatusCode::OK, &body).with_ids(),
@@ -99,7 +99,7 @@ fn respond(
     }
 }
 
-impl Reader<'_> {
+impl GrantedData<'_> {
     fn find(&self, id: &str) -> Result<&Account, Reply> {
         let found = self.user.accounts.iter().find(|account| account.id.get_ref() == id);
         found.ok_or_else(|| data_error(StatusCode::NOT_FOUND, 701, "Account not found"))

@@ -1,0 +1,68 @@
+//! The error that an invalid file leads to.
+
+use std::fmt;
+
+/// The error returned if a scenario or a configuration is invalid. It names the line and the reason.
+///
+/// The text contains no value from the file, because the value may be a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    content: Content,
+    line: Option<usize>,
+    reason: String,
+}
+
+/// The expected content of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Configuration,
+    Scenario,
+}
+
+impl FileError {
+    pub(crate) fn new(content: Content, reason: impl Into<String>) -> Self {
+        Self { content, line: None, reason: reason.into() }
+    }
+
+    /// Adds the line that contains the byte at `offset`.
+    pub(crate) fn at(mut self, text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or_default();
+        self.line = Some(before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1));
+        self
+    }
+
+    /// Converts a parser's error. Of its message, only the names of keys and variants that the
+    /// format defines are kept.
+    pub(crate) fn toml(content: Content, text: &str, error: &toml::de::Error) -> Self {
+        let message = error.message();
+        let what = message.split(['`', '"', '\n']).next().unwrap_or_default().trim_end_matches([' ', ',', ':']);
+        let expected = message.rsplit_once(", expected ").map(|(_, expected)| format!(", expected {expected}"));
+        let invalid = Self::new(content, format!("{what}{}", expected.unwrap_or_default()));
+        match error.span() {
+            Some(span) => invalid.at(text, span.start),
+            None => invalid,
+        }
+    }
+
+    /// Returns the number of the line that contains the error, starting from 1, or `None` if the
+    /// error does not belong to a line.
+    pub fn line(&self) -> Option<usize> {
+        self.line
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let content = match self.content {
+            Content::Configuration => "configuration",
+            Content::Scenario => "scenario",
+        };
+        write!(f, "invalid {content}: ")?;
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for FileError {}
