@@ -17,8 +17,8 @@ pub(crate) struct Options {
     /// Write the figures of earlier runs to crates/flinks-bench without running a benchmark
     #[arg(long, conflicts_with_all = ["quick", "write", "names"])]
     render: bool,
-    /// The benchmarks to run: read, fresh, herd, pool, rest, growth, regenerate, dependent
-    /// (default: all)
+    /// The benchmarks to run: read, fresh, herd, pool, rest, consents, waiters, threads, stores,
+    /// documents, regenerate, dependent (default: all)
     names: Vec<String>,
 }
 

@@ -148,8 +148,8 @@ impl Claims<'_> {
     /// Adds the steepest growth of this project's crates. A cost for each item, such as the bytes
     /// for each consent, must not grow, and the cost of all items must be linear.
     fn growth(&mut self) {
-        let Some(run) = self.report.runs.get("growth") else { return };
-        for table in tables(run) {
+        let sized = ["consents", "waiters", "threads", "stores", "documents"];
+        for table in sized.iter().filter_map(|name| self.report.runs.get(*name)).flat_map(tables) {
             let exponents = table.series().into_iter().filter(|series| is_ours(series.contender));
             let steepest =
                 exponents.filter_map(|series| fit::exponent_of_larger_half(&series.points)).max_by(f64::total_cmp);

@@ -33,13 +33,8 @@ fn calls<T: Send + Sync + 'static, F: Future<Output = ()> + Send + 'static>(clie
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     // The server runs in another process, so this process spends CPU time only on the client.
-    let (mut child, url) = server::Child::start()?;
-    let outcome = measure(bench, &url);
-    child.stop();
-    outcome
-}
-
-fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
+    let (_server, url) = server::Child::start()?;
+    let url = url.as_str();
     let (number, rounds) = if bench.quick { (20, 3) } else { (300, 11) };
     for (product, _) in names::PRODUCTS {
         let operation = product.to_lowercase();

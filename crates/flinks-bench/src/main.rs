@@ -43,8 +43,8 @@ struct Arguments {
     /// Write the figures of earlier runs to the README, without running a benchmark.
     #[arg(long, conflicts_with_all = ["quick", "write", "names"])]
     render: bool,
-    /// The benchmarks to run: read, fresh, herd, pool, rest, growth, regenerate,
-    /// dependent (default: all).
+    /// The benchmarks to run: read, fresh, herd, pool, rest, consents, waiters, threads, stores,
+    /// documents, regenerate, dependent (default: all).
     names: Vec<String>,
 }
 
@@ -98,7 +98,11 @@ const BENCHES: &[(&str, Start)] = &[
     ("herd", herd::run),
     ("pool", pool::run),
     ("rest", rest::run),
-    ("growth", growth::run),
+    ("consents", growth::consents::run),
+    ("waiters", growth::waiters::run),
+    ("threads", growth::threads::run),
+    ("stores", growth::stores::run),
+    ("documents", growth::documents::run),
     ("regenerate", regenerate::run),
     ("dependent", dependent::run),
 ];

@@ -100,7 +100,7 @@ fn is_whole(request: &[u8]) -> bool {
     request.len() >= end + 4 + length
 }
 
-/// A server in another process.
+/// A server in another process. Dropping this value stops the process.
 pub struct Child(std::process::Child);
 
 impl Child {
@@ -116,8 +116,10 @@ impl Child {
         }
         Ok((Self(child), url.trim().to_owned()))
     }
+}
 
-    pub fn stop(&mut self) {
+impl Drop for Child {
+    fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -25,13 +25,8 @@ const RUN: &str = "Keep-alive run";
 const LIST: &str = "Time to list the due consents, none of which is due";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    let (mut child, url) = server::Child::start()?;
-    let outcome = measure(bench, &url);
-    child.stop();
-    outcome
-}
-
-fn measure(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
+    let (_server, url) = server::Child::start()?;
+    let url = url.as_str();
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let few: &[usize] = if bench.quick { &[20, 80] } else { &[100, 1000, 10_000] };
     let many: &[usize] = if bench.quick { &[20, 80] } else { &[100, 1000, 10_000, 100_000] };
