@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::connection::SharedConnection;
 use crate::error::InvalidConfiguration;
 use crate::names::Namespace;
-use crate::servers::{PlainHost, Servers};
+use crate::servers::Servers;
 use crate::store::RedisStore;
 #[cfg(feature = "rustls")]
 use crate::tls::Certificates;
 use flinks_consents::envelope::{EncryptionKeys, Key};
 use flinks_core::configuration::{Field, Values};
+use flinks_core::plain_http::PlainHost;
 use serde::{Deserialize, Deserializer};
 
 /// A builder for a [`RedisStore`]. Create one with [`RedisStore::builder`] or
@@ -130,7 +131,7 @@ impl RedisStoreBuilder {
     /// warning.
     #[must_use]
     pub fn dangerous_plain_redis_host(mut self, host: impl Into<String>) -> Self {
-        self.plain_host = PlainHost(Some(host.into()));
+        self.plain_host = PlainHost::new(host.into());
         self
     }
 
@@ -242,23 +243,12 @@ const FIELDS: &[Field] = &[
     Field { key: "dangerous_plain_redis_host", variable: "FLINKS_DANGEROUS_PLAIN_REDIS_HOST" },
 ];
 
-/// Parses the name key and the encryption keys. Encryption keys have the form `2:BASE64,1:BASE64`,
-/// newest first.
+/// Parses the name key and the encryption keys.
 fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfiguration> {
-    const NOT_KEYS: &str = "must be a list of ids and 32-byte keys such as `2:BASE64,1:BASE64`";
-    let invalid = || InvalidConfiguration::from(values.error("keys", NOT_KEYS));
     let name_key = Key::from_base64(values.required("name_key")?);
-    let name_key = name_key.map_err(|_| values.error("name_key", "must be 32 bytes in base64"))?;
-    let mut keys = values.required("keys")?.split(',').map(|entry| {
-        let (id, key) = entry.split_once(':').ok_or_else(invalid)?;
-        let id: u32 = id.trim().parse().map_err(|_| invalid())?;
-        Ok::<_, InvalidConfiguration>((id, Key::from_base64(key).map_err(|_| invalid())?))
-    });
-    let (id, newest) = keys.next().ok_or_else(invalid)??;
-    keys.try_fold(EncryptionKeys::new(name_key, id, newest), |keys, older| {
-        let (id, key) = older?;
-        keys.with_decryption_key(id, key).map_err(|_| values.error("keys", "contains the same key id twice").into())
-    })
+    let name_key = name_key.map_err(|invalid| values.error("name_key", invalid.problem()))?;
+    let keys = EncryptionKeys::from_list(name_key, values.required("keys")?);
+    keys.map_err(|invalid| values.error("keys", invalid.problem()).into())
 }
 
 /// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. An error contains

@@ -20,6 +20,16 @@ impl HiddenName {
     /// The number of hexadecimal digits in a hidden name.
     pub const DIGITS: usize = 32;
 
+    /// Creates a hidden name from the bytes that [`to_bytes`](Self::to_bytes) returned.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 16 bytes of the name, for stores that keep names in binary form.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// Returns the shard that the name belongs to. Names are distributed evenly across 256 shards.
     pub fn shard(&self) -> u8 {
         let [first, ..] = self.0;
