@@ -5,7 +5,11 @@
 mod support;
 
 use flinks_store_tests::processes::{self, Rounds};
+use libtest_mimic::Arguments;
+use support::Server;
 
 fn main() {
-    processes::main::<support::Server>(Rounds { sharing: 200, killed: 200 });
+    processes::run_if_child::<Server>();
+    let tests = processes::tests::<Server>(Rounds { sharing: 200, killed: 200 });
+    libtest_mimic::run(&Arguments::from_args(), tests).exit();
 }

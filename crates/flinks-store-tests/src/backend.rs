@@ -16,12 +16,12 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     const NOT_INSTALLED: &'static str;
 
     /// The errors that the server can return instead of running a statement, by name. The proxy
-    /// sends each as [`Fault::ErrorResponse`](crate::Fault::ErrorResponse). The store must report
-    /// each error as an outage. The first error means that the server is starting.
-    const OUTAGES: &'static [(&'static str, &'static str)];
+    /// sends each as [`Fault::ErrorResponse`](crate::Fault::ErrorResponse). The first error means
+    /// that the server is starting.
+    const ERROR_RESPONSES: &'static [(&'static str, &'static str)];
 
     /// The faults that a call of the store survives, for example because the store connects again
-    /// and reads whether its write was stored. A fault that is not listed fails the call.
+    /// and reads whether its write was stored. Any other fault fails the call.
     const SURVIVED_FAULTS: &'static [&'static str];
 
     /// Returns whether the programs that the tests need are installed.
@@ -82,7 +82,7 @@ pub trait Protocol {
     /// closed.
     fn read_response(server: &mut BufReader<&TcpStream>) -> Option<Vec<u8>>;
 
-    /// Encodes an error from [`Backend::OUTAGES`].
+    /// Encodes an error from [`Backend::ERROR_RESPONSES`].
     fn error_response(error: &str) -> Vec<u8>;
 }
 

@@ -51,7 +51,7 @@ fn faults<B: Backend>() -> Vec<(&'static str, Option<Fault>)> {
         ("silence", Some(Fault::Silence)),
         ("restart", None),
     ];
-    faults.extend(B::OUTAGES.iter().map(|(name, error)| (*name, Some(Fault::ErrorResponse(error)))));
+    faults.extend(B::ERROR_RESPONSES.iter().map(|(name, error)| (*name, Some(Fault::ErrorResponse(error)))));
     faults
 }
 
@@ -156,16 +156,16 @@ fn assert_ok<T>(outcome: &Result<T, ConsentError>) {
     assert!(outcome.is_ok(), "{:?}", outcome.as_ref().err());
 }
 
-/// Creates a store with a short timeout, because a silent server must not delay the tests.
+/// Creates a store with a shorter timeout, because a silent server must not delay the tests.
 fn open<B: Backend>(address: &str) -> B::Store {
-    B::store(address, Duration::from_millis(500))
+    B::store(address, Duration::from_secs(2))
 }
 
 /// Injects a fault into each of a worker's requests in turn. Checks that the worker's next run
 /// refreshes the remaining consents, so that each consent is refreshed exactly once.
 async fn check_worker<B: Backend>() {
     const CONSENTS: u64 = 3;
-    let (_, outage) = B::OUTAGES[0];
+    let (_, outage) = B::ERROR_RESPONSES[0];
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse(outage)] {
         for position in 0.. {
             let server = B::start();

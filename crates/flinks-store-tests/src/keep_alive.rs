@@ -91,7 +91,7 @@ async fn damaged_record<B: Backend>() {
     let proxy = Proxy::<B>::to(&server);
     let store = open::<B>(proxy.address());
     let consents = Consents::builder(flinks.client()).store(store.clone()).build();
-    let (_, outage) = B::OUTAGES[0];
+    let (_, outage) = B::ERROR_RESPONSES[0];
     proxy.inject(2, Fault::ErrorResponse(outage));
     assert!(consents.consent(&ids[0]).refresh_now().await.unwrap_err().is_store());
     server.damage_record(&ids[0]);

@@ -8,7 +8,7 @@
 //! | [`store::tests`] | one store: conformance, restarts, slow and silent servers |
 //! | [`sharing::tests`], [`owners::tests`] | consents that several machines share, and their owners |
 //! | [`keep_alive::tests`], [`ended::tests`], [`gateway::tests`], [`lease::tests`] | keep-alive workers |
-//! | [`processes::main`] | eight processes, and processes that are killed |
+//! | [`processes::tests`] | eight processes, and processes that are killed |
 //! | [`faults::tests`] | a fault at each step of a refresh |
 
 #![allow(

@@ -12,7 +12,7 @@ use flinks_consents::flinks::outbound::RefreshToken;
 use flinks_consents::flinks::{Clock as _, Settings};
 use flinks_consents::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks_consents::{ConsentId, Consents, OwnerId, Page};
-use libtest_mimic::Arguments;
+use libtest_mimic::Trial;
 
 use crate::backend::Backend;
 use crate::clock::AutoAdvancingClock;
@@ -29,15 +29,20 @@ pub struct Rounds {
     pub killed: u32,
 }
 
-/// Runs the tests of a program, or the role of a child process. The environment variable
-/// `STORE_TEST_ROUNDS` replaces both numbers of rounds.
-pub fn main<B: Backend>(rounds: Rounds) {
+/// If this process is a child of a test, runs its role and exits. Each test program that runs the
+/// [`tests`] must call this function first.
+pub fn run_if_child<B: Backend>() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [role, server, flinks] = arguments.as_slice()
         && let Some(role) = role.strip_prefix("role:")
     {
-        return run(run_role::<B>(role, server, flinks));
+        run(run_role::<B>(role, server, flinks));
+        std::process::exit(0);
     }
+}
+
+/// Returns the tests. The environment variable `STORE_TEST_ROUNDS` replaces both numbers of rounds.
+pub fn tests<B: Backend>(rounds: Rounds) -> Vec<Trial> {
     let rounds = match std::env::var("STORE_TEST_ROUNDS") {
         Ok(text) => {
             let count = text.parse().unwrap();
@@ -45,7 +50,7 @@ pub fn main<B: Backend>(rounds: Rounds) {
         }
         Err(_) => rounds,
     };
-    let trials = vec![
+    vec![
         trial_with_server::<B>("o4_eight_processes_make_one_refresh_of_a_rotating_token", move || {
             run(one_refresh::<B>(rounds.sharing));
         }),
@@ -55,8 +60,7 @@ pub fn main<B: Backend>(rounds: Rounds) {
         trial_with_server::<B>("o4_killed_lease_holder_delays_others_by_one_lease_at_most", move || {
             run(killed_lease_holder::<B>(rounds.killed));
         }),
-    ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    ]
 }
 
 /// Runs a test. Panics if the test takes longer than 15 minutes.

@@ -16,7 +16,7 @@ impl Backend for Server {
 
     const NOT_INSTALLED: &'static str = "redis-server is not installed";
 
-    const OUTAGES: &'static [(&'static str, &'static str)] = &[
+    const ERROR_RESPONSES: &'static [(&'static str, &'static str)] = &[
         ("loading", "LOADING Redis is loading the dataset in memory"),
         ("readonly", "READONLY You can't write against a read only replica."),
         ("out_of_memory", "OOM command not allowed when used memory > 'maxmemory'."),
