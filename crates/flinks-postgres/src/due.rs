@@ -11,9 +11,10 @@ use crate::error::DAMAGED_ROW;
 use crate::store::{NamedValue, PostgresStore, hidden_name, is_full, milliseconds, row_limit};
 use crate::work_leases::part_of;
 
-/// The number of rows that one statement returns to [`PostgresStore::list_due_of_all`], which
-/// decrypts each of them.
-const PAGE: usize = 1000;
+/// The minimum and maximum number of rows that one statement returns to
+/// [`PostgresStore::list_due_of_all`], which decrypts each of them.
+const MIN_PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
 
 impl PostgresStore {
     /// Lists at most `limit` due consents in a shard. Consents with a deadline beyond the window
@@ -82,7 +83,7 @@ impl PostgresStore {
         for (from, until) in [(beyond.saturating_add(1), i64::MAX), (-1, before)] {
             let mut after = (from, Vec::new());
             while ids.len() < limit {
-                let page = row_limit(limit.saturating_sub(ids.len()).min(PAGE));
+                let page = row_limit(limit.saturating_sub(ids.len()).clamp(MIN_PAGE, MAX_PAGE));
                 let parameters = [
                     (&after.0 as _, Type::INT8),
                     (&after.1 as _, Type::BYTEA),

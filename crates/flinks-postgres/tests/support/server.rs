@@ -26,7 +26,7 @@ pub(crate) struct Server {
 pub(crate) const SUPERUSER: &str = "postgres";
 
 /// The user and the group that the server runs as, or `None` to keep those of the test program.
-static UNPRIVILEGED: LazyLock<Option<(u32, u32)>> = LazyLock::new(|| {
+pub(crate) static UNPRIVILEGED: LazyLock<Option<(u32, u32)>> = LazyLock::new(|| {
     let id = |arguments: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(arguments).output().ok().filter(|output| output.status.success())?;
         String::from_utf8_lossy(&output.stdout).trim().parse().ok()
@@ -62,7 +62,9 @@ impl Server {
     pub(crate) fn start(settings: &[&str]) -> Self {
         let folder = create_folder();
         let arguments = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--username", SUPERUSER];
-        run_successfully(program("initdb", folder.path()).arg("--pgdata").arg(folder.path().join("data")).args(arguments));
+        run_successfully(
+            program("initdb", folder.path()).arg("--pgdata").arg(folder.path().join("data")).args(arguments),
+        );
         Self::start_in(folder, settings)
     }
 
