@@ -46,7 +46,7 @@ impl Bouncer {
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={} user={SUPERUSER}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 1000\n",
+             default_pool_size = {SERVER_CONNECTIONS}\nmax_client_conn = 1000\nserver_login_retry = 0\n",
             database.server().port()
         );
         let file = database.server().write_file(&format!("pgbouncer-{port}.ini"), configuration.as_bytes());

@@ -156,7 +156,9 @@ impl Backend for Postgres {
     }
 
     fn damage_record(&self, id: &ConsentId) {
-        self.sql(&format!("UPDATE flinks.consents SET value = 'garbage' WHERE {}", has_name(id)));
+        // With the old generation, a pending write would replace the damaged value.
+        let sql = format!("UPDATE flinks.consents SET value = 'garbage', generation = -1 WHERE {}", has_name(id));
+        self.sql(&sql);
     }
 
     fn delete_record(&self, id: &ConsentId) {
