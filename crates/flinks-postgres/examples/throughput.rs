@@ -1,4 +1,4 @@
-//! Benchmarks the store beside plain statements and beside the Redis store.
+//! Compares the store with plain statements and with the Redis store.
 //!
 //! The program starts a PostgreSQL server and, if it is installed, a Redis server, both with the
 //! settings of a production that must not lose data: PostgreSQL with its defaults, and Redis with

@@ -155,7 +155,7 @@ async fn reported() {
     assert_eq!(report().await, 1);
     assert!(store.compare_and_swap(Some(record.generation()), &record).await.unwrap());
     assert_eq!(report().await, 0);
-    assert_eq!(*reports.lock().unwrap(), [id.clone()]);
+    assert_eq!(*reports.lock().unwrap(), std::slice::from_ref(&id));
     // A consent that was renewed and has ended again is reported again.
     let shard = u16::from(keys().hidden_name(&id).shard());
     end().await;
