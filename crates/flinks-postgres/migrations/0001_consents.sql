@@ -9,7 +9,7 @@ CREATE SCHEMA IF NOT EXISTS "flinks";
 -- "deadline" is the idle deadline of a consent that has not ended, and "ended" is the last idle
 -- deadline of an ended consent that has not been reported yet.
 CREATE TABLE IF NOT EXISTS "flinks".consents (
-    name bytea NOT NULL PRIMARY KEY,
+    name bytea NOT NULL PRIMARY KEY CHECK (octet_length(name) = 16),
     part int2 NOT NULL,
     generation int8 NOT NULL,
     value bytea NOT NULL,

@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(parse(url, None), Ok(Security::Local), "{url}");
         }
         assert_eq!(parse("postgres://127.0.0.1/app?sslmode=verify-full", None), Ok(Security::Tls));
-        // One of the hosts is on another machine.
+        // The second host is on another machine.
         assert_eq!(parse("postgres://127.0.0.1,db.internal/app", None), Ok(Security::Tls));
         assert!(parse("postgres://127.0.0.1,db.internal/app?sslmode=disable", None).is_err());
         assert!(parse("postgres://app@%2Frun%2Fpostgresql/app?sslmode=require", None).is_err());

@@ -7,7 +7,9 @@ use flinks_consents::store::StoreError;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-use crate::error::{CONFLICTS, Failure, InvalidConfiguration, POOL_EXHAUSTED, TIMED_OUT, is_read_only};
+use crate::error::{
+    CONFLICTS, Failure, InvalidConfiguration, POOL_EXHAUSTED, TIMED_OUT, is_read_only, leaves_connection_open,
+};
 use crate::pool::Connector;
 
 /// The parameters of a statement with their types.
@@ -99,8 +101,8 @@ impl Server {
                 // All connections may lead to a server that is no longer the primary.
                 self.pool.retain(|_, _| false);
             }
-            Err(error) if error.as_db_error().is_some() => connection.release(),
-            // The connection is closed.
+            Err(error) if leaves_connection_open(error) => connection.release(),
+            // The connection is closed, or will be.
             Err(_) => {}
         }
         Ok(result)

@@ -7,7 +7,7 @@ use std::{fmt, io};
 use flinks_consents::store::StoreError;
 use flinks_core::configuration::InvalidSetting;
 use tokio_postgres::Error;
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, Severity};
 
 /// The error returned if a [`PostgresStore`](crate::PostgresStore) configuration is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,14 @@ pub(crate) fn is_read_only(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| error.code().code() == "25006")
 }
 
-/// Returns whether a table, a schema or a column does not exist.
+/// Returns whether the connection can be used again after this error: the server has reported that
+/// a statement failed, and has not closed the connection.
+pub(crate) fn leaves_connection_open(error: &Error) -> bool {
+    let is_fatal = |error: &DbError| matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    error.as_db_error().is_some_and(|error| !is_fatal(error))
+}
+
+/// Returns whether a table or a schema does not exist.
 pub(crate) fn is_missing_table(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| matches!(error.code().code(), "42P01" | "3F000"))
 }
@@ -121,7 +128,7 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
 
 #[cfg(feature = "rustls")]
 fn is_tls_failure(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|source| source.is::<rustls::Error>())
+    error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>()).is_some()
 }
 
 #[cfg(not(feature = "rustls"))]

@@ -36,7 +36,7 @@ pub(crate) struct ConditionalWrite<'a> {
     pub(crate) new: Option<(u64, &'a [u8])>,
 }
 
-/// What the row shows about a write whose connection was lost.
+/// The conclusion from the row about a write whose connection was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Conclusion {
     Done,

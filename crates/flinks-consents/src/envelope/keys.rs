@@ -127,7 +127,7 @@ pub enum InvalidKey {
     Encoding,
     /// The set already contains an encryption key with this id.
     DuplicateId(u32),
-    /// The text is not a list of ids and keys such as `2:BASE64,1:BASE64`.
+    /// The list of encryption keys does not have the form `2:BASE64,1:BASE64`.
     List,
 }
 

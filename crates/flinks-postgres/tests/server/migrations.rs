@@ -81,7 +81,7 @@ async fn tables() {
     let record = record("user-7", "canary", SystemTime::now()).await;
     for sql in [
         "ALTER TABLE flinks.consents DROP COLUMN deadline",
-        "ALTER TABLE flinks.consents ALTER COLUMN generation TYPE text",
+        "ALTER TABLE flinks.consents ALTER COLUMN generation TYPE boolean USING true",
         "ALTER TABLE flinks.consents DROP CONSTRAINT consents_pkey",
         "ALTER TABLE flinks.consents ADD COLUMN added int8 NOT NULL",
     ] {
