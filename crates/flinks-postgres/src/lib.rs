@@ -8,6 +8,8 @@ mod due;
 mod error;
 mod migrations;
 mod pool;
+#[cfg(test)]
+mod portability;
 mod schema;
 mod statements;
 mod store;
