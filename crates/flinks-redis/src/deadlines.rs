@@ -61,7 +61,7 @@ impl RedisStore {
         if record.is_ended() {
             return Ok(false);
         }
-        let consent_keys = self.namespace().consent_keys(record.id(), &self.keys());
+        let consent_keys = self.namespace().consent_keys(record.id(), &self.envelope());
         self.script(&self.scripts().restore_deadline(&consent_keys, &record)).await
     }
 
