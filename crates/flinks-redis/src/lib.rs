@@ -11,6 +11,7 @@ mod names;
 #[doc = include_str!("../SCALE.md")]
 pub mod scale {}
 mod owners;
+mod scan;
 mod scripts;
 mod servers;
 mod store;
