@@ -102,10 +102,8 @@ fn security(hosts: &[Host], mode: Mode, plain_host: &PlainHost) -> Result<Securi
         (Mode::Unset | Mode::Optional, true, _) => Ok(Security::Local),
         (Mode::Unset | Mode::Optional, false, None) => Ok(Security::PlainRemote),
         // An address without a mode that also does not match the allowed host is a mistake.
-        (Mode::Optional, false, Some(problem)) => Err(invalid(plain_problem(problem))),
-        (Mode::Unset, false, Some(problem)) if problem != PlainHostProblem::NoneAllowed => {
-            Err(invalid(plain_problem(problem)))
-        }
+        (Mode::Optional, false, Some(problem)) => Err(plain_error(problem)),
+        (Mode::Unset, false, Some(problem)) if problem != PlainHostProblem::NoneAllowed => Err(plain_error(problem)),
         (Mode::Required | Mode::Unset, _, _) if has_socket => Err(invalid("must not require TLS on a Unix socket")),
         (Mode::Required | Mode::Unset, _, _) => {
             if cfg!(feature = "rustls") {
@@ -125,22 +123,28 @@ fn remote_host(host: &Host) -> Option<&str> {
     }
 }
 
-/// Returns the message for a connection without TLS that is not allowed.
-fn plain_problem(problem: PlainHostProblem) -> &'static str {
-    match problem {
-        PlainHostProblem::NoneAllowed => {
-            "must use `sslmode=verify-full`, unless its host is a loopback address or a Unix socket"
-        }
-        PlainHostProblem::OfFlinks => "must not be a Flinks host, even with dangerous_plain_postgres_host",
-        PlainHostProblem::OtherAllowed => {
-            "must use `sslmode=verify-full`, unless its host is the one that dangerous_plain_postgres_host allows"
-        }
-        PlainHostProblem::PublicAddress => "must use `sslmode=verify-full`, because its host is a public address",
-    }
+/// Returns the error for a connection without TLS that is not allowed.
+fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
+    InvalidConfiguration::new(
+        ADDRESS,
+        match problem {
+            PlainHostProblem::NoneAllowed => {
+                "must use `sslmode=verify-full`, unless its host is a loopback address or a Unix socket"
+            }
+            PlainHostProblem::OfFlinks => "must not be a Flinks host, even with dangerous_plain_postgres_host",
+            PlainHostProblem::OtherAllowed => {
+                "must use `sslmode=verify-full`, unless its host is the one that dangerous_plain_postgres_host allows"
+            }
+            PlainHostProblem::PublicAddress => "must use `sslmode=verify-full`, because its host is a public address",
+        },
+    )
 }
 
+/// The name of the address in errors.
+const ADDRESS: &str = "PostgreSQL address";
+
 const fn invalid(problem: &'static str) -> InvalidConfiguration {
-    InvalidConfiguration::new("PostgreSQL address", problem)
+    InvalidConfiguration::new(ADDRESS, problem)
 }
 
 const NOT_A_URL: InvalidConfiguration = invalid(

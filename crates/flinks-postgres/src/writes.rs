@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_lost_write_is_compared_with_the_row() {
+    fn lost_write_is_compared_with_the_row() {
         let insert = ConditionalWrite { expected: None, new: Some((8, b"ours")) };
         let update = ConditionalWrite { expected: Some(7), new: Some((8, b"ours")) };
         let remove = ConditionalWrite { expected: Some(7), new: None };

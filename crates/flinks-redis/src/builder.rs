@@ -10,7 +10,7 @@ use crate::servers::Servers;
 use crate::store::RedisStore;
 #[cfg(feature = "rustls")]
 use crate::tls::Certificates;
-use flinks_consents::envelope::{EncryptionKeys, Key};
+use flinks_consents::envelope::{EncryptionKeys, Envelope, Key};
 use flinks_core::configuration::{Field, Values};
 use flinks_core::plain_http::PlainHost;
 use serde::{Deserialize, Deserializer};
@@ -26,7 +26,7 @@ pub struct RedisStoreBuilder {
     namespace: String,
     timeout: Duration,
     plain_host: PlainHost,
-    keys: EncryptionKeys,
+    envelope: Envelope,
 }
 
 /// The default timeout for a call. It is short, because Redis usually responds within milliseconds
@@ -34,7 +34,7 @@ pub struct RedisStoreBuilder {
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {
-    fn new(address: String, keys: EncryptionKeys) -> Self {
+    fn new(address: String, envelope: Envelope) -> Self {
         Self {
             addresses: vec![address],
             is_cluster: false,
@@ -43,7 +43,7 @@ impl RedisStoreBuilder {
             namespace: "flinks".to_owned(),
             timeout: TIMEOUT,
             plain_host: PlainHost::default(),
-            keys,
+            envelope,
         }
     }
 
@@ -75,7 +75,7 @@ impl RedisStoreBuilder {
 
     fn from_values(values: &Values) -> Result<Self, InvalidConfiguration> {
         let url = values.required("url")?;
-        let mut builder = Self::new(url.to_owned(), encryption_keys(values)?);
+        let mut builder = Self::new(url.to_owned(), encryption_keys(values)?.into());
         if let Some(nodes) = values.optional("cluster_nodes")? {
             builder = builder.cluster(nodes.split(',').map(str::trim));
         }
@@ -217,15 +217,18 @@ impl RedisStoreBuilder {
                 "the connection to Redis on another machine is not encrypted, because dangerous_plain_redis_host is set"
             );
         }
-        Ok(RedisStore::new(namespace, SharedConnection::new(servers, self.timeout), self.keys))
+        Ok(RedisStore::new(namespace, SharedConnection::new(servers, self.timeout), self.envelope))
     }
 }
 
 impl RedisStore {
     /// Creates a builder for a store on the server at `address`, such as
     /// `rediss://redis.internal:6380/0`. The address may contain a user name and a password.
-    pub fn builder(address: impl Into<String>, keys: EncryptionKeys) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(address.into(), keys)
+    ///
+    /// `keys` are either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
+    /// [`KeyProvider`](flinks_consents::envelope::KeyProvider).
+    pub fn builder(address: impl Into<String>, keys: impl Into<Envelope>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(address.into(), keys.into())
     }
 }
 

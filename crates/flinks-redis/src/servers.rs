@@ -129,9 +129,7 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
         ConnectionAddr::TcpTls { insecure, .. } => !insecure && cfg!(feature = "rustls"),
         ConnectionAddr::Tcp(host, _) if is_loopback_host(host) => true,
         ConnectionAddr::Tcp(host, _) => {
-            return plain_host
-                .find_problem(host)
-                .map_or(Ok(address.clone()), |found| Err(invalid(plain_problem(found))));
+            return plain_host.find_problem(host).map_or(Ok(address.clone()), |found| Err(plain_error(found)));
         }
         ConnectionAddr::Unix(_) => true,
         _ => false,
@@ -143,16 +141,19 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
 /// certificate verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
-/// Returns the message for a connection without TLS that is not allowed.
-fn plain_problem(problem: PlainHostProblem) -> &'static str {
-    match problem {
-        PlainHostProblem::NoneAllowed => NOT_SAFE,
-        PlainHostProblem::OfFlinks => "must not be a Flinks host, even with dangerous_plain_redis_host",
-        PlainHostProblem::OtherAllowed => {
-            "must start with rediss:// unless its host is the one that dangerous_plain_redis_host allows"
-        }
-        PlainHostProblem::PublicAddress => "must start with rediss://, because its host is a public address",
-    }
+/// Returns the error for a connection without TLS that is not allowed.
+fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
+    InvalidConfiguration::new(
+        "Redis address",
+        match problem {
+            PlainHostProblem::NoneAllowed => NOT_SAFE,
+            PlainHostProblem::OfFlinks => "must not be a Flinks host, even with dangerous_plain_redis_host",
+            PlainHostProblem::OtherAllowed => {
+                "must start with rediss:// unless its host is the one that dangerous_plain_redis_host allows"
+            }
+            PlainHostProblem::PublicAddress => "must start with rediss://, because its host is a public address",
+        },
+    )
 }
 
 /// A resolver for the host names of connections without TLS. It returns an error unless all

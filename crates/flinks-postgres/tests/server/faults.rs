@@ -9,7 +9,7 @@ use crate::common::{Database, Tests, builder, record, run, store};
 use crate::support::Server;
 
 pub(crate) const WITH_SERVER: Tests = &[
-    ("a5_write_whose_connection_is_terminated_takes_effect_once", || run(terminated_write)),
+    ("write_whose_connection_is_terminated_takes_effect_once", || run(terminated_write)),
     ("closed_connections_are_replaced", || run(closed_connections)),
     ("read_only_server_is_unavailable", || run(read_only)),
     ("standby_is_unavailable_until_it_is_promoted", || run(standby)),
