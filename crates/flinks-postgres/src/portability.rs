@@ -31,14 +31,42 @@ const FUNCTIONS: &[&str] = &["current_setting", "epoch", "extract", "generate_se
 
 /// System tables and their columns.
 const SYSTEM: &[&str] = &[
-    "information_schema", "nspname", "oid", "pg_catalog", "pg_class", "pg_namespace", "relname", "relnamespace",
-    "relpersistence", "schema_name", "schemata",
+    "information_schema",
+    "nspname",
+    "oid",
+    "pg_catalog",
+    "pg_class",
+    "pg_namespace",
+    "relname",
+    "relnamespace",
+    "relpersistence",
+    "schema_name",
+    "schemata",
 ];
 
 /// The store's tables, columns, indexes and aliases.
 const NAMES: &[&str] = &[
-    "c", "consents", "consents_deadline", "consents_ended", "consents_owner", "d", "deadline", "ended", "expires",
-    "flinks", "generation", "holder", "l", "meta", "n", "name", "owner", "p", "part", "value", "work_leases",
+    "c",
+    "consents",
+    "consents_deadline",
+    "consents_ended",
+    "consents_owner",
+    "d",
+    "deadline",
+    "ended",
+    "expires",
+    "flinks",
+    "generation",
+    "holder",
+    "l",
+    "meta",
+    "n",
+    "name",
+    "owner",
+    "p",
+    "part",
+    "value",
+    "work_leases",
 ];
 
 const SCHEMA: &str = "flinks";
@@ -109,7 +137,11 @@ fn statements_use_only_words_that_other_servers_document() {
     }
     let allowed = [KEYWORDS, TYPES, FUNCTIONS, SYSTEM, NAMES].concat();
     let allowed: BTreeSet<String> = allowed.into_iter().map(str::to_owned).collect();
-    assert_eq!(found.difference(&allowed).collect::<Vec<_>>(), Vec::<&String>::new(), "words that are not in the lists");
+    assert_eq!(
+        found.difference(&allowed).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "words that are not in the lists"
+    );
     assert_eq!(allowed.difference(&found).collect::<Vec<_>>(), Vec::<&String>::new(), "words that are not used");
 }
 
@@ -121,7 +153,10 @@ fn each_call_is_one_statement_that_changes_no_session() {
         assert!(
             matches!(
                 statement,
-                Statement::Query { .. } | Statement::Insert { .. } | Statement::Update { .. } | Statement::Delete { .. }
+                Statement::Query { .. }
+                    | Statement::Insert { .. }
+                    | Statement::Update { .. }
+                    | Statement::Delete { .. }
             ),
             "{sql}"
         );

@@ -19,10 +19,8 @@ use fleet::Plan;
 use libtest_mimic::Arguments;
 
 fn main() {
-    let trial = flinks_store_tests::trial_with_server::<support::Server>(
-        "o5_fleet_survives_outages_and_restarts",
-        fleet_survives_outages_and_restarts,
-    );
+    let trial =
+        support::trial_with_server("o5_fleet_survives_outages_and_restarts", fleet_survives_outages_and_restarts);
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 

@@ -90,7 +90,7 @@ pub trait Protocol {
 pub struct Request {
     /// The bytes to forward.
     pub bytes: Vec<u8>,
-    /// Whether the request reads or writes consents. Only such requests count for a scheduled
-    /// fault.
-    pub is_about_consents: bool,
+    /// Whether the request reads or writes the record of a consent. Only such requests count for a
+    /// scheduled fault.
+    pub is_about_a_record: bool,
 }

@@ -73,8 +73,8 @@ impl<B: Backend> Proxy<B> {
     }
 
     /// Schedules a fault for a later request. `position` is the number of requests that the proxy
-    /// forwards before it injects the fault. Only [requests about
-    /// consents](Request::is_about_consents) are counted.
+    /// forwards before it injects the fault. Only [requests about a
+    /// record](Request::is_about_a_record) are counted.
     pub fn inject(&self, position: usize, fault: Fault) {
         *self.shared.planned_fault.lock().unwrap() = Some(PlannedFault { requests_before: position, fault });
     }
@@ -146,7 +146,7 @@ impl ProxyState {
 
     /// Returns the scheduled fault if it applies to this request.
     fn fault(&self, request: &Request) -> Option<Fault> {
-        if !request.is_about_consents {
+        if !request.is_about_a_record {
             return None;
         }
         let mut planned = self.planned_fault.lock().unwrap();

@@ -26,7 +26,7 @@ enum Host {
 }
 
 impl Postgres {
-    /// Creates a database with the tables of the store on a server of its own.
+    /// Creates a database with the tables of the store on a server that only this test uses.
     pub(crate) fn on(server: Server) -> Self {
         Self::with_tables(Host::Own(server))
     }

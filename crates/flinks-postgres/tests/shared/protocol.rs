@@ -13,25 +13,27 @@ pub(crate) fn read_request(client: &mut BufReader<&TcpStream>, number: usize) ->
     let mut bytes = Vec::new();
     if number == 0 {
         read_content(client, &mut bytes)?;
-        return Some(Request { bytes, is_about_consents: false });
+        return Some(Request { bytes, is_about_a_record: false });
     }
-    let mut is_about_consents = false;
+    let mut is_about_a_record = false;
     loop {
         let start = bytes.len();
         let kind = read_message(client, &mut bytes)?;
-        // The text of a statement is in `Parse` and in `Query`.
+        // `Parse` and `Query` contain the text of a statement.
         if matches!(kind, b'P' | b'Q') {
-            is_about_consents |= bytes[start..].windows(CONSENTS.len()).any(|part| part == CONSENTS);
+            let text = String::from_utf8_lossy(&bytes[start..]);
+            is_about_a_record |= text.contains(CONSENTS) && (text.contains("WHERE name =") || text.contains("INSERT"));
         }
         // `Sync`, `Query`, a password and `Terminate` end a request.
         if matches!(kind, b'S' | b'Q' | b'p' | b'X') {
-            return Some(Request { bytes, is_about_consents });
+            return Some(Request { bytes, is_about_a_record });
         }
     }
 }
 
-/// The name of the table of consents in a statement.
-const CONSENTS: &[u8] = b"\"flinks\".consents";
+/// The table of consents as the statements name it. The statements that list consents are not about a
+/// record.
+const CONSENTS: &str = "\"flinks\".consents";
 
 /// Reads messages until the server waits for the client. Returns the messages so far if the server
 /// closes the connection after an error.

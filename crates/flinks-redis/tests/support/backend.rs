@@ -91,7 +91,7 @@ pub(crate) fn record_key(id: &ConsentId) -> String {
 impl Protocol for Server {
     fn read_request(client: &mut BufReader<&TcpStream>, _: usize) -> Option<Request> {
         let words = command(client)?;
-        let is_about_consents = match words.as_slice() {
+        let is_about_a_record = match words.as_slice() {
             [name, key, ..] if name == b"GET" => !key.ends_with(b":names"),
             [name, _, _, key, ..] if name == b"EVALSHA" => !key.ends_with(b":worker"),
             _ => false,
@@ -100,7 +100,7 @@ impl Protocol for Server {
         for word in &words {
             bytes.extend([format!("${}\r\n", word.len()).as_bytes(), word, b"\r\n"].concat());
         }
-        Some(Request { bytes, is_about_consents })
+        Some(Request { bytes, is_about_a_record })
     }
 
     fn read_response(server: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {

@@ -15,3 +15,8 @@ pub(crate) use self::resp::length;
 pub(crate) use self::server::{Server, join};
 
 pub(crate) type Proxy = flinks_store_tests::Proxy<Server>;
+
+/// Creates a test that is ignored if `redis-server` is not installed.
+pub(crate) fn trial_with_server(name: &str, test: impl FnOnce() + Send + 'static) -> libtest_mimic::Trial {
+    flinks_store_tests::trial_with_server::<Server>(name, test)
+}
