@@ -136,7 +136,7 @@ impl PostgresStore {
         if meta.version > VERSION {
             return Err(NEWER_TABLES);
         }
-        let fingerprint = self.keys().name_key_fingerprint();
+        let fingerprint = self.envelope().name_key_fingerprint();
         let stored = match meta.fingerprint {
             Some(stored) => stored,
             None => {
