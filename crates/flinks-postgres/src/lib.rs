@@ -23,6 +23,6 @@ pub use error::InvalidConfiguration;
 pub use flinks_consents;
 pub use flinks_consents::envelope::{EncryptionKeys, Envelope, Key};
 pub use flinks_consents::keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};
-pub use migrations::Migration;
+pub use migrations::SchemaMigration;
 pub use store::PostgresStore;
 pub use warning::Warning;
