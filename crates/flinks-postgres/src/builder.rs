@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use flinks_consents::envelope::{EncryptionKeys, Key};
+use flinks_consents::envelope::{EncryptionKeys, Envelope, Key};
 use flinks_core::Secret;
 use flinks_core::configuration::{Field, Values};
 use flinks_core::plain_http::PlainHost;
@@ -29,7 +29,7 @@ pub struct PostgresStoreBuilder {
     timeout: Duration,
     max_connections: usize,
     plain_host: PlainHost,
-    keys: EncryptionKeys,
+    envelope: Envelope,
 }
 
 /// The default schema.
@@ -41,7 +41,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: usize = 10;
 
 impl PostgresStoreBuilder {
-    fn new(url: Secret, keys: EncryptionKeys) -> Self {
+    fn new(url: Secret, envelope: Envelope) -> Self {
         Self {
             url,
             #[cfg(feature = "rustls")]
@@ -50,7 +50,7 @@ impl PostgresStoreBuilder {
             timeout: TIMEOUT,
             max_connections: MAX_CONNECTIONS,
             plain_host: PlainHost::default(),
-            keys,
+            envelope,
         }
     }
 
@@ -82,7 +82,7 @@ impl PostgresStoreBuilder {
 
     fn from_values(values: &Values) -> Result<Self, InvalidConfiguration> {
         let url = Secret::new(values.required("url")?);
-        let mut builder = Self::new(url, encryption_keys(values)?);
+        let mut builder = Self::new(url, encryption_keys(values)?.into());
         if let Some(schema) = values.optional("schema")? {
             Schema::new(schema.to_owned()).map_err(|error| error.named(values.name("schema")))?;
             builder = builder.schema(schema);
@@ -228,15 +228,18 @@ impl PostgresStoreBuilder {
             tls,
         );
         let server = Server::new(connector, self.timeout, self.max_connections)?;
-        Ok(PostgresStore::new(schema, server, self.keys))
+        Ok(PostgresStore::new(schema, server, self.envelope))
     }
 }
 
 impl PostgresStore {
     /// Creates a builder for a store on the server at `url`, such as
     /// `postgres://app@db.internal/app?sslmode=verify-full`. The URL may contain a password.
-    pub fn builder(url: impl Into<String>, keys: EncryptionKeys) -> PostgresStoreBuilder {
-        PostgresStoreBuilder::new(Secret::new(url.into()), keys)
+    ///
+    /// `keys` are either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
+    /// [`KeyProvider`](flinks_consents::envelope::KeyProvider).
+    pub fn builder(url: impl Into<String>, keys: impl Into<Envelope>) -> PostgresStoreBuilder {
+        PostgresStoreBuilder::new(Secret::new(url.into()), keys.into())
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::error::DAMAGED_ROW;
-use crate::store::{NamedValue, PostgresStore, hidden_name, is_full, milliseconds, row_limit};
+use crate::store::{NamedValue, PostgresStore, hidden_name, is_full, milliseconds, parse_name, row_limit};
 use crate::work_leases::part_of;
 
 /// The minimum and maximum number of rows that one statement returns to
@@ -53,7 +53,7 @@ impl PostgresStore {
     pub(crate) async fn look_up_item(&self, item: &WorkItem) -> Result<Lookup, StoreError> {
         let Some(name) = name_of(item) else { return Ok(Lookup::Missing) };
         let Some(stored) = self.read_row(&name).await? else { return Ok(Lookup::Missing) };
-        let record = self.open_or_log(&stored, &name)?;
+        let record = self.open_or_log(&stored, &name).await?;
         Ok(record.map_or(Lookup::Unreadable, |record| Lookup::Record(Box::new(record))))
     }
 
@@ -94,7 +94,7 @@ impl PostgresStore {
                 for row in &rows {
                     let (name, stored) = NamedValue::of(row, 0, 2)?.split();
                     after = (row.try_get(1).map_err(|_| DAMAGED_ROW)?, name.to_bytes().to_vec());
-                    let Some(record) = self.open_or_log(&stored, &name)? else { continue };
+                    let Some(record) = self.open_or_log(&stored, &name).await? else { continue };
                     if record.is_suspected() {
                         suspected.push(record.id().clone());
                     } else {
@@ -142,6 +142,5 @@ fn deadline(item: &WorkItem) -> i64 {
 
 /// Returns an item's hidden name, or `None` if the item does not come from this store.
 fn name_of(item: &WorkItem) -> Option<HiddenName> {
-    let number = u128::from_str_radix(&item.name, 16).ok()?;
-    (item.name.len() == HiddenName::DIGITS).then(|| HiddenName::from_bytes(number.to_be_bytes()))
+    parse_name(&item.name)
 }

@@ -47,7 +47,7 @@ impl From<InvalidSetting> for InvalidConfiguration {
     }
 }
 
-/// What is known about a statement that failed.
+/// The failure of a statement, by its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The server rolled the statement back because it conflicted with another one, so it can be

@@ -10,6 +10,7 @@ mod migrations;
 mod pool;
 #[cfg(test)]
 mod portability;
+mod scan;
 mod schema;
 mod statements;
 mod store;
@@ -22,8 +23,8 @@ mod writes;
 pub use builder::PostgresStoreBuilder;
 pub use error::InvalidConfiguration;
 pub use flinks_consents;
-pub use flinks_consents::envelope::{EncryptionKeys, Key};
+pub use flinks_consents::envelope::{EncryptionKeys, Envelope, Key};
 pub use flinks_consents::keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};
-pub use migrations::Migration;
+pub use migrations::SchemaMigration;
 pub use store::PostgresStore;
 pub use warning::Warning;

@@ -19,7 +19,7 @@ use crate::store::PostgresStore;
 /// Each statement can be repeated, and a migration can be run by several processes at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Migration {
+pub struct SchemaMigration {
     /// The version of the tables after the migration.
     pub version: u32,
     /// The name of the file, such as `0001_consents.sql`.
@@ -33,14 +33,14 @@ const VERSION: u32 = 1;
 
 const FILES: [(u32, &str, &str); 1] = [(1, "0001_consents.sql", include_str!("../migrations/0001_consents.sql"))];
 
-fn migrations(schema: &Schema) -> Vec<Migration> {
+fn migrations(schema: &Schema) -> Vec<SchemaMigration> {
     let sql = |text: &'static str| {
         if schema.as_str() == DEFAULT_SCHEMA {
             return Cow::Borrowed(text);
         }
         Cow::Owned(text.replace(&format!("\"{DEFAULT_SCHEMA}\""), &schema.to_string()))
     };
-    FILES.into_iter().map(|(version, name, text)| Migration { version, name, sql: sql(text) }).collect()
+    FILES.into_iter().map(|(version, name, text)| SchemaMigration { version, name, sql: sql(text) }).collect()
 }
 
 /// Returns the statements of a migration without its comments.
@@ -58,7 +58,7 @@ impl PostgresStore {
     /// # Errors
     ///
     /// Returns [`InvalidConfiguration`] if `schema` is not a valid name for a schema.
-    pub fn migrations(schema: &str) -> Result<Vec<Migration>, InvalidConfiguration> {
+    pub fn migrations(schema: &str) -> Result<Vec<SchemaMigration>, InvalidConfiguration> {
         Ok(migrations(&Schema::new(schema.to_owned())?))
     }
 
@@ -136,7 +136,7 @@ impl PostgresStore {
         if meta.version > VERSION {
             return Err(NEWER_TABLES);
         }
-        let fingerprint = self.keys().name_key_fingerprint();
+        let fingerprint = self.envelope().name_key_fingerprint();
         let stored = match meta.fingerprint {
             Some(stored) => stored,
             None => {

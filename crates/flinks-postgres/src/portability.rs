@@ -27,7 +27,7 @@ const KEYWORDS: &[&str] = &[
 const TYPES: &[&str] = &["bytea", "int2", "int8", "text"];
 
 /// Functions, and the field that `extract` returns.
-const FUNCTIONS: &[&str] = &["current_setting", "epoch", "extract", "generate_series", "now", "octet_length"];
+const FUNCTIONS: &[&str] = &["count", "current_setting", "epoch", "extract", "generate_series", "now", "octet_length"];
 
 /// System tables and their columns.
 const SYSTEM: &[&str] = &[
@@ -72,7 +72,7 @@ const NAMES: &[&str] = &[
 const SCHEMA: &str = "flinks";
 
 /// Returns the statements of the store.
-fn statements() -> [String; 16] {
+fn statements() -> [String; 19] {
     // Without `..`, so that a new statement cannot be missing here.
     let Statements {
         load,
@@ -80,6 +80,9 @@ fn statements() -> [String; 16] {
         update,
         remove,
         list,
+        scan,
+        count,
+        is_end_unreported,
         due_in,
         due,
         ended_in,
@@ -98,6 +101,9 @@ fn statements() -> [String; 16] {
         update,
         remove,
         list,
+        scan,
+        count,
+        is_end_unreported,
         due_in,
         due,
         ended_in,

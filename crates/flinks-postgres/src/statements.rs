@@ -26,6 +26,12 @@ pub(crate) struct Statements {
     pub(crate) remove: String,
     /// Lists up to `$3` consents of the owner `$1` whose name is greater than `$2`.
     pub(crate) list: String,
+    /// Lists up to `$2` consents whose name is greater than `$1`.
+    pub(crate) scan: String,
+    /// Returns the number of consents.
+    pub(crate) count: String,
+    /// Returns a row if the consent `$1` has ended and was not reported yet.
+    pub(crate) is_end_unreported: String,
     /// Lists up to `$4` consents of the part `$1` whose deadline is earlier than `$2` or later than
     /// `$3`. The limit applies to each of the two ranges.
     pub(crate) due_in: String,
@@ -75,6 +81,11 @@ impl Statements {
                 "SELECT name, generation, value FROM {schema}.consents \
                  WHERE owner = $1 AND name > $2 ORDER BY name LIMIT $3"
             ),
+            scan: format!(
+                "SELECT name, generation, value FROM {schema}.consents WHERE name > $1 ORDER BY name LIMIT $2"
+            ),
+            count: format!("SELECT count(*) FROM {schema}.consents"),
+            is_end_unreported: format!("SELECT ended FROM {schema}.consents WHERE name = $1 AND ended IS NOT NULL"),
             due_in: format!(
                 "(SELECT name, deadline FROM {schema}.consents \
                  WHERE part = $1 AND deadline IS NOT NULL AND deadline < $2 ORDER BY deadline, name LIMIT $4) \

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use flinks_consents::envelope::{EncryptionKeys, HiddenName};
+use flinks_consents::envelope::{Envelope, HiddenName};
 use flinks_consents::store::{DueWindow, Record, StoreError, StoreFuture, TokenStore};
 use flinks_consents::{ConsentId, OwnerId, Page};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::calls::Server;
-use crate::error::DAMAGED_ROW;
+use crate::error::{DAMAGED_ROW, WRONG_NAME_KEY};
 use crate::schema::Schema;
 use crate::statements::Statements;
 use crate::writes::{ConditionalWrite, StoredValue};
@@ -36,18 +36,18 @@ struct Inner {
     schema: Schema,
     statements: Statements,
     server: Server,
-    keys: ArcSwap<EncryptionKeys>,
+    envelope: ArcSwap<Envelope>,
     /// Whether the version of the tables and the name key are known to be correct.
     is_checked: AtomicBool,
 }
 
 impl PostgresStore {
-    pub(crate) fn new(schema: Schema, server: Server, keys: EncryptionKeys) -> Self {
+    pub(crate) fn new(schema: Schema, server: Server, envelope: Envelope) -> Self {
         Self(Arc::new(Inner {
             statements: Statements::new(&schema),
             schema,
             server,
-            keys: ArcSwap::from_pointee(keys),
+            envelope: ArcSwap::from_pointee(envelope),
             is_checked: AtomicBool::new(false),
         }))
     }
@@ -64,14 +64,14 @@ impl PostgresStore {
         &self.0.server
     }
 
-    pub(crate) fn keys(&self) -> Arc<EncryptionKeys> {
-        self.0.keys.load_full()
+    pub(crate) fn envelope(&self) -> Arc<Envelope> {
+        self.0.envelope.load_full()
     }
 
     /// Replaces the encryption keys. The new keys take effect with the next call. The name key
     /// stays the same: with a different one, the store could not find the existing records.
-    pub fn set_keys(&self, keys: EncryptionKeys) {
-        self.0.keys.store(Arc::new(keys.with_name_key_of(&self.0.keys.load())));
+    pub fn set_keys(&self, keys: impl Into<Envelope>) {
+        self.0.envelope.store(Arc::new(keys.into().with_name_key_of(&self.0.envelope.load())));
     }
 
     /// Runs a call with the store's timeout. If this is the first call, checks the tables and the
@@ -88,9 +88,9 @@ impl PostgresStore {
     }
 
     async fn load(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
-        let name = self.keys().hidden_name(id);
+        let name = self.envelope().hidden_name(id);
         let Some(stored) = self.call(self.read_row(&name)).await? else { return Ok(None) };
-        let record = self.open(&stored, &name)?;
+        let record = self.open(&stored, &name).await?;
         if record.id() != id {
             return Err(StoreError::damaged("returned another consent's record"));
         }
@@ -98,22 +98,22 @@ impl PostgresStore {
     }
 
     /// Decrypts the record in a row.
-    pub(crate) fn open(&self, stored: &StoredValue, name: &HiddenName) -> Result<Record, StoreError> {
-        let record = self.keys().open(&stored.value, &self.schema().location(name))?;
+    pub(crate) async fn open(&self, stored: &StoredValue, name: &HiddenName) -> Result<Record, StoreError> {
+        let record = self.envelope().open(&stored.value, &self.schema().location(name)).await?;
         // With another generation in the column, no write could ever succeed.
         if record.generation() == stored.generation { Ok(record) } else { Err(DAMAGED_ROW) }
     }
 
     async fn compare_and_swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, StoreError> {
-        let keys = self.keys();
-        let name = keys.hidden_name(record.id());
-        let value = keys.seal(record, &self.schema().location(&name))?;
+        let envelope = self.envelope();
+        let name = envelope.hidden_name(record.id());
+        let value = envelope.seal(record, &self.schema().location(&name)).await?;
         let name_bytes = name.to_bytes();
         let part = i16::from(name.shard());
         let generation = record.generation().cast_signed();
         let last_deadline = milliseconds(record.idle_deadline());
         let deadline = (!record.is_ended()).then_some(last_deadline);
-        let owner = record.owner().map(|owner| keys.hidden_owner(owner).to_bytes());
+        let owner = record.owner().map(|owner| envelope.hidden_owner(owner).to_bytes());
         let owner = owner.as_ref().map(<[u8; 16]>::as_slice);
         let write = ConditionalWrite { expected, new: Some((record.generation(), &value)) };
         match expected {
@@ -145,7 +145,7 @@ impl PostgresStore {
     }
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
-        let name = self.keys().hidden_name(id);
+        let name = self.envelope().hidden_name(id);
         let name_bytes = name.to_bytes();
         let expected = generation.cast_signed();
         let parameters = [(&name_bytes.as_slice() as _, Type::BYTEA), (&expected as _, Type::INT8)];
@@ -155,9 +155,9 @@ impl PostgresStore {
 
     /// Lists an owner's records in the order of their hidden names. Skips and logs unreadable ones.
     async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<Record>, StoreError> {
-        let keys = self.keys();
-        let owner_bytes = keys.hidden_owner(owner).to_bytes();
-        let mut after = page.after.as_ref().map(|id| keys.hidden_name(id).to_bytes().to_vec()).unwrap_or_default();
+        let envelope = self.envelope();
+        let owner_bytes = envelope.hidden_owner(owner).to_bytes();
+        let mut after = page.after.as_ref().map(|id| envelope.hidden_name(id).to_bytes().to_vec()).unwrap_or_default();
         let mut records = Vec::new();
         while records.len() < page.limit {
             let limit = row_limit(page.limit.saturating_sub(records.len()));
@@ -167,7 +167,7 @@ impl PostgresStore {
             for row in &rows {
                 let (name, stored) = NamedValue::of(row, 0, 1)?.split();
                 after = name.to_bytes().to_vec();
-                if let Some(record) = self.open_or_log(&stored, &name)?
+                if let Some(record) = self.open_or_log(&stored, &name).await?
                     && record.owner() == Some(owner)
                 {
                     records.push(record);
@@ -182,13 +182,18 @@ impl PostgresStore {
 
     /// Decrypts the record in a row. Logs the hidden name of an unreadable record and returns
     /// `None`.
-    pub(crate) fn open_or_log(&self, stored: &StoredValue, name: &HiddenName) -> Result<Option<Record>, StoreError> {
-        let opened = self.open(stored, name).and_then(|record| {
-            let is_its_name = self.keys().hidden_name(record.id()) == *name;
-            if is_its_name { Ok(record) } else { Err(DAMAGED_ROW) }
-        });
-        match opened {
-            Ok(record) => Ok(Some(record)),
+    pub(crate) async fn open_or_log(
+        &self,
+        stored: &StoredValue,
+        name: &HiddenName,
+    ) -> Result<Option<Record>, StoreError> {
+        match self.open(stored, name).await {
+            Ok(record) if self.envelope().hidden_name(record.id()) == *name => Ok(Some(record)),
+            // The record was written with a different name key, or its row was copied.
+            Ok(_) => {
+                tracing::warn!(%name, "cannot read a consent: {WRONG_NAME_KEY}");
+                Ok(None)
+            }
             Err(error @ (StoreError::Damaged(_) | StoreError::Misconfigured(_))) => {
                 // The hidden name does not reveal the id, so it is safe to log.
                 tracing::warn!(%name, "cannot read a consent: {error}");
@@ -225,6 +230,12 @@ impl NamedValue {
 pub(crate) fn hidden_name(row: &Row, column: usize) -> Result<HiddenName, StoreError> {
     let bytes: &[u8] = row.try_get(column).map_err(|_| DAMAGED_ROW)?;
     bytes.try_into().map(HiddenName::from_bytes).map_err(|_| DAMAGED_ROW)
+}
+
+/// Parses the 32 hexadecimal digits of a hidden name.
+pub(crate) fn parse_name(text: &str) -> Option<HiddenName> {
+    let number = u128::from_str_radix(text, 16).ok()?;
+    (text.len() == HiddenName::DIGITS).then(|| HiddenName::from_bytes(number.to_be_bytes()))
 }
 
 /// Converts a time to milliseconds since the Unix epoch, the unit of the deadlines.

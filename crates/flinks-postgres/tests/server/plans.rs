@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flinks_consents::Page;
 use flinks_consents::keep_alive::{WorkItem, WorkLeases as _};
-use flinks_consents::store::{DueWindow, TokenStore as _};
+use flinks_consents::store::{DueWindow, ScanRecords as _, TokenStore as _};
 
 use crate::common::{Database, Tests, record, run};
 use crate::support::Server;
@@ -50,6 +50,8 @@ async fn plans() {
     check("remove", "consents_pkey");
     assert!(store.list(&owner, &page).await.unwrap().is_empty());
     check("list", "consents_owner");
+    assert!(store.scan(None, 10).await.unwrap().records.is_empty());
+    check("scan", "consents_pkey");
     assert!(store.due(window, 10).await.unwrap().is_empty());
     check("due", "consents_deadline");
     assert!(store.due_in(7, window, 10).await.unwrap().len() < 10);

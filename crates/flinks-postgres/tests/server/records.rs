@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use flinks_consents::store::{StoreError, TokenStore as _};
+use flinks_consents::migrate::Migration;
+use flinks_consents::store::{MemoryStore, ScanRecords as _, StoreError, TokenStore as _};
 use flinks_consents::{Consents, OwnerId, Page};
 use flinks_postgres::{EncryptionKeys, Key, PostgresStore};
 
@@ -15,6 +16,8 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("a3_server_log_contains_no_secret", || run(server_log)),
     ("moved_or_changed_row_is_damaged_and_not_overwritten", || run(damaged_rows)),
     ("encryption_keys_can_be_rotated", || run(key_rotation)),
+    ("all_records_are_scanned", || run(scanned)),
+    ("consents_move_to_another_store_and_back", || run(moved)),
     ("o10_unreadable_consent_does_not_end_the_list_of_an_owner", || run(owners)),
 ];
 
@@ -169,4 +172,68 @@ async fn owners() {
     let mut expected = ids(&all);
     expected.remove(1);
     assert_eq!(ids(&paged), expected);
+}
+
+async fn scanned() {
+    let database = Database::migrated().await;
+    let store = database.store();
+    let mut expected = Vec::new();
+    for number in 0..25 {
+        let record = record(&format!("user-{number}"), "r", SystemTime::now()).await;
+        assert!(store.compare_and_swap(None, &record).await.unwrap());
+        expected.push(record.id().clone());
+    }
+    let unreadable = format!("'\\x{}'", keys().hidden_name(&expected.remove(7)));
+    database.sql(&format!("UPDATE flinks.consents SET value = 'x' WHERE name = {unreadable}"));
+    assert_eq!(store.count().await.unwrap(), Some(25));
+    let (mut found, mut count, mut cursor) = (Vec::new(), 0, None);
+    loop {
+        let page = store.scan(cursor.as_deref(), 10).await.unwrap();
+        found.extend(page.records.iter().map(|record| record.id().clone()));
+        count += page.unreadable;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(count, 1);
+    for cursor in ["", "canary", "0"] {
+        assert!(matches!(store.scan(Some(cursor), 10).await, Err(StoreError::Misconfigured(_))), "{cursor}");
+    }
+}
+
+async fn moved() {
+    let database = Database::migrated().await;
+    let flinks = Flinks::start().await;
+    let (memory, store) = (MemoryStore::new(), database.store());
+    let consents = Consents::builder(flinks.client()).store(memory.clone()).build();
+    for number in 0..30 {
+        let new = consents.new_consent(&format!("user-{number}").parse().unwrap()).owner("owner".parse().unwrap());
+        let _ = new.import(flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
+    }
+    let summary = Migration::new(memory.clone(), store.clone()).run().await.unwrap();
+    assert!(summary.is_complete(), "{summary}");
+    assert_eq!(summary.moved, 30);
+    assert_eq!(memory.count().await.unwrap(), Some(0));
+    assert_eq!(store.list(&"owner".parse().unwrap(), &Page::first(100)).await.unwrap().len(), 30);
+    // The state of an end that has not been reported yet moves along.
+    let other = crate::common::builder(&database.url()).schema("other").build().unwrap();
+    other.migrate().await.unwrap();
+    let of_postgres = Consents::builder(flinks.client()).store(store.clone()).build();
+    let ended = "user-7".parse().unwrap();
+    let unknown_token = flinks_consents::flinks::outbound::RefreshToken::new("canary-unknown").unwrap();
+    of_postgres.import(&ended, unknown_token, SystemTime::now()).await.unwrap();
+    assert!(of_postgres.consent(&ended).access_token().await.unwrap_err().needs_consent());
+    assert!(store.is_end_unreported(&ended).await.unwrap());
+    let summary = Migration::new(store.clone(), other.clone()).run().await.unwrap();
+    assert!(summary.is_complete(), "{summary}");
+    assert_eq!(database.sql("SELECT count(*) FROM flinks.consents"), "0");
+    assert!(other.is_end_unreported(&ended).await.unwrap());
+    assert!(!other.is_end_unreported(&"user-8".parse().unwrap()).await.unwrap());
+    let summary = Migration::new(other.clone(), memory.clone()).run().await.unwrap();
+    assert!(summary.is_complete(), "{summary}");
+    assert_eq!(memory.count().await.unwrap(), Some(30));
 }
