@@ -140,12 +140,14 @@ async fn failover(commit: Commit, standby_state: Standby, expected: Expected) {
         .await;
     assert_eq!(succeeds, expected.call_succeeds);
     primary.lock().unwrap().own_server().stop("immediate");
-    let mut standby = standby.lock().unwrap();
-    if standby_state == Standby::Stopped {
-        standby.own_server().start_again();
+    {
+        let mut standby = standby.lock().unwrap();
+        if standby_state == Standby::Stopped {
+            standby.own_server().start_again();
+        }
+        standby.server().promote();
+        application.proxy.redirect_to(&standby);
     }
-    standby.server().promote();
-    application.proxy.redirect_to(&standby);
     // Stores the pending write of the failed call.
     let mut flushed = application.consents.flush().await;
     for _ in 0..20 {
