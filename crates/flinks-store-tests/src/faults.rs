@@ -13,7 +13,8 @@ use libtest_mimic::Trial;
 
 use crate::backend::Backend;
 use crate::clock::AutoAdvancingClock;
-use crate::common::{run, trial_with_server};
+use crate::common::{ids_in_first_shard, run, trial_with_server};
+use crate::first_shard::FirstShard;
 use crate::flinks::{client_of, emulator};
 use crate::proxy::{Fault, Proxy};
 
@@ -165,7 +166,8 @@ fn open<B: Backend>(address: &str) -> B::Store {
 /// Injects a fault into each of a worker's requests in turn. Checks that the worker's next run
 /// refreshes the remaining consents, so that each consent is refreshed exactly once.
 async fn check_worker<B: Backend>() {
-    const CONSENTS: u64 = 3;
+    let ids = ids_in_first_shard(3);
+    let consent_count = 3;
     let (_, outage) = B::ERROR_RESPONSES[0];
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse(outage)] {
         for position in 0.. {
@@ -175,15 +177,15 @@ async fn check_worker<B: Backend>() {
             let proxy = Proxy::<B>::to(&server);
             let consents = Consents::builder(flinks.client()).store(open::<B>(&server.address())).build();
             let idle = SystemTime::now() - Duration::from_secs(28 * 24 * 60 * 60);
-            for consent in 0..CONSENTS {
-                let id: ConsentId = format!("user-{consent}").parse().unwrap();
-                consents.import(&id, flinks.new_refresh_token().await, idle).await.unwrap();
+            for id in &ids {
+                consents.import(id, flinks.new_refresh_token().await, idle).await.unwrap();
             }
             let before = flinks.refreshes();
             let clock = AutoAdvancingClock::new(Duration::from_secs(2));
             let client = client_of(flinks.address(), &Settings::new().clock(clock.clone()));
             let store = open::<B>(proxy.address());
-            let worker = KeepAlive::new(Consents::builder(client).store(store.clone()).build(), store).rate(10_000);
+            let consents = Consents::builder(client).store(store.clone()).build();
+            let worker = KeepAlive::new(consents, FirstShard(store)).rate(10_000);
             proxy.inject(position, fault.clone());
             let _ = worker.run_once().await;
             let has_injected = proxy.has_injected();
@@ -192,7 +194,7 @@ async fn check_worker<B: Backend>() {
             let summary = worker.run_once().await.unwrap();
             assert_eq!(summary.failed, 0, "request {position}: {summary}");
             assert_eq!(summary.ended, 0, "request {position}: {summary}");
-            assert_eq!(flinks.refreshes() - before, CONSENTS, "request {position}");
+            assert_eq!(flinks.refreshes() - before, consent_count, "request {position}");
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(open::<B>(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !has_injected {

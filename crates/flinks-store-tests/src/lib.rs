@@ -24,6 +24,7 @@ mod clock;
 mod common;
 pub mod ended;
 pub mod faults;
+mod first_shard;
 mod flinks;
 pub mod gateway;
 pub mod keep_alive;
