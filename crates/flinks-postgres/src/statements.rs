@@ -92,12 +92,15 @@ impl Statements {
                  UNION ALL (SELECT name, deadline FROM {schema}.consents \
                  WHERE part = $1 AND deadline IS NOT NULL AND deadline > $3 ORDER BY deadline, name LIMIT $4)"
             ),
+            // The inner statements read only the index. The values are read after the limit.
             due: format!(
-                "SELECT d.name, d.deadline, d.generation, d.value FROM generate_series(0, 255) AS p (part) \
-                 CROSS JOIN LATERAL (SELECT c.name, c.deadline, c.generation, c.value FROM {schema}.consents AS c \
-                 WHERE c.part = p.part AND c.deadline IS NOT NULL \
-                 AND (c.deadline, c.name) > ($1, $2) AND c.deadline < $3 ORDER BY c.deadline, c.name LIMIT $4) AS d \
-                 ORDER BY d.deadline, d.name LIMIT $4"
+                "SELECT d.name, d.deadline, c.generation, c.value FROM (SELECT k.name, k.deadline \
+                 FROM generate_series(0, 255) AS p (part) \
+                 CROSS JOIN LATERAL (SELECT i.name, i.deadline FROM {schema}.consents AS i \
+                 WHERE i.part = p.part AND i.deadline IS NOT NULL \
+                 AND (i.deadline, i.name) > ($1, $2) AND i.deadline < $3 ORDER BY i.deadline, i.name LIMIT $4) AS k \
+                 ORDER BY k.deadline, k.name LIMIT $4) AS d \
+                 JOIN {schema}.consents AS c ON c.name = d.name ORDER BY d.deadline, d.name"
             ),
             ended_in: format!(
                 "SELECT name, ended FROM {schema}.consents \
