@@ -58,6 +58,8 @@ const NAMES: &[&str] = &[
     "flinks",
     "generation",
     "holder",
+    "i",
+    "k",
     "l",
     "meta",
     "n",

@@ -185,7 +185,8 @@ async fn check_worker<B: Backend>() {
             let client = client_of(flinks.address(), &Settings::new().clock(clock.clone()));
             let store = open::<B>(proxy.address());
             let consents = Consents::builder(client).store(store.clone()).build();
-            let worker = KeepAlive::new(consents, FirstShard(store)).rate(10_000);
+            // One refresh at a time, so that a fault affects a single consent.
+            let worker = KeepAlive::new(consents, FirstShard(store)).rate(10_000).max_concurrency(1);
             proxy.inject(position, fault.clone());
             let _ = worker.run_once().await;
             let has_injected = proxy.has_injected();
