@@ -160,7 +160,7 @@ fn assert_ok<T>(outcome: &Result<T, ConsentError>) {
 
 /// Creates a store with a shorter timeout, because a silent server must not delay the tests.
 fn open<B: Backend>(address: &str) -> B::Store {
-    B::store(address, Duration::from_secs(2))
+    B::store(address, Duration::from_secs(4))
 }
 
 /// Injects a fault into each of a worker's requests in turn. Checks that the worker's next run
