@@ -166,12 +166,13 @@ fn open<B: Backend>(address: &str) -> B::Store {
 /// Injects a fault into each of a worker's requests in turn. Checks that the worker's next run
 /// refreshes the remaining consents, so that each consent is refreshed exactly once.
 async fn check_worker<B: Backend>() {
+    // Each import replaces the records of the previous round.
+    let server = B::start();
     let ids = ids_in_first_shard(3);
     let consent_count = 3;
     let (_, outage) = B::ERROR_RESPONSES[0];
     for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorResponse(outage)] {
         for position in 0.. {
-            let server = B::start();
             let flinks = emulator().await;
             flinks.rotate_refresh_tokens();
             let proxy = Proxy::<B>::to(&server);
