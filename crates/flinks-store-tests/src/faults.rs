@@ -186,7 +186,7 @@ async fn check_worker<B: Backend>() {
             let client = client_of(flinks.address(), &Settings::new().clock(clock.clone()));
             let store = open::<B>(proxy.address());
             let consents = Consents::builder(client).store(store.clone()).build();
-            // One refresh at a time, so that a fault affects a single consent.
+            // A fault must affect a single consent, so the refreshes do not overlap.
             let worker = KeepAlive::new(consents, FirstShard(store)).rate(10_000).max_concurrency(1);
             proxy.inject(position, fault.clone());
             let _ = worker.run_once().await;
