@@ -107,7 +107,9 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
 fn messages() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut table = String::new();
-    for package in ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator", "xtask"] {
+    for package in
+        ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-postgres", "flinks-emulator", "xtask"]
+    {
         let folder =
             if package == "xtask" { root.join("xtask/src") } else { root.join("crates").join(package).join("src") };
         let mut files = Vec::new();

@@ -47,11 +47,17 @@ fn lists_of_public_items_are_fresh() {
 /// the status type of reqwest, so mentions of reqwest are not counted for `flinks-core`.
 #[test]
 fn no_foreign_type_is_public_by_accident() {
-    for (name, reqwest) in
-        [("flinks-core", None), ("flinks", Some(2)), ("flinks-consents", Some(0)), ("flinks-redis", Some(0))]
-    {
+    for (name, reqwest) in [
+        ("flinks-core", None),
+        ("flinks", Some(2)),
+        ("flinks-consents", Some(0)),
+        ("flinks-redis", Some(0)),
+        ("flinks-postgres", Some(0)),
+    ] {
         let list = std::fs::read_to_string(root().join("crates").join(name).join("public-api.txt")).unwrap();
-        for foreign in ["progenitor", "serde_json", "hyper", "tokio", "flinks_pay", "flinks_connect", "redis::"] {
+        for foreign in
+            ["progenitor", "serde_json", "hyper", "tokio", "flinks_pay", "flinks_connect", "redis::", "deadpool"]
+        {
             assert!(!list.contains(foreign), "{name}: {foreign}");
         }
         if let Some(count) = reqwest {

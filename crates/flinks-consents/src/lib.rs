@@ -21,6 +21,7 @@ mod lease;
 #[cfg(feature = "envelope")]
 mod messages;
 mod metrics;
+pub mod migrate;
 mod new_consent;
 mod outage;
 mod pending_write;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flinks::{Settings, outbound};
 
-use crate::envelope::{EnvelopeError, InvalidKey};
+use crate::envelope::{EnvelopeError, InvalidKey, KeyError};
 use crate::error::{ConsentError, Kind};
 use crate::keep_alive::{StopReason, Stopped, Summary};
 use crate::shutdown::ShutdownError;
@@ -124,6 +124,10 @@ fn messages() {
         ("Damaged", EnvelopeError::Damaged),
         ("NewerVersion", EnvelopeError::NewerVersion),
         ("UnknownKey", EnvelopeError::UnknownKey { id: 7 }),
+        ("NoKeyProvider", EnvelopeError::NoKeyProvider),
+        ("DataKey, unavailable", EnvelopeError::DataKey(KeyError::Unavailable)),
+        ("DataKey, refused", EnvelopeError::DataKey(KeyError::Refused)),
+        ("DataKey, damaged", EnvelopeError::DataKey(KeyError::Damaged)),
         ("NoRandomness", EnvelopeError::NoRandomness),
         ("NotEncrypted", EnvelopeError::NotEncrypted),
         ("Record", EnvelopeError::Record(STORE_ERROR)),

@@ -172,7 +172,7 @@ impl<'de> Visitor<'de> for MapVisitor {
 /// settings, a number such as `7` is rejected, because its original text may have been different,
 /// for example `007`.
 fn is_numeric(key: &str) -> bool {
-    key.ends_with("_seconds") || key == "max_attempts"
+    key.ends_with("_seconds") || matches!(key, "max_attempts" | "max_connections")
 }
 
 /// Reads a string, or a whole number if the setting is numeric. Rejects every other type

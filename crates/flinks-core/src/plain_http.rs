@@ -57,6 +57,59 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// Returns whether a host is `localhost` or a loopback address.
+pub fn is_loopback_host(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The remote host, if any, to which a store may connect without TLS.
+#[derive(Clone, Debug, Default)]
+pub struct PlainHost(Option<String>);
+
+/// The reason why a connection without TLS to a host is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainHostProblem {
+    /// The configuration allows no host.
+    NoneAllowed,
+    /// The allowed host is a Flinks host.
+    OfFlinks,
+    /// The configuration allows another host.
+    OtherAllowed,
+    /// The host is a public address.
+    PublicAddress,
+}
+
+impl PlainHost {
+    pub fn new(host: String) -> Self {
+        Self(Some(host))
+    }
+
+    /// Returns the reason why a connection without TLS to `host` is not allowed, or `None` if it is
+    /// allowed.
+    pub fn find_problem(&self, host: &str) -> Option<PlainHostProblem> {
+        let Some(allowed) = &self.0 else { return Some(PlainHostProblem::NoneAllowed) };
+        if is_host_of_flinks(allowed) {
+            return Some(PlainHostProblem::OfFlinks);
+        }
+        if allowed.is_empty() || !self.matches(host) {
+            return Some(PlainHostProblem::OtherAllowed);
+        }
+        let is_public = host.parse().is_ok_and(|address: IpAddr| !is_private(address));
+        is_public.then_some(PlainHostProblem::PublicAddress)
+    }
+
+    /// Returns whether a connection without TLS may use an address to which `host` resolves. The
+    /// address must be private for the allowed host, and loopback for any other host.
+    pub fn accepts(&self, host: &str, address: IpAddr) -> bool {
+        if self.matches(host) { is_private(address) } else { address.is_loopback() }
+    }
+
+    fn matches(&self, host: &str) -> bool {
+        self.0.as_deref().is_some_and(|allowed| normalized(allowed) == normalized(host))
+    }
+}
+
 /// A resolver that returns the addresses from the operating system's resolver and fails if any
 /// address is public.
 pub(crate) struct PrivateAddresses;

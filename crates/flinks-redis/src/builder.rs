@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::connection::SharedConnection;
 use crate::error::InvalidConfiguration;
 use crate::names::Namespace;
-use crate::servers::{PlainHost, Servers};
+use crate::servers::Servers;
 use crate::store::RedisStore;
 #[cfg(feature = "rustls")]
 use crate::tls::Certificates;
-use flinks_consents::envelope::{EncryptionKeys, Key};
+use flinks_consents::envelope::{EncryptionKeys, Envelope, Key};
 use flinks_core::configuration::{Field, Values};
+use flinks_core::plain_http::PlainHost;
 use serde::{Deserialize, Deserializer};
 
 /// A builder for a [`RedisStore`]. Create one with [`RedisStore::builder`] or
@@ -25,7 +26,7 @@ pub struct RedisStoreBuilder {
     namespace: String,
     timeout: Duration,
     plain_host: PlainHost,
-    keys: EncryptionKeys,
+    envelope: Envelope,
 }
 
 /// The default timeout for a call. It is short, because Redis usually responds within milliseconds
@@ -33,7 +34,7 @@ pub struct RedisStoreBuilder {
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl RedisStoreBuilder {
-    fn new(address: String, keys: EncryptionKeys) -> Self {
+    fn new(address: String, envelope: Envelope) -> Self {
         Self {
             addresses: vec![address],
             is_cluster: false,
@@ -42,7 +43,7 @@ impl RedisStoreBuilder {
             namespace: "flinks".to_owned(),
             timeout: TIMEOUT,
             plain_host: PlainHost::default(),
-            keys,
+            envelope,
         }
     }
 
@@ -74,7 +75,7 @@ impl RedisStoreBuilder {
 
     fn from_values(values: &Values) -> Result<Self, InvalidConfiguration> {
         let url = values.required("url")?;
-        let mut builder = Self::new(url.to_owned(), encryption_keys(values)?);
+        let mut builder = Self::new(url.to_owned(), encryption_keys(values)?.into());
         if let Some(nodes) = values.optional("cluster_nodes")? {
             builder = builder.cluster(nodes.split(',').map(str::trim));
         }
@@ -130,7 +131,7 @@ impl RedisStoreBuilder {
     /// warning.
     #[must_use]
     pub fn dangerous_plain_redis_host(mut self, host: impl Into<String>) -> Self {
-        self.plain_host = PlainHost(Some(host.into()));
+        self.plain_host = PlainHost::new(host.into());
         self
     }
 
@@ -216,15 +217,18 @@ impl RedisStoreBuilder {
                 "the connection to Redis on another machine is not encrypted, because dangerous_plain_redis_host is set"
             );
         }
-        Ok(RedisStore::new(namespace, SharedConnection::new(servers, self.timeout), self.keys))
+        Ok(RedisStore::new(namespace, SharedConnection::new(servers, self.timeout), self.envelope))
     }
 }
 
 impl RedisStore {
     /// Creates a builder for a store on the server at `address`, such as
     /// `rediss://redis.internal:6380/0`. The address may contain a user name and a password.
-    pub fn builder(address: impl Into<String>, keys: EncryptionKeys) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(address.into(), keys)
+    ///
+    /// `keys` are either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
+    /// [`KeyProvider`](flinks_consents::envelope::KeyProvider).
+    pub fn builder(address: impl Into<String>, keys: impl Into<Envelope>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(address.into(), keys.into())
     }
 }
 
@@ -242,23 +246,12 @@ const FIELDS: &[Field] = &[
     Field { key: "dangerous_plain_redis_host", variable: "FLINKS_DANGEROUS_PLAIN_REDIS_HOST" },
 ];
 
-/// Parses the name key and the encryption keys. Encryption keys have the form `2:BASE64,1:BASE64`,
-/// newest first.
+/// Parses the name key and the encryption keys.
 fn encryption_keys(values: &Values) -> Result<EncryptionKeys, InvalidConfiguration> {
-    const NOT_KEYS: &str = "must be a list of ids and 32-byte keys such as `2:BASE64,1:BASE64`";
-    let invalid = || InvalidConfiguration::from(values.error("keys", NOT_KEYS));
     let name_key = Key::from_base64(values.required("name_key")?);
-    let name_key = name_key.map_err(|_| values.error("name_key", "must be 32 bytes in base64"))?;
-    let mut keys = values.required("keys")?.split(',').map(|entry| {
-        let (id, key) = entry.split_once(':').ok_or_else(invalid)?;
-        let id: u32 = id.trim().parse().map_err(|_| invalid())?;
-        Ok::<_, InvalidConfiguration>((id, Key::from_base64(key).map_err(|_| invalid())?))
-    });
-    let (id, newest) = keys.next().ok_or_else(invalid)??;
-    keys.try_fold(EncryptionKeys::new(name_key, id, newest), |keys, older| {
-        let (id, key) = older?;
-        keys.with_decryption_key(id, key).map_err(|_| values.error("keys", "contains the same key id twice").into())
-    })
+    let name_key = name_key.map_err(|invalid| values.error("name_key", invalid.problem()))?;
+    let keys = EncryptionKeys::from_list(name_key, values.required("keys")?);
+    keys.map_err(|invalid| values.error("keys", invalid.problem()).into())
 }
 
 /// Deserializes a map with the fields that [`RedisStoreBuilder::from_env`] lists. An error contains

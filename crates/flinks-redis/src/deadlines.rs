@@ -10,7 +10,7 @@ use crate::store::RedisStore;
 use flinks_consents::keep_alive::Lookup;
 
 /// The number of keys that one `SCAN` command examines.
-const PAGE: usize = 1000;
+pub(crate) const PAGE: usize = 1000;
 
 impl RedisStore {
     /// Restores missing deadlines and owner entries from the records, and returns the number of
@@ -61,13 +61,13 @@ impl RedisStore {
         if record.is_ended() {
             return Ok(false);
         }
-        let consent_keys = self.namespace().consent_keys(record.id(), &self.keys());
+        let consent_keys = self.namespace().consent_keys(record.id(), &self.envelope());
         self.script(&self.scripts().restore_deadline(&consent_keys, &record)).await
     }
 
     /// Returns one slot for each cluster node that has slots, or a single `None` for a single
     /// server.
-    async fn nodes(&self) -> Result<Vec<Option<u16>>, StoreError> {
+    pub(crate) async fn nodes(&self) -> Result<Vec<Option<u16>>, StoreError> {
         if !self.is_cluster() {
             return Ok(vec![None]);
         }
@@ -80,7 +80,7 @@ impl RedisStore {
     }
 
     /// Sends a command to the node that owns a slot, or to the single server.
-    async fn command_at<T: FromRedisValue>(&self, slot: Option<u16>, command: Cmd) -> Result<T, StoreError> {
+    pub(crate) async fn command_at<T: FromRedisValue>(&self, slot: Option<u16>, command: Cmd) -> Result<T, StoreError> {
         self.call(|connection| async move {
             match (connection, slot) {
                 (Connection::Cluster(mut cluster), Some(slot)) => {

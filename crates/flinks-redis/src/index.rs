@@ -81,16 +81,16 @@ impl RedisStore {
     /// Loads the record with this key, whichever consent it belongs to. If the record cannot be
     /// read, logs its key.
     pub(crate) async fn record_at(&self, key: &str) -> Result<Lookup, StoreError> {
-        let keys = self.keys();
+        let envelope = self.envelope();
         let value = match self.get(key).await {
             Ok(Some(value)) => value,
             Ok(None) => return Ok(Lookup::Missing),
             Err(error @ StoreError::Damaged(_)) => return Ok(unreadable(key, &error)),
             Err(error) => return Err(error),
         };
-        match keys.open(&value, key).map_err(StoreError::from) {
+        match envelope.open(&value, key).await.map_err(StoreError::from) {
             // The key does not match the id, so the record was written with a different name key.
-            Ok(record) if self.namespace().consent_keys(record.id(), &keys).record != key => {
+            Ok(record) if self.namespace().consent_keys(record.id(), &envelope).record != key => {
                 Ok(unreadable(key, &WRONG_NAME_KEY))
             }
             Ok(record) => Ok(Lookup::Record(Box::new(record))),

@@ -11,6 +11,7 @@ mod names;
 #[doc = include_str!("../SCALE.md")]
 pub mod scale {}
 mod owners;
+mod scan;
 mod scripts;
 mod servers;
 mod store;
@@ -22,7 +23,7 @@ mod work_leases;
 pub use builder::RedisStoreBuilder;
 pub use error::InvalidConfiguration;
 pub use flinks_consents;
-pub use flinks_consents::envelope::{EncryptionKeys, Key};
+pub use flinks_consents::envelope::{EncryptionKeys, Envelope, Key};
 #[cfg(feature = "rustls")]
 pub use flinks_consents::flinks::tls::{DefaultCryptoProvider, install_default_crypto_provider};
 pub use flinks_consents::keep_alive::{KeepAlive, Progress, StopReason, Stopped, Summary};

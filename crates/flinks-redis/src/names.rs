@@ -6,7 +6,7 @@
 use flinks_consents::ConsentId;
 
 use crate::error::InvalidConfiguration;
-use flinks_consents::envelope::{EncryptionKeys, HiddenName};
+use flinks_consents::envelope::{Envelope, HiddenName};
 
 /// The number of shards. [`HiddenName::shard`] returns a number less than `SHARDS`.
 pub(crate) const SHARDS: u16 = 256;
@@ -55,8 +55,8 @@ impl Namespace {
     }
 
     /// Returns the Redis keys for a consent.
-    pub(crate) fn consent_keys(&self, id: &ConsentId, keys: &EncryptionKeys) -> RedisKeys {
-        let name = keys.hidden_name(id);
+    pub(crate) fn consent_keys(&self, id: &ConsentId, envelope: &Envelope) -> RedisKeys {
+        let name = envelope.hidden_name(id);
         let shard = u16::from(name.shard());
         let member = name.to_string();
         RedisKeys {
@@ -68,8 +68,8 @@ impl Namespace {
     }
 
     /// Returns the Redis key for the record of a consent.
-    pub(crate) fn consent_key(&self, id: &ConsentId, keys: &EncryptionKeys) -> String {
-        let name = keys.hidden_name(id);
+    pub(crate) fn consent_key(&self, id: &ConsentId, envelope: &Envelope) -> String {
+        let name = envelope.hidden_name(id);
         format!("{{{}:{:03}}}:{name}", self.0, name.shard())
     }
 
@@ -128,11 +128,11 @@ impl Namespace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flinks_consents::envelope::Key;
+    use flinks_consents::envelope::{EncryptionKeys, Key};
 
     fn consent_keys(id: &str, name_key: u8) -> RedisKeys {
         let keys = EncryptionKeys::new(Key::new([name_key; 32]), 1, Key::new([1; 32]));
-        Namespace::new("flinks".to_owned()).unwrap().consent_keys(&id.parse().unwrap(), &keys)
+        Namespace::new("flinks".to_owned()).unwrap().consent_keys(&id.parse().unwrap(), &keys.into())
     }
 
     #[test]
@@ -157,8 +157,8 @@ mod tests {
         let keys = consent_keys("user-7", 7);
         let namespace = Namespace::new("flinks".to_owned()).unwrap();
         assert_eq!(namespace.parse_record_key(&keys.member).as_deref(), Some(keys.record.as_str()));
-        let encryption_keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
-        assert_eq!(namespace.consent_key(&"user-7".parse().unwrap(), &encryption_keys), keys.record);
+        let envelope = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32])).into();
+        assert_eq!(namespace.consent_key(&"user-7".parse().unwrap(), &envelope), keys.record);
         for other in ["", "0", "zz", "é", "00"] {
             assert_eq!(namespace.parse_record_key(other), None, "{other}");
         }

@@ -56,21 +56,21 @@ impl RedisStore {
     /// Writes a record's owner entry. Does nothing if the record has no owner.
     pub(crate) async fn restore_owner(&self, record: &Record) -> Result<(), StoreError> {
         let Some(owner) = record.owner() else { return Ok(()) };
-        let keys = self.keys();
+        let envelope = self.envelope();
         let mut command = redis::cmd("HSET");
-        command.arg(self.namespace().owner_key(&keys.hidden_owner(owner)));
-        command.arg(keys.hidden_name(record.id()).to_string()).arg(OwnerEntry::new_version(SystemTime::now()));
+        command.arg(self.namespace().owner_key(&envelope.hidden_owner(owner)));
+        command.arg(envelope.hidden_name(record.id()).to_string()).arg(OwnerEntry::new_version(SystemTime::now()));
         self.command::<i64>(command).await.map(drop)
     }
 
     /// Lists an owner's records in the order of their hidden names.
     pub(crate) async fn list_owner(&self, owner: &OwnerId, page: &Page) -> Result<Vec<Record>, StoreError> {
-        let keys = self.keys();
-        let index = self.namespace().owner_key(&keys.hidden_owner(owner));
+        let envelope = self.envelope();
+        let index = self.namespace().owner_key(&envelope.hidden_owner(owner));
         let mut command = redis::cmd("HGETALL");
         command.arg(&index);
         let mut entries: Vec<(String, u64)> = self.command(command).await?;
-        let after = page.after.as_ref().map(|id| keys.hidden_name(id).to_string());
+        let after = page.after.as_ref().map(|id| envelope.hidden_name(id).to_string());
         entries.retain(|(name, _)| after.as_ref().is_none_or(|after| name > after));
         entries.sort();
         let mut records = Vec::new();
@@ -97,9 +97,9 @@ impl RedisStore {
     /// Returns a record's current owner entry, or `None` if the record has no owner or no entry.
     pub(crate) async fn owner_entry(&self, record: &Record) -> Result<Option<OwnerEntry>, StoreError> {
         let Some(owner) = record.owner() else { return Ok(None) };
-        let keys = self.keys();
-        let index = self.namespace().owner_key(&keys.hidden_owner(owner));
-        let name = keys.hidden_name(record.id()).to_string();
+        let envelope = self.envelope();
+        let index = self.namespace().owner_key(&envelope.hidden_owner(owner));
+        let name = envelope.hidden_name(record.id()).to_string();
         let mut command = redis::cmd("HGET");
         command.arg(&index).arg(&name);
         let version: Option<u64> = self.command(command).await?;

@@ -32,7 +32,7 @@ end
 local old = redis.call('GET', KEYS[1])
 local found = ''
 if old then
-  found = string.match(old, '^flinks1:(%d+):')
+  found = string.match(old, '^flinks[12]:(%d+):')
   if not found then return string.match(old, '^flinks%d+:') and -2 or -1 end
 end
 if found ~= ARGV[1] then return 0 end
@@ -101,7 +101,7 @@ return 1
 ///   member.
 const RESTORE_DEADLINE: &str = r"
 local old = redis.call('GET', KEYS[1])
-if not old or string.match(old, '^flinks1:(%d+):') ~= ARGV[1] then return 0 end
+if not old or string.match(old, '^flinks[12]:(%d+):') ~= ARGV[1] then return 0 end
 return redis.call('ZADD', KEYS[2], 'NX', ARGV[2], ARGV[3])
 ";
 

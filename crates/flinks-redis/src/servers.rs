@@ -1,6 +1,6 @@
 //! A store's servers and the connections to them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -12,7 +12,7 @@ use redis::{
     RedisFuture, RedisResult, Value,
 };
 
-use flinks_core::plain_http::{is_host_of_flinks, is_private};
+use flinks_core::plain_http::{PlainHost, PlainHostProblem, is_loopback_host};
 
 use crate::batching::BatchingConnection;
 use crate::error::{INVALID_CERTIFICATES, InvalidConfiguration};
@@ -129,7 +129,7 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
         ConnectionAddr::TcpTls { insecure, .. } => !insecure && cfg!(feature = "rustls"),
         ConnectionAddr::Tcp(host, _) if is_loopback_host(host) => true,
         ConnectionAddr::Tcp(host, _) => {
-            return plain_host.find_problem(host).map_or(Ok(address.clone()), |reason| Err(invalid(reason)));
+            return plain_host.find_problem(host).map_or(Ok(address.clone()), |found| Err(plain_error(found)));
         }
         ConnectionAddr::Unix(_) => true,
         _ => false,
@@ -141,38 +141,19 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
 /// certificate verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
-fn is_loopback_host(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The remote host, if any, to which the store may connect without TLS.
-#[derive(Clone, Default)]
-pub(crate) struct PlainHost(pub(crate) Option<String>);
-
-impl PlainHost {
-    /// Returns the reason why a connection without TLS to `host` is not allowed, or `None` if it is
-    /// allowed.
-    fn find_problem(&self, host: &str) -> Option<&'static str> {
-        match &self.0 {
-            None => Some(NOT_SAFE),
-            Some(allowed) if is_host_of_flinks(allowed) => {
-                Some("must not be a Flinks host, even with dangerous_plain_redis_host")
+/// Returns the error for a connection without TLS that is not allowed.
+fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
+    InvalidConfiguration::new(
+        "Redis address",
+        match problem {
+            PlainHostProblem::NoneAllowed => NOT_SAFE,
+            PlainHostProblem::OfFlinks => "must not be a Flinks host, even with dangerous_plain_redis_host",
+            PlainHostProblem::OtherAllowed => {
+                "must start with rediss:// unless its host is the one that dangerous_plain_redis_host allows"
             }
-            Some(allowed) if !self.matches(host) || allowed.is_empty() => {
-                Some("must start with rediss:// unless its host is the one that dangerous_plain_redis_host allows")
-            }
-            Some(_) => {
-                let is_public = host.parse().is_ok_and(|address: IpAddr| !is_private(address));
-                is_public.then_some("must start with rediss://, because its host is a public address")
-            }
-        }
-    }
-
-    fn matches(&self, host: &str) -> bool {
-        let normalized = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
-        self.0.as_deref().is_some_and(|allowed| normalized(allowed) == normalized(host))
-    }
+            PlainHostProblem::PublicAddress => "must start with rediss://, because its host is a public address",
+        },
+    )
 }
 
 /// A resolver for the host names of connections without TLS. It returns an error unless all
@@ -189,10 +170,7 @@ impl AsyncDNSResolver for PlainResolver {
     ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
-            let is_allowed = |address: &SocketAddr| {
-                if self.0.matches(host) { is_private(address.ip()) } else { address.ip().is_loopback() }
-            };
-            if found.is_empty() || !found.iter().all(is_allowed) {
+            if found.is_empty() || !found.iter().all(|address| self.0.accepts(host, address.ip())) {
                 return Err((ErrorKind::InvalidClientConfig, "connections to this address require TLS").into());
             }
             Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
@@ -253,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn a1_plain_connections_are_allowed_to_the_configured_private_host() {
-        let allowed = |host: &str| PlainHost(Some(host.to_owned()));
+        let allowed = |host: &str| PlainHost::new(host.to_owned());
         for (host, address) in
             [("redis", "redis://redis:6379"), ("Redis.", "redis://redis"), ("10.0.0.7", "redis://10.0.0.7")]
         {

@@ -16,7 +16,7 @@ use crate::names::Namespace;
 use crate::scripts::{Scripts, parse_result};
 use crate::servers::Connection;
 use crate::warning::Warning;
-use flinks_consents::envelope::EncryptionKeys;
+use flinks_consents::envelope::Envelope;
 
 /// A store that keeps consents in Redis or Valkey. Build one with [`RedisStore::builder`] or
 /// [`RedisStoreBuilder::from_env`](crate::RedisStoreBuilder::from_env).
@@ -28,18 +28,18 @@ pub struct RedisStore(Arc<Inner>);
 struct Inner {
     namespace: Namespace,
     connection: SharedConnection,
-    keys: ArcSwap<EncryptionKeys>,
+    envelope: ArcSwap<Envelope>,
     /// Whether the name key is known to match the fingerprint in Redis.
     is_name_key_checked: AtomicBool,
     scripts: Scripts,
 }
 
 impl RedisStore {
-    pub(crate) fn new(namespace: Namespace, connection: SharedConnection, keys: EncryptionKeys) -> Self {
+    pub(crate) fn new(namespace: Namespace, connection: SharedConnection, envelope: Envelope) -> Self {
         Self(Arc::new(Inner {
             namespace,
             connection,
-            keys: ArcSwap::from_pointee(keys),
+            envelope: ArcSwap::from_pointee(envelope),
             is_name_key_checked: AtomicBool::new(false),
             scripts: Scripts::new(),
         }))
@@ -53,18 +53,19 @@ impl RedisStore {
         &self.0.scripts
     }
 
-    pub(crate) fn keys(&self) -> Arc<EncryptionKeys> {
-        self.0.keys.load_full()
+    pub(crate) fn envelope(&self) -> Arc<Envelope> {
+        self.0.envelope.load_full()
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
         self.0.connection.is_cluster()
     }
 
-    /// Replaces the encryption keys. The new keys take effect with the next call. The name key
+    /// Replaces the encryption keys, which are either [`EncryptionKeys`](crate::EncryptionKeys) or an
+    /// [`Envelope`]. The new keys take effect with the next call. The name key
     /// stays the same: with a different one, the store could not find the existing records.
-    pub fn set_keys(&self, keys: EncryptionKeys) {
-        self.0.keys.store(Arc::new(keys.with_name_key_of(&self.0.keys.load())));
+    pub fn set_keys(&self, keys: impl Into<Envelope>) {
+        self.0.envelope.store(Arc::new(keys.into().with_name_key_of(&self.0.envelope.load())));
     }
 
     /// Checks the settings of the server, or of every node in the cluster, and returns a warning
@@ -131,7 +132,7 @@ impl RedisStore {
             return Ok(());
         }
         let key = self.0.namespace.fingerprint_key();
-        let fingerprint = self.0.keys.load().name_key_fingerprint();
+        let fingerprint = self.0.envelope.load().name_key_fingerprint();
         let stored = async {
             let _ = redis::cmd("SET").arg(&key).arg(&fingerprint).arg("NX").exec_async(connection).await;
             redis::cmd("GET").arg(&key).query_async::<Option<String>>(connection).await
@@ -146,10 +147,10 @@ impl RedisStore {
     }
 
     async fn load(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
-        let keys = self.keys();
-        let key = self.namespace().consent_key(id, &keys);
+        let envelope = self.envelope();
+        let key = self.namespace().consent_key(id, &envelope);
         let Some(value) = self.get(&key).await? else { return Ok(None) };
-        let record = keys.open(&value, &key)?;
+        let record = envelope.open(&value, &key).await?;
         if record.id() != id {
             return Err(StoreError::damaged("returned another consent's record"));
         }
@@ -157,9 +158,9 @@ impl RedisStore {
     }
 
     async fn compare_and_swap(&self, expected: Option<u64>, record: &Record) -> Result<bool, StoreError> {
-        let keys = self.keys();
-        let consent_keys = self.namespace().consent_keys(record.id(), &keys);
-        let value = keys.seal(record, &consent_keys.record)?;
+        let envelope = self.envelope();
+        let consent_keys = self.namespace().consent_keys(record.id(), &envelope);
+        let value = envelope.seal(record, &consent_keys.record).await?;
         self.index_owner(record).await?;
         let is_stored = self.script(&self.scripts().swap(&consent_keys, expected, record, &value)).await?;
         if is_stored {
@@ -171,7 +172,7 @@ impl RedisStore {
     }
 
     async fn remove(&self, id: &ConsentId, generation: u64) -> Result<bool, StoreError> {
-        let consent_keys = self.namespace().consent_keys(id, &self.keys());
+        let consent_keys = self.namespace().consent_keys(id, &self.envelope());
         // An unreadable record is removed as well. Its owner is unknown, so its owner entry becomes
         // stale and is removed the next time it is read.
         let entry = match self.load(id).await {

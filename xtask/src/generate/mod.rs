@@ -299,7 +299,8 @@ pub fn regenerate(root: &Path, products: &[Product], mode: Mode) -> Vec<(Product
 }
 
 /// The hand-written crates whose public items are listed, in dependency order.
-pub const LISTED_CRATES: [&str; 5] = ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-emulator"];
+pub const LISTED_CRATES: [&str; 6] =
+    ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-postgres", "flinks-emulator"];
 
 /// For each crate in [`LISTED_CRATES`], compares the list of public items with the crate's code. If
 /// `mode` is [`Mode::Write`], writes the lists that differ. Skips crates that do not exist below

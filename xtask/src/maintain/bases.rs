@@ -18,7 +18,7 @@ pub(super) const FACADE: &str = "flinks";
 
 /// All published crates, ordered so that each crate comes after its dependencies, including
 /// development dependencies.
-const PUBLISHED: [&str; 8] = [
+const PUBLISHED: [&str; 9] = [
     "flinks-core",
     "flinks-emulator",
     "flinks-pay",
@@ -27,6 +27,7 @@ const PUBLISHED: [&str; 8] = [
     FACADE,
     "flinks-consents",
     "flinks-redis",
+    "flinks-postgres",
 ];
 
 pub(super) const UPDATE: &str = "run `cargo xtask update` and read its summary";

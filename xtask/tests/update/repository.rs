@@ -9,7 +9,7 @@ use xtask::maintain::versions;
 
 /// Frozen copies of the documents, which do not change when the real documents change.
 const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/frozen");
-pub(crate) const CRATES: [&str; 8] = [
+pub(crate) const CRATES: [&str; 9] = [
     "flinks-core",
     "flinks-emulator",
     "flinks-pay",
@@ -18,6 +18,7 @@ pub(crate) const CRATES: [&str; 8] = [
     "flinks",
     "flinks-consents",
     "flinks-redis",
+    "flinks-postgres",
 ];
 
 pub(crate) const SCOPE: &str = "                scope:\n                  type: string\n                  description: >-\n                    Use";

@@ -71,6 +71,26 @@ impl EncryptionKeys {
         Self { name_key, newest_id: id, newest: key, others: BTreeMap::new() }
     }
 
+    /// Parses a list of encryption keys with their ids, newest first, such as `2:BASE64,1:BASE64`.
+    /// Each key is 32 bytes in base64.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidKey::List`] if the text does not have this form, or
+    /// [`InvalidKey::DuplicateId`] if two keys have the same id.
+    pub fn from_list(name_key: Key, list: &str) -> Result<Self, InvalidKey> {
+        let mut keys = list.split(',').map(|entry| {
+            let (id, key) = entry.split_once(':').ok_or(InvalidKey::List)?;
+            let id: u32 = id.trim().parse().map_err(|_| InvalidKey::List)?;
+            Ok::<_, InvalidKey>((id, Key::from_base64(key).map_err(|_| InvalidKey::List)?))
+        });
+        let (id, newest) = keys.next().ok_or(InvalidKey::List)??;
+        keys.try_fold(Self::new(name_key, id, newest), |keys, older| {
+            let (id, key) = older?;
+            keys.with_decryption_key(id, key)
+        })
+    }
+
     /// Adds a key that is used only for decryption. It either encrypted older values or will soon
     /// encrypt new values in other processes.
     ///
@@ -107,6 +127,20 @@ pub enum InvalidKey {
     Encoding,
     /// The set already contains an encryption key with this id.
     DuplicateId(u32),
+    /// The list of encryption keys does not have the form `2:BASE64,1:BASE64`.
+    List,
+}
+
+impl InvalidKey {
+    /// Returns the problem as a verb phrase that does not contain any part of the text, such as
+    /// `must be 32 bytes in base64`.
+    pub fn problem(self) -> &'static str {
+        match self {
+            Self::Encoding => "must be 32 bytes in base64",
+            Self::DuplicateId(_) => "contains the same key id twice",
+            Self::List => "must be a list of ids and 32-byte keys such as `2:BASE64,1:BASE64`",
+        }
+    }
 }
 
 impl fmt::Display for InvalidKey {
@@ -114,6 +148,7 @@ impl fmt::Display for InvalidKey {
         match self {
             Self::Encoding => f.write_str("invalid key: expected 32 bytes in base64"),
             Self::DuplicateId(id) => write!(f, "invalid key id: two encryption keys have the id `{id}`"),
+            Self::List => f.write_str("invalid list of keys: expected ids and keys such as `2:BASE64,1:BASE64`"),
         }
     }
 }
@@ -130,6 +165,17 @@ mod tests {
         assert_eq!(parsed("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), Ok(()));
         for text in ["", "canary", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
             assert_eq!(parsed(text), Err(InvalidKey::Encoding), "{text}");
+        }
+    }
+
+    #[test]
+    fn list_of_keys_is_parsed_newest_first() {
+        const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let parsed = |list: &str| EncryptionKeys::from_list(Key::new([7; 32]), list).map(|keys| keys.newest_id);
+        assert_eq!(parsed(&format!("2:{KEY},1:{KEY}")), Ok(2));
+        assert_eq!(parsed(&format!("1:{KEY},1:{KEY}")), Err(InvalidKey::DuplicateId(1)));
+        for text in ["", "canary", "1:canary", &format!("canary:{KEY}"), &format!("1:{KEY},")] {
+            assert_eq!(parsed(text), Err(InvalidKey::List), "{text}");
         }
     }
 

@@ -25,32 +25,181 @@
 //! }
 //! ```
 //!
+//! # Keys from a key management service
+//!
+//! [`EncryptionKeys`] are part of the configuration. With a [`KeyProvider`], records are encrypted
+//! with data keys instead, and each value contains its wrapped data key. A value can therefore be
+//! read in any store and from any backup, as long as the service can unwrap the key. An
+//! [`Envelope`] seals and opens values with either kind of key.
+//!
+//! To move from configured keys to a service, or back, without downtime:
+//!
+//! 1. In every process, add the new keys with [`Envelope::with_decryption_keys`] or
+//!    [`Envelope::with_decryption_data_keys`].
+//! 2. In every process, encrypt with the new keys and keep the old ones for decryption.
+//! 3. Remove the old keys after 30 days, as after a rotation of [`EncryptionKeys`].
+//!
+//! The name key stays the same.
+//!
 //! # Format
 //!
-//! A value consists of an unencrypted header (`flinks1:GENERATION:KEY-ID:`), a 24-byte nonce, and
-//! the record encrypted with XChaCha20-Poly1305. The generation is unencrypted so that a store can
-//! compare it without the keys. The header and the value's location are authenticated: opening a
-//! value fails if its header was changed or if it was moved to another location.
+//! A value consists of an unencrypted header, a 24-byte nonce, and the record encrypted with
+//! XChaCha20-Poly1305. The header is `flinks1:GENERATION:KEY-ID:` for a configured key and
+//! `flinks2:GENERATION:WRAPPED-KEY:` for a data key, where the wrapped key is base64 with the
+//! URL-safe alphabet and without padding. The generation is unencrypted so that a store can compare
+//! it without the keys. The header and the value's location are authenticated: opening a value fails
+//! if its header was changed or if it was moved to another location.
 
+mod data_keys;
 mod error;
+mod format;
 mod keys;
 mod name;
+mod provider;
+#[cfg(test)]
+mod tests;
 
-use crate::store::Record;
-use chacha20poly1305::aead::{Aead as _, Payload};
-use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
-use zeroize::Zeroizing;
+use self::format::{KeyName, SealedValue};
+use crate::store::{ConsentId, OwnerId, Record};
 
+pub use self::data_keys::DataKeys;
 pub use self::error::EnvelopeError;
 pub use self::keys::{EncryptionKeys, InvalidKey, Key};
 pub use self::name::HiddenName;
+pub use self::provider::{DataKey, KeyError, KeyFuture, KeyProvider};
 
-/// The length of an XChaCha20 nonce in bytes. Nonces this long can be chosen at random, because
-/// collisions are practically impossible.
-const NONCE: usize = 24;
+/// Seals and opens values with configured keys or with data keys from a [`KeyProvider`].
+///
+/// With configured keys, [`seal`](Self::seal) and [`open`](Self::open) never wait.
+///
+/// ```
+/// # use flinks_consents::envelope::{DataKeys, EncryptionKeys, Envelope, Key, KeyProvider};
+/// # fn example(provider: impl KeyProvider, name_key: Key, configured: EncryptionKeys) {
+/// // Encrypts with data keys, and opens values that were encrypted before with configured keys:
+/// let envelope = Envelope::new(name_key, DataKeys::new(provider)).with_decryption_keys(configured);
+/// # let _ = envelope;
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    name_key: Key,
+    keys: Keys,
+}
 
-/// The prefix of each value that this version of the crate writes.
-const PREFIX: &str = "flinks1:";
+/// The keys of an envelope. The first field of each variant encrypts new values.
+#[derive(Clone, Debug)]
+enum Keys {
+    Configured(EncryptionKeys, Option<DataKeys>),
+    Data(DataKeys, Option<EncryptionKeys>),
+}
+
+impl From<EncryptionKeys> for Envelope {
+    fn from(keys: EncryptionKeys) -> Self {
+        Self { name_key: keys.name_key.clone(), keys: Keys::Configured(keys, None) }
+    }
+}
+
+impl Envelope {
+    /// Creates an envelope that encrypts new values with data keys.
+    pub fn new(name_key: Key, data_keys: DataKeys) -> Self {
+        Self { name_key, keys: Keys::Data(data_keys, None) }
+    }
+
+    /// Adds configured keys that are used only for decryption. Their name key is ignored. Has no
+    /// effect on an envelope that encrypts with configured keys.
+    #[must_use]
+    pub fn with_decryption_keys(self, keys: EncryptionKeys) -> Self {
+        match self.keys {
+            Keys::Configured(..) => self,
+            Keys::Data(data_keys, _) => Self { keys: Keys::Data(data_keys, Some(keys)), ..self },
+        }
+    }
+
+    /// Adds data keys that are used only for decryption. Has no effect on an envelope that encrypts
+    /// with data keys.
+    #[must_use]
+    pub fn with_decryption_data_keys(self, data_keys: DataKeys) -> Self {
+        match self.keys {
+            Keys::Configured(keys, _) => Self { keys: Keys::Configured(keys, Some(data_keys)), ..self },
+            Keys::Data(..) => self,
+        }
+    }
+
+    /// Replaces the name key with that of `current`, as
+    /// [`EncryptionKeys::with_name_key_of`] does.
+    #[must_use]
+    pub fn with_name_key_of(self, current: &Self) -> Self {
+        Self { name_key: current.name_key.clone(), ..self }
+    }
+
+    /// Returns the hidden name of a consent.
+    pub fn hidden_name(&self, id: &ConsentId) -> HiddenName {
+        self.name_key.hidden_name(id)
+    }
+
+    /// Returns the hidden name of an owner, as [`EncryptionKeys::hidden_owner`] does.
+    pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
+        self.name_key.hidden_owner(owner)
+    }
+
+    /// Returns a fingerprint of the name key, as [`EncryptionKeys::name_key_fingerprint`] does.
+    pub fn name_key_fingerprint(&self) -> String {
+        self.name_key.fingerprint()
+    }
+
+    /// Encrypts a record, as [`EncryptionKeys::seal`] does. If a new data key is needed, calls the
+    /// [`KeyProvider`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EnvelopeError::DataKey`] if a data key is needed and the provider fails. Otherwise,
+    /// returns the same errors as [`EncryptionKeys::seal`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a call to the provider still completes, and a later call uses its
+    /// result.
+    pub async fn seal(&self, record: &Record, location: &str) -> Result<Vec<u8>, EnvelopeError> {
+        match &self.keys {
+            Keys::Configured(keys, _) => keys.seal(record, location),
+            Keys::Data(data_keys, _) => {
+                let key = data_keys.key_for_sealing().await?;
+                format::seal(record, location, KeyName::Data(&key.wrapped), &key.key)
+            }
+        }
+    }
+
+    /// Decrypts the value stored at `location`, as [`EncryptionKeys::open`] does. If the value's
+    /// data key is not in memory, calls the [`KeyProvider`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EnvelopeError::DataKey`] if a data key is needed and the provider fails, and
+    /// [`EnvelopeError::NoKeyProvider`] if the envelope has no data keys. Otherwise, returns the same
+    /// errors as [`EncryptionKeys::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, a call to the provider still completes, and a later call uses its
+    /// result.
+    pub async fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
+        let value = SealedValue::parse(value)?;
+        let (configured, data_keys) = match &self.keys {
+            Keys::Configured(keys, data_keys) => (Some(keys), data_keys.as_ref()),
+            Keys::Data(data_keys, keys) => (keys.as_ref(), Some(data_keys)),
+        };
+        match value.key {
+            KeyName::Configured(id) => {
+                let key = configured.and_then(|keys| keys.encryption_key(id));
+                value.open(key.ok_or(EnvelopeError::UnknownKey { id })?, location)
+            }
+            KeyName::Data(wrapped) => {
+                let data_keys = data_keys.ok_or(EnvelopeError::NoKeyProvider)?;
+                value.open(&data_keys.key_for_opening(wrapped).await?, location)
+            }
+        }
+    }
+}
 
 impl EncryptionKeys {
     /// Encrypts a record with the newest key. Each call returns a different value.
@@ -63,14 +212,7 @@ impl EncryptionKeys {
     /// Returns an [`EnvelopeError`] if the operating system returns no random bytes, or if the
     /// record cannot be encoded or encrypted.
     pub fn seal(&self, record: &Record, location: &str) -> Result<Vec<u8>, EnvelopeError> {
-        let header = format!("{PREFIX}{}:{}:", record.generation(), self.newest_id);
-        let mut nonce = [0_u8; NONCE];
-        getrandom::fill(&mut nonce).map_err(|_| EnvelopeError::NoRandomness)?;
-        let clear = record.encode().map_err(EnvelopeError::Record)?;
-        let payload = Payload { msg: clear.expose_secret().as_bytes(), aad: &authenticated_data(&header, location) };
-        let sealed =
-            cipher(&self.newest).encrypt(&XNonce::from(nonce), payload).map_err(|_| EnvelopeError::NotEncrypted)?;
-        Ok([header.as_bytes(), &nonce, &sealed].concat())
+        format::seal(record, location, KeyName::Configured(self.newest_id), &self.newest)
     }
 
     /// Decrypts the value stored at `location`.
@@ -84,137 +226,8 @@ impl EncryptionKeys {
     /// crate or was moved from another location, or if the key set does not contain the key that it
     /// was encrypted with.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
-        const DAMAGED: EnvelopeError = EnvelopeError::Damaged;
-        let mut colons = value.iter().enumerate().filter(|(_, byte)| **byte == b':').map(|(index, _)| index);
-        let end = colons.nth(2).ok_or(DAMAGED)?;
-        let (header, sealed) = value.split_at_checked(end.saturating_add(1)).ok_or(DAMAGED)?;
-        let header = std::str::from_utf8(header).map_err(|_| DAMAGED)?;
-        let Some(fields) = header.strip_prefix(PREFIX) else {
-            return Err(if has_other_version(header) { EnvelopeError::NewerVersion } else { DAMAGED });
-        };
-        // The generation is not parsed, because decryption fails if it was changed.
-        let id: u32 = fields.split(':').nth(1).and_then(|field| field.parse().ok()).ok_or(DAMAGED)?;
-        let key = self.encryption_key(id).ok_or(EnvelopeError::UnknownKey { id })?;
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(DAMAGED)?;
-        let payload = Payload { msg: sealed, aad: &authenticated_data(header, location) };
-        let clear = cipher(key).decrypt(&XNonce::from(*nonce), payload).map_err(|_| DAMAGED)?;
-        Record::decode_any(&Zeroizing::new(clear)).map_err(EnvelopeError::Record)
-    }
-}
-
-fn cipher(key: &Key) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(key.bytes().into())
-}
-
-/// Returns the data that is authenticated together with the encrypted record.
-fn authenticated_data(header: &str, location: &str) -> Vec<u8> {
-    [header.as_bytes(), location.as_bytes()].concat()
-}
-
-/// Returns whether a header has another version number. The header must not start with [`PREFIX`].
-fn has_other_version(header: &str) -> bool {
-    let version = header.strip_prefix("flinks").and_then(|rest| rest.split(':').next());
-    version.is_some_and(|version| version.parse::<u32>().is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use crate::consents::Consents;
-    use crate::store::ConsentId;
-    use crate::store::{MemoryStore, StoreError, TokenStore as _};
-    use flinks::outbound::{Client, ClientAuthentication, RefreshToken};
-
-    use super::*;
-
-    /// Creates a record by importing a consent, because only `Consents` can create records.
-    async fn record() -> Record {
-        let store = MemoryStore::new();
-        let nowhere = "http://127.0.0.1:9".parse().unwrap();
-        let client =
-            Client::builder(nowhere, ClientAuthentication::None { client_id: "a".to_owned() }).build().unwrap();
-        let id: ConsentId = "user-7".parse().unwrap();
-        let consents = Consents::builder(client).store(store.clone()).build();
-        consents.import(&id, RefreshToken::new("canary").unwrap(), SystemTime::now()).await.unwrap();
-        store.load(&id).await.unwrap().unwrap()
-    }
-
-    fn keys() -> EncryptionKeys {
-        keys_with(1, 1)
-    }
-
-    fn keys_with(id: u32, key: u8) -> EncryptionKeys {
-        EncryptionKeys::new(Key::new([7; 32]), id, Key::new([key; 32]))
-    }
-
-    fn opened(value: &[u8], keys: &EncryptionKeys) -> Result<u64, EnvelopeError> {
-        keys.open(value, "name").map(|record| record.generation())
-    }
-
-    #[tokio::test]
-    async fn value_opens_only_at_its_location() {
-        let record = record().await;
-        let sealed = keys().seal(&record, "name").unwrap();
-        assert_eq!(opened(&sealed, &keys()), Ok(record.generation()));
-        assert_eq!(keys().open(&sealed, "other").map(drop), Err(EnvelopeError::Damaged));
-    }
-
-    #[tokio::test]
-    async fn value_with_changed_generation_is_damaged() {
-        let record = record().await;
-        let mut sealed = keys().seal(&record, "name").unwrap();
-        let text = format!(":{}:", record.generation()).into_bytes();
-        let at = sealed.windows(text.len()).position(|window| window == text).unwrap();
-        sealed.splice(at..at + text.len(), b":77:".iter().copied());
-        assert_eq!(opened(&sealed, &keys()), Err(EnvelopeError::Damaged));
-    }
-
-    #[tokio::test]
-    async fn a3_value_contains_neither_token_nor_id() {
-        let sealed = keys().seal(&record().await, "name").unwrap();
-        let text = String::from_utf8_lossy(&sealed);
-        assert!(!text.contains("canary"));
-        assert!(!text.contains("user-7"));
-    }
-
-    #[tokio::test]
-    async fn sealing_twice_uses_different_nonces() {
-        let record = record().await;
-        let one = keys().seal(&record, "name").unwrap();
-        let other = keys().seal(&record, "name").unwrap();
-        let header = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
-        assert!(header < one.len() - 16 - NONCE);
-        assert_ne!(one[header..header + 8], other[header..header + 8]);
-    }
-
-    #[tokio::test]
-    async fn every_key_of_the_set_opens_values() {
-        let record = record().await;
-        let sealed = keys().seal(&record, "name").unwrap();
-        let rotated = keys_with(2, 2).with_decryption_key(1, Key::new([1; 32])).unwrap();
-        assert_eq!(opened(&sealed, &rotated), Ok(record.generation()));
-        assert_eq!(opened(&sealed, &keys_with(2, 2)), Err(EnvelopeError::UnknownKey { id: 1 }));
-        assert_eq!(opened(&sealed, &keys_with(1, 9)), Err(EnvelopeError::Damaged));
-        // Once the record has been sealed again, only the newest key is needed.
-        let sealed_again = rotated.seal(&record, "name").unwrap();
-        assert_eq!(opened(&sealed_again, &keys_with(2, 2)), Ok(record.generation()));
-    }
-
-    #[test]
-    fn malformed_values_are_damaged() {
-        for bytes in [&b""[..], b"x", b"flinks1:", b"flinks1:a:b:c", b"flinks1:7:1:", b"flinks1:7:1:short", b"a:b:c:d"]
-        {
-            assert_eq!(opened(bytes, &keys()), Err(EnvelopeError::Damaged), "{bytes:?}");
-        }
-        assert_eq!(opened(b"flinks2:7:1:x", &keys()), Err(EnvelopeError::NewerVersion));
-    }
-
-    #[test]
-    fn envelope_errors_convert_into_store_errors() {
-        assert!(matches!(StoreError::from(EnvelopeError::Damaged), StoreError::Damaged(_)));
-        assert!(matches!(StoreError::from(EnvelopeError::NewerVersion), StoreError::Misconfigured(_)));
-        assert!(matches!(StoreError::from(EnvelopeError::UnknownKey { id: 1 }), StoreError::Misconfigured(_)));
-        assert!(matches!(StoreError::from(EnvelopeError::NoRandomness), StoreError::Unavailable(_)));
+        let value = SealedValue::parse(value)?;
+        let KeyName::Configured(id) = value.key else { return Err(EnvelopeError::NoKeyProvider) };
+        value.open(self.encryption_key(id).ok_or(EnvelopeError::UnknownKey { id })?, location)
     }
 }

@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::keys::EncryptionKeys;
+use super::keys::{EncryptionKeys, Key};
 
 /// The hidden name of a consent or an owner: the first 128 bits of the HMAC-SHA256 of its id.
 ///
@@ -19,6 +19,16 @@ pub struct HiddenName([u8; 16]);
 impl HiddenName {
     /// The number of hexadecimal digits in a hidden name.
     pub const DIGITS: usize = 32;
+
+    /// Creates a hidden name from the bytes that [`to_bytes`](Self::to_bytes) returned.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 16 bytes of the name, for stores that keep names in binary form.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
 
     /// Returns the shard that the name belongs to. Names are distributed evenly across 256 shards.
     pub fn shard(&self) -> u8 {
@@ -37,14 +47,13 @@ impl fmt::Display for HiddenName {
 impl EncryptionKeys {
     /// Returns the hidden name of a consent.
     pub fn hidden_name(&self, id: &ConsentId) -> HiddenName {
-        self.name_of(id.as_str())
+        self.name_key.hidden_name(id)
     }
 
     /// Returns the hidden name of an owner. It differs from the hidden name of a consent with the
     /// same id.
     pub fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
-        // The prefixed text cannot be a consent id, because ids contain no control characters.
-        self.name_of(&format!("\0owner\0{}", owner.as_str()))
+        self.name_key.hidden_owner(owner)
     }
 
     /// Returns a fingerprint that identifies the name key without revealing it.
@@ -53,6 +62,21 @@ impl EncryptionKeys {
     /// a second time. To detect a changed name key, a store can save the fingerprint with its
     /// records and return an error if it differs later.
     pub fn name_key_fingerprint(&self) -> String {
+        self.name_key.fingerprint()
+    }
+}
+
+impl Key {
+    pub(super) fn hidden_name(&self, id: &ConsentId) -> HiddenName {
+        self.name_of(id.as_str())
+    }
+
+    pub(super) fn hidden_owner(&self, owner: &OwnerId) -> HiddenName {
+        // The prefixed text cannot be a consent id, because ids contain no control characters.
+        self.name_of(&format!("\0owner\0{}", owner.as_str()))
+    }
+
+    pub(super) fn fingerprint(&self) -> String {
         // This text is not a valid consent id, because ids contain no control characters.
         self.name_of("\0names").to_string()
     }
@@ -62,7 +86,7 @@ impl EncryptionKeys {
         // key produces the same hash. Passing an array of this length cannot fail, unlike passing a
         // slice.
         let mut block = Zeroizing::new([0; 64]);
-        for (byte, key_byte) in block.iter_mut().zip(self.name_key.bytes()) {
+        for (byte, key_byte) in block.iter_mut().zip(self.bytes()) {
             *byte = *key_byte;
         }
         let mut mac = Hmac::<Sha256>::new((&*block).into());
@@ -77,7 +101,6 @@ impl EncryptionKeys {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::Key;
     use super::*;
 
     fn keys(name_key: u8) -> EncryptionKeys {

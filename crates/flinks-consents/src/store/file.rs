@@ -20,10 +20,12 @@ use self::access::{Creation, Sharing};
 use self::directory::{Directory, OpenDirectory};
 use self::index::{Entry, Index, Refreshed};
 use self::record_file::RecordFile;
+use self::record_name::RecordName;
 use super::due::DueWindow;
 use super::error::StoreError;
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
+use super::scan::{INVALID_CURSOR, ScanPage, ScanRecords};
 use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// A store that keeps each record in a separate file in one directory. Any number of processes on
@@ -210,6 +212,56 @@ impl TokenStore for FileStore {
             Ok(window.select(entries.iter().map(|entry| (entry.due, &entry.id)), limit))
         })
     }
+}
+
+/// A cursor is the file name of the last record on the previous page.
+impl ScanRecords for FileStore {
+    /// Lists the directory, and reads the files of the records on the page.
+    fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage> {
+        let after = match cursor.map(|cursor| RecordName::parse(cursor.as_ref())) {
+            Some(None) => return Box::pin(std::future::ready(Err(INVALID_CURSOR))),
+            Some(after) => after,
+            None => None,
+        };
+        self.blocking(move |directory| {
+            let mut names = directory.records()?;
+            names.retain(|name| after.is_none_or(|after| *name > after));
+            names.sort_unstable();
+            names.dedup();
+            let is_last = names.len() <= limit;
+            names.truncate(limit);
+            let mut page = ScanPage::default();
+            for name in &names {
+                match read_named(directory, *name) {
+                    Ok(record) => page.records.extend(record),
+                    Err(StoreError::Damaged(_) | StoreError::Misconfigured(_)) => {
+                        page.unreadable = page.unreadable.saturating_add(1);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            // If the directory is being removed, the list may be incomplete.
+            directory.check_marker()?;
+            if !is_last {
+                page.next = names.last().and_then(|name| name.to_file_name().into_string().ok());
+            }
+            Ok(page)
+        })
+    }
+
+    fn count(&self) -> StoreFuture<'_, Option<u64>> {
+        self.blocking(|directory| Ok(u64::try_from(directory.records()?.len()).ok()))
+    }
+}
+
+/// Reads the record in a file. Returns `None` if the file no longer exists.
+fn read_named(directory: &OpenDirectory<'_>, name: RecordName) -> Result<Option<Record>, StoreError> {
+    let Some(text) = directory.read(&name.to_file_name())? else { return Ok(None) };
+    let record = Record::decode_any(text.expose_secret().as_bytes())?;
+    if RecordName::of(record.id()) != name {
+        return Err(StoreError::damaged("returned another consent's record"));
+    }
+    Ok(Some(record))
 }
 
 impl Inner {

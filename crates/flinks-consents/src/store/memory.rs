@@ -15,7 +15,7 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 pub struct MemoryStore(Arc<Mutex<Records>>);
 
 /// The stored records. They are boxed, because about half of the slots in a hash map are empty.
-type Records = HashMap<ConsentId, Box<Record>>;
+pub(super) type Records = HashMap<ConsentId, Box<Record>>;
 
 impl MemoryStore {
     /// Creates an empty store.
@@ -23,7 +23,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Records> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

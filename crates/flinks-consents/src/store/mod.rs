@@ -10,6 +10,7 @@
 //! | `encoding.rs` | the encoded form of a record |
 //! | `due.rs` | the selection of consents that are close to their idle deadline |
 //! | `memory.rs`, `file.rs` | the two stores in this crate |
+//! | `scan.rs` | the trait for stores that can list all their records |
 //! | `conformance.rs` | the test that every store must pass |
 //! | `testing.rs` | a store that fails on demand |
 //!
@@ -96,6 +97,7 @@ mod file;
 mod id;
 mod memory;
 mod record;
+mod scan;
 pub mod testing;
 mod token_store;
 
@@ -108,4 +110,5 @@ pub(crate) use self::record::{
     End, Lease, MAX_SKEW, Standing, StoredToken, Suspicion, random_id, trusted, whole_milliseconds,
 };
 pub use self::record::{EndReason, Record};
+pub use self::scan::{ScanPage, ScanRecords};
 pub use self::token_store::{Page, StoreFuture, TokenStore};

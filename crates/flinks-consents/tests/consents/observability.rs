@@ -170,7 +170,7 @@ fn page_lists_each_event() {
         return;
     }
     let mut messages = BTreeSet::new();
-    for name in ["flinks-core", "flinks", "flinks-consents", "flinks-redis"] {
+    for name in ["flinks-core", "flinks", "flinks-consents", "flinks-redis", "flinks-postgres"] {
         collect_messages(&crates.join(name).join("src"), &mut messages);
     }
     assert!(messages.len() > 20, "{messages:?}");

@@ -6,8 +6,9 @@ use flinks_consents::store::TokenStore as _;
 use flinks_consents::store::{StoreError, conformance};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{KeepAlive, Key, RedisStore, RedisStoreBuilder, Warning};
+use flinks_store_tests::{create_ended_consents, keys, record};
 
-use crate::common::{NO_OTHER_NODES, Tests, create_ended_consents, keys, record, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.

@@ -9,12 +9,13 @@ use flinks_consents::ConsentId;
 use flinks_consents::store::TokenStore as _;
 use flinks_consents::store::{Record, StoreError};
 use flinks_redis::RedisStore;
+use flinks_store_tests::record;
 use futures_util::future::join_all;
 use futures_util::poll;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::common::{Tests, record, record_key, store};
-use crate::support::{FakeServer, Server};
+use crate::common::{Tests, store};
+use crate::support::{FakeServer, Server, record_key};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests =
@@ -105,7 +106,7 @@ async fn separate_errors() {
         assert!(store.compare_and_swap(None, &record).await.unwrap());
         records.push(record);
     }
-    let key = record_key(&records[1]).await;
+    let key = record_key(records[1].id());
     server.command(&["DEL", &key]);
     server.command(&["LPUSH", &key, "x"]);
     let unknown = id(0);

@@ -6,8 +6,9 @@ use flinks_consents::Consents;
 use flinks_consents::store::TokenStore as _;
 use flinks_consents::store::{StoreError, conformance};
 use flinks_redis::{KeepAlive, RedisStore, Warning};
+use flinks_store_tests::keys;
 
-use crate::common::{NO_OTHER_NODES, Tests, keys, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.

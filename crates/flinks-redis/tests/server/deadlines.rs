@@ -3,32 +3,21 @@
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::store::TokenStore as _;
-use flinks_consents::store::{DueWindow, StoreError, conformance};
+use flinks_consents::store::{DueWindow, StoreError};
 use flinks_consents::{ConsentId, Consents};
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
+use flinks_store_tests::{keys, record};
 
-use crate::common::{NO_OTHER_NODES, Tests, keys, record, run, store};
+use crate::common::{NO_OTHER_NODES, Tests, run, store};
 use crate::support::{self, Server};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_store_passes_the_conformance_tests", || run(conforms)),
     ("o5_due_consents_are_listed_in_order_despite_damaged_records", || run(due_in_order)),
     ("o5_lost_deadlines_are_restored", || run(restored)),
     ("o5_lost_deadlines_are_restored_on_a_cluster", || run(restored_on_a_cluster)),
     ("record_is_not_written_if_its_deadline_cannot_be_written", || run(unwritable_deadline)),
 ];
-
-async fn conforms() {
-    let server = Server::start(&[]);
-    let shared = store(&server.address());
-    conformance::check(|| shared.clone()).await.unwrap();
-    // Opens a new store for each check, as separate processes would.
-    conformance::check(|| store(&server.address())).await.unwrap();
-    // If a consent moves to another owner, its old entry in the owner index stays for an hour.
-    let remaining: Vec<String> = server.keys().into_iter().filter(|key| !key.contains(":owner:")).collect();
-    assert_eq!(remaining, Vec::<String>::new());
-}
 
 async fn due_in_order() {
     let server = Server::start(&[]);

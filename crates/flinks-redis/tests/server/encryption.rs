@@ -2,12 +2,14 @@
 
 use std::time::SystemTime;
 
+use flinks_consents::envelope::{DataKey, DataKeys, Envelope, KeyError, KeyFuture, KeyProvider};
 use flinks_consents::store::StoreError;
 use flinks_consents::store::TokenStore as _;
 use flinks_redis::{EncryptionKeys, Key, RedisStore};
+use flinks_store_tests::{keys, record};
 
-use crate::common::{Tests, keys, record, record_key, run, store};
-use crate::support::Server;
+use crate::common::{Tests, run, store};
+use crate::support::{Server, record_key};
 
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[
@@ -15,6 +17,7 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("moved_or_changed_value_is_damaged_and_not_overwritten", || run(damaged_values)),
     ("unreadable_values_are_not_overwritten", || run(unreadable_values)),
     ("encryption_keys_can_be_rotated", || run(key_rotation)),
+    ("data_keys_are_stored_with_the_records", || run(stored_data_keys)),
     ("name_key_is_checked_later_if_its_fingerprint_is_unreadable", || run(name_key_checked_later)),
 ];
 
@@ -55,7 +58,7 @@ async fn damaged_values() {
     let value = server.get(first);
     let value_of_another_record = server.get(second);
     let generation =
-        format!(":{}:", if record_key(&one).await == *first { one.generation() } else { other.generation() });
+        format!(":{}:", if record_key(one.id()) == *first { one.generation() } else { other.generation() });
     let mut changes: Vec<Vec<u8>> =
         vec![value_of_another_record, value[..value.len() - 1].to_vec(), value[..30].to_vec()];
     let text = generation.clone().into_bytes();
@@ -68,7 +71,7 @@ async fn damaged_values() {
         flipped[index] ^= 1;
         changes.push(flipped);
     }
-    let changed_record = if record_key(&one).await == *first { &one } else { &other };
+    let changed_record = if record_key(one.id()) == *first { &one } else { &other };
     for changed in changes {
         server.set(first, &changed);
         let loaded = store.load(changed_record.id()).await;
@@ -83,9 +86,9 @@ async fn unreadable_values() {
     let server = Server::start(&[]);
     let store = store(&server.address());
     let record = record("one", "r1", SystemTime::now()).await;
-    let key = record_key(&record).await;
+    let key = record_key(record.id());
     for (bytes, is_misconfigured) in
-        [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks2:7:1:x", true)]
+        [(&b""[..], false), (b"x", false), (b"flinks1:", false), (b"flinks1:a:b:c", false), (b"flinks3:7:1:x", true)]
     {
         server.set(&key, bytes);
         let loaded = store.load(record.id()).await.unwrap_err();
@@ -124,6 +127,43 @@ async fn key_rotation() {
     // A different key with the same id does not decrypt the record.
     store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
+}
+
+/// A key service that always wraps the same key.
+struct KeyService(Result<(), KeyError>);
+
+impl KeyProvider for KeyService {
+    fn generate_key(&self) -> KeyFuture<'_, DataKey> {
+        let key = self.0.map(|()| DataKey { key: Key::new([5; 32]), wrapped: b"wrapped".to_vec() });
+        Box::pin(std::future::ready(key))
+    }
+
+    fn unwrap_key<'a>(&'a self, wrapped: &'a [u8]) -> KeyFuture<'a, Key> {
+        assert_eq!(wrapped, b"wrapped");
+        Box::pin(std::future::ready(self.0.map(|()| Key::new([5; 32]))))
+    }
+}
+
+async fn stored_data_keys() {
+    let server = Server::start(&[]);
+    let envelope = |service| Envelope::new(Key::new([7; 32]), DataKeys::new(KeyService(service)));
+    let open = |envelope: Envelope| RedisStore::builder(server.address(), envelope).build().unwrap();
+    let one = record("one", "r1", SystemTime::now()).await;
+    let configured = store(&server.address());
+    assert!(configured.compare_and_swap(None, &one).await.unwrap());
+    let first = open(envelope(Ok(())).with_decryption_keys(keys()));
+    let loaded = first.load(one.id()).await.unwrap().unwrap();
+    assert!(first.compare_and_swap(Some(one.generation()), &loaded).await.unwrap());
+    // From now on, only the key service is needed.
+    let second = open(envelope(Ok(())));
+    assert!(second.load(one.id()).await.unwrap().is_some());
+    assert!(matches!(configured.load(one.id()).await, Err(StoreError::Misconfigured(_))));
+    let unavailable = open(envelope(Err(KeyError::Unavailable)));
+    assert!(matches!(unavailable.load(one.id()).await, Err(StoreError::Unavailable(_))));
+    let refused = open(envelope(Err(KeyError::Refused)));
+    assert!(matches!(refused.load(one.id()).await, Err(StoreError::Misconfigured(_))));
+    assert!(matches!(refused.compare_and_swap(None, &one).await, Err(StoreError::Misconfigured(_))));
+    assert!(second.remove(one.id(), one.generation()).await.unwrap());
 }
 
 /// Checks that a store that cannot read the fingerprint when it connects compares its name key with

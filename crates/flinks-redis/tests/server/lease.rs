@@ -1,24 +1,20 @@
-//! Tests workers that lose a lease during a run.
+//! Tests a worker that cannot renew its lease.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flinks_consents::Consents;
 use flinks_consents::flinks::Settings;
 use flinks_consents::store::StoreError;
-use flinks_consents::{ConsentId, Consents};
 use flinks_redis::KeepAlive;
+use flinks_store_tests::{ids_in_first_shard, import_idle, worker};
 
-use crate::common::{
-    Tests, create_ended_consents, import_idle, is_in_first_shard, run, run_on_another_thread, store, worker,
-};
+use crate::common::{Tests, run, store};
 use crate::support::{self, AutoAdvancingClock, Server};
 
 /// Tests that need `redis-server`.
-pub(crate) const WITH_SERVER: Tests = &[
-    ("o5_run_stops_if_its_lease_cannot_be_renewed", || run(failed_renewal)),
-    ("o6_worker_that_lost_its_lease_stops_reporting", || run(expired_lease)),
-];
+pub(crate) const WITH_SERVER: Tests = &[("o5_run_stops_if_its_lease_cannot_be_renewed", || run(failed_renewal))];
 
 /// Overwrites the Redis key of the lease and advances the clock, so that renewing the lease fails
 /// while refreshes are in flight. Checks that no refresh token is lost, although the runtime of the
@@ -27,8 +23,7 @@ async fn failed_renewal() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;
     flinks.rotate_refresh_tokens();
-    let names = (0..).map(|number| format!("user-{number}")).filter(|name| is_in_first_shard(name));
-    let ids: Vec<ConsentId> = names.take(40).map(|name| name.parse().unwrap()).collect();
+    let ids = ids_in_first_shard(40);
     import_idle(&server, &flinks, &ids).await;
     let before = flinks.refreshes();
     flinks.hold_next(15);
@@ -66,60 +61,8 @@ async fn failed_renewal() {
     let refreshed = flinks.refreshes() - before;
     assert!((1..40).contains(&refreshed), "{refreshed}");
     server.remove_leases();
-    let summary = worker(&server, &flinks).run_once().await.unwrap();
+    let summary = worker(&*server, &flinks).run_once().await.unwrap();
     assert_eq!(summary.refreshed, 40 - refreshed, "{summary}");
     assert_eq!(summary.failed, 0, "{summary}");
     assert_eq!(summary.ended, 0, "{summary}");
-}
-
-/// Tests a callback that takes longer than the lease lasts, so that another worker acquires the
-/// lease.
-async fn expired_lease() {
-    check_expired_lease(OtherWorker::ReportsAll).await;
-    check_expired_lease(OtherWorker::HoldsLease).await;
-}
-
-/// The other worker's actions while the first worker's callback is running.
-#[derive(Clone, Copy, PartialEq)]
-enum OtherWorker {
-    /// The other worker reports all ended consents.
-    ReportsAll,
-    /// The other worker acquires the lease but reports nothing yet.
-    HoldsLease,
-}
-
-async fn check_expired_lease(other_worker: OtherWorker) {
-    let server = Arc::new(Server::start(&[]));
-    let flinks = support::emulator().await;
-    create_ended_consents(&server, &flinks, 5).await;
-    let reports = Arc::new(AtomicUsize::new(0));
-    let count_reports = |worker: KeepAlive| {
-        let reports = Arc::clone(&reports);
-        worker.on_ended(move |_| {
-            reports.fetch_add(1, Ordering::SeqCst);
-        })
-    };
-    let second = Mutex::new(Some(count_reports(worker(&server, &flinks))));
-    let clock = AutoAdvancingClock::new(Duration::from_secs(2));
-    let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
-    let store = store(&server.address());
-    let count = Arc::clone(&reports);
-    let redis = Arc::clone(&server);
-    let consents = Consents::builder(client).store(store.clone()).build();
-    let first = KeepAlive::new(consents, store).on_ended(move |_| {
-        count.fetch_add(1, Ordering::SeqCst);
-        if let Some(second) = second.lock().unwrap().take() {
-            clock.advance(Duration::from_secs(121));
-            redis.remove_leases();
-            if other_worker == OtherWorker::ReportsAll {
-                run_on_another_thread(async { assert_eq!(second.run_once().await.unwrap().ended, 5) });
-            } else {
-                redis.set("{flinks:000}:worker", b"second");
-            }
-        }
-    });
-    assert_eq!(first.run_once().await.unwrap().ended, 1);
-    // The workers report only one consent twice: the consent in the first worker's callback.
-    let expected = if other_worker == OtherWorker::ReportsAll { 6 } else { 1 };
-    assert_eq!(reports.load(Ordering::SeqCst), expected);
 }

@@ -11,8 +11,6 @@ mod cluster;
 mod common;
 mod deadlines;
 mod encryption;
-mod ended;
-mod gateway;
 mod keep_alive;
 mod lease;
 mod outage;
@@ -27,16 +25,16 @@ mod log;
 
 use common::Tests;
 use flinks_redis::Warning;
-use libtest_mimic::Arguments;
+use flinks_store_tests::{trial, trials};
+use libtest_mimic::{Arguments, Trial};
+use support::Server;
 
-const WITH_SERVER: [Tests; 12] = [
+const WITH_SERVER: [Tests; 10] = [
     access::WITH_SERVER,
     batching::WITH_SERVER,
     cluster::WITH_SERVER,
     deadlines::WITH_SERVER,
     encryption::WITH_SERVER,
-    ended::WITH_SERVER,
-    gateway::WITH_SERVER,
     keep_alive::WITH_SERVER,
     lease::WITH_SERVER,
     outage::WITH_SERVER,
@@ -46,13 +44,27 @@ const WITH_SERVER: [Tests; 12] = [
 
 const ALWAYS: [Tests; 3] = [access::ALWAYS, batching::ALWAYS, replies::ALWAYS];
 
+/// Returns the tests that every shared store must pass.
+fn shared_tests() -> [flinks_store_tests::Tests; 7] {
+    [
+        flinks_store_tests::ended::tests::<Server>(),
+        flinks_store_tests::gateway::tests::<Server>(),
+        flinks_store_tests::keep_alive::tests::<Server>(),
+        flinks_store_tests::lease::tests::<Server>(),
+        flinks_store_tests::owners::tests::<Server>(),
+        flinks_store_tests::sharing::tests::<Server>(),
+        flinks_store_tests::store::tests::<Server>(),
+    ]
+}
+
 fn main() {
     // Captures the log output from all tests. The tests' secrets start with `canary`.
     let log = log::Log::capture();
     let _ = flinks_redis::install_default_crypto_provider();
-    let with_server = WITH_SERVER.concat().into_iter().map(|(name, test)| support::trial_with_server(name, test));
-    let always = ALWAYS.concat().into_iter().map(|(name, test)| support::trial(name, test));
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), with_server.chain(always).collect());
+    let mut all: Vec<Trial> = trials::<Server>(WITH_SERVER.concat()).collect();
+    all.extend(shared_tests().into_iter().flat_map(trials::<Server>));
+    all.extend(ALWAYS.concat().into_iter().map(|(name, test)| trial(name, test)));
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), all);
     let text = log.text();
     // The emulator's tokens are secrets as well. Refresh tokens start with `emu_`. Access tokens
     // are JWTs, which start with `eyJ`.

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use flinks_consents::store::TokenStore as _;
 use flinks_consents::store::{DueWindow, StoreError};
 use flinks_redis::RedisStore;
+use flinks_store_tests::{keys, record};
 
-use crate::common::{Tests, keys, record, run, store};
+use crate::common::{Tests, run, store};
 use crate::support::FakeServer;
 
 /// Tests that do not need `redis-server`.

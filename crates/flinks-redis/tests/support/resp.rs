@@ -1,6 +1,6 @@
 //! A parser for RESP 2, the Redis protocol.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 /// Reads one command from a client and returns the command's words. Returns `None` if the
 /// connection was closed.
@@ -19,6 +19,23 @@ pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>>
         words.push(word);
     }
     Some(words)
+}
+
+/// Reads one response of a server and appends its bytes. Returns `None` if the connection was closed.
+pub(crate) fn response(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> Option<()> {
+    let start = bytes.len();
+    reader.read_until(b'\n', bytes).ok()?;
+    let (kind, number) = bytes.get(start..)?.split_first()?;
+    let number = std::str::from_utf8(number).unwrap_or_default().trim_end().parse::<i64>();
+    match (kind, number) {
+        (b'$', Ok(count @ 0..)) => {
+            let count = u64::try_from(count).ok()? + 2;
+            let read = reader.take(count).read_to_end(bytes).ok()?;
+            (read as u64 == count).then_some(())
+        }
+        (b'*', Ok(count)) => (0..count).try_for_each(|_| response(reader, bytes)),
+        _ => bytes.ends_with(b"\n").then_some(()),
+    }
 }
 
 /// Returns the length of the first value in `bytes`, or `None` if the value is incomplete.

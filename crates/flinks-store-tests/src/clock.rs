@@ -8,7 +8,7 @@ use flinks_consents::flinks::{Clock, Sleep};
 /// A clock for tests in which short sleeps take no real time and deadlines never expire on their
 /// own.
 #[derive(Clone)]
-pub(crate) struct AutoAdvancingClock {
+pub struct AutoAdvancingClock {
     now: Arc<Mutex<Now>>,
     longest: Duration,
 }
@@ -28,16 +28,18 @@ impl Now {
 impl AutoAdvancingClock {
     /// Creates a clock. A sleep of up to `longest` advances the clock and takes no real time. A
     /// longer sleep never completes, because only the deadline of a call is longer than `longest`.
-    pub(crate) fn new(longest: Duration) -> Self {
+    pub fn new(longest: Duration) -> Self {
         let now = Now { monotonic: Duration::ZERO, wall: SystemTime::now() };
         Self { now: Arc::new(Mutex::new(now)), longest }
     }
 
-    pub(crate) fn advance(&self, by: Duration) {
+    /// Advances both clocks.
+    pub fn advance(&self, by: Duration) {
         self.now.lock().unwrap().advance(by);
     }
 
-    pub(crate) fn set_wall(&self, wall: SystemTime) {
+    /// Sets the wall clock.
+    pub fn set_wall(&self, wall: SystemTime) {
         self.now.lock().unwrap().wall = wall;
     }
 }

@@ -6,43 +6,45 @@ use flinks_emulator::credentials::{OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET, O
 use flinks_emulator::{Emulator, Operation, When};
 
 /// An emulator for one test.
-pub(crate) struct Flinks(Emulator);
+pub struct Flinks(Emulator);
 
 /// Starts an emulator.
-pub(crate) async fn emulator() -> Flinks {
+pub async fn emulator() -> Flinks {
     Flinks(Emulator::start().await.unwrap())
 }
 
 /// Creates a client for the emulator at `address`.
-pub(crate) fn client_of(address: &str, settings: &Settings) -> Client {
+pub fn client_of(address: &str, settings: &Settings) -> Client {
     let credentials = ClientCredentials::new(OUTBOUND_CLIENT_ID, OUTBOUND_CLIENT_SECRET).unwrap();
     Client::builder(address.parse().unwrap(), credentials).settings(settings).build().unwrap()
 }
 
 impl Flinks {
-    pub(crate) fn address(&self) -> &str {
+    /// Returns the URL of the emulator.
+    pub fn address(&self) -> &str {
         self.0.base_url()
     }
 
-    pub(crate) fn client(&self) -> Client {
+    /// Creates a client with the default settings.
+    pub fn client(&self) -> Client {
         client_of(self.address(), &Settings::new())
     }
 
     /// Configures the emulator so that each refresh returns a new refresh token and invalidates the
     /// old token.
-    pub(crate) fn rotate_refresh_tokens(&self) {
+    pub fn rotate_refresh_tokens(&self) {
         self.0.configure(|config| config.outbound.rotate_refresh_tokens = true);
     }
 
     /// Creates a consent and returns its refresh token.
-    pub(crate) async fn new_refresh_token(&self) -> RefreshToken {
+    pub async fn new_refresh_token(&self) -> RefreshToken {
         let client = self.client();
         let code = self.new_code(&client);
         client.exchange_code(code).await.unwrap().refresh_token.unwrap()
     }
 
     /// Creates a consent and returns the authorization code that the callback would contain.
-    pub(crate) fn new_code(&self, client: &Client) -> AuthorizationCode {
+    pub fn new_code(&self, client: &Client) -> AuthorizationCode {
         let redirect: RedirectUrl = "https://app.example/".parse().unwrap();
         let flinks_consents::flinks::Started { url, pending, .. } =
             client.authorization(OUTBOUND_PROVIDER_ID, &redirect).unwrap().start();
@@ -52,17 +54,17 @@ impl Flinks {
     }
 
     /// Sets the body of the next token response.
-    pub(crate) fn respond_next_with(&self, body: String) {
+    pub fn respond_next_with(&self, body: String) {
         self.0.fail_next(Operation::OutboundToken, flinks_emulator::Fault::reply(200, body));
     }
 
     /// Returns the number of revocation requests.
-    pub(crate) fn revocations(&self) -> u64 {
+    pub fn revocations(&self) -> u64 {
         self.0.count(Operation::OutboundRevoke)
     }
 
     /// Sets whether each token request fails with status 503.
-    pub(crate) fn set_failing(&self, fails: bool) {
+    pub fn set_failing(&self, fails: bool) {
         if fails {
             self.0.fail_always(
                 Operation::OutboundToken,
@@ -75,7 +77,7 @@ impl Flinks {
 
     /// Sets whether each token request receives an empty 403 response, such as a gateway would
     /// send.
-    pub(crate) fn set_gateway_refusing(&self, refuses: bool) {
+    pub fn set_gateway_refusing(&self, refuses: bool) {
         self.0.clear_faults();
         if refuses {
             self.0.fail_always(
@@ -87,17 +89,17 @@ impl Flinks {
 
     /// Holds back the next `responses` token responses until [`release_held`](Self::release_held)
     /// is called.
-    pub(crate) fn hold_next(&self, responses: u64) {
+    pub fn hold_next(&self, responses: u64) {
         self.0.fail_times(Operation::OutboundToken, flinks_emulator::Fault::Hold { when: When::After }, responses);
     }
 
     /// Releases the held responses.
-    pub(crate) fn release_held(&self) {
+    pub fn release_held(&self) {
         self.0.release();
     }
 
     /// Returns the number of token requests.
-    pub(crate) fn refreshes(&self) -> u64 {
+    pub fn refreshes(&self) -> u64 {
         self.0.count(Operation::OutboundToken)
     }
 }

@@ -8,23 +8,22 @@ use flinks_consents::flinks::outbound::RefreshToken;
 use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Consents};
 
-use crate::common::{
-    Tests, create_ended_consents, run, run_on_another_thread, start_with_idle_consents, store, worker,
-};
-use crate::keep_alive;
-use crate::support::{self, Server};
+use crate::backend::Backend;
+use crate::common::{Tests, create_ended_consents, open, run, run_on_another_thread, start_with_idle_consents, worker};
+use crate::flinks::emulator;
 
-/// Tests that need `redis-server`.
-pub(crate) const WITH_SERVER: Tests = &[
-    ("o6_ended_consent_is_reported_once", || run(reported_once)),
-    ("o6_ended_consent_is_reported_even_if_redis_stops_during_the_report", || run(reported_after_crash)),
-    ("o6_renewed_consent_is_not_reported", || run(renewed)),
-];
+/// Returns the tests.
+pub fn tests<B: Backend>() -> Tests {
+    vec![
+        ("o6_ended_consent_is_reported_once", || run(reported_once::<B>)),
+        ("o6_ended_consent_is_reported_even_if_the_server_stops_during_the_report", || run(reported_after_crash::<B>)),
+        ("o6_renewed_consent_is_not_reported", || run(renewed::<B>)),
+    ]
+}
 
-async fn reported_once() {
-    let (server, flinks, ids) = start_with_idle_consents(10).await;
-    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
-    keep_alive::misconfigured(&server, &flinks).await;
+async fn reported_once<B: Backend>() {
+    let (server, flinks, ids) = start_with_idle_consents::<B>(10).await;
+    let consents = Consents::builder(flinks.client()).store(open::<B>(&server.address())).build();
     let unknown_token = RefreshToken::new("canary-unknown").unwrap();
     consents.import(&ids[3], unknown_token, SystemTime::now() - Duration::from_secs(29 * 24 * 60 * 60)).await.unwrap();
     let reported = Arc::new(Mutex::new(Vec::new()));
@@ -43,22 +42,23 @@ async fn reported_once() {
     }
 }
 
-/// Tests a worker that cannot record that it has reported an ended consent, because Redis stops
+/// Tests a worker that cannot record that it has reported an ended consent, because the server stops
 /// while the callback of the worker is running.
-async fn reported_after_crash() {
-    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let flinks = support::emulator().await;
-    let consents = Consents::builder(flinks.client()).store(store(&server.address())).build();
+async fn reported_after_crash<B: Backend>() {
+    let server = B::start_durable();
+    let flinks = emulator().await;
+    let consents = Consents::builder(flinks.client()).store(open::<B>(&server.address())).build();
     let id: ConsentId = "user-7".parse().unwrap();
     let unknown_token = || RefreshToken::new("canary-unknown").unwrap();
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     let reports = Arc::new(AtomicUsize::new(0));
-    let worker = |stops_redis: bool, server: Arc<Mutex<Server>>| {
+    let worker = |stops_server: bool, server: Arc<Mutex<B>>| {
         let reports = Arc::clone(&reports);
-        self::worker(&server.clone().lock().unwrap(), &flinks).on_ended(move |_| {
+        let worker = self::worker(&*server.lock().unwrap(), &flinks);
+        worker.on_ended(move |_| {
             reports.fetch_add(1, Ordering::SeqCst);
-            if stops_redis {
+            if stops_server {
                 server.lock().unwrap().kill();
             }
         })
@@ -74,7 +74,7 @@ async fn reported_after_crash() {
     }
     // If the end user consents again, a worker reports the consent only after the new consent has
     // ended, too.
-    let consents = Consents::builder(flinks.client()).store(store(&server.lock().unwrap().address())).build();
+    let consents = Consents::builder(flinks.client()).store(open::<B>(&server.lock().unwrap().address())).build();
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.import(&id, flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
@@ -82,18 +82,18 @@ async fn reported_after_crash() {
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().ended, 1);
-    // `forget` removes everything from Redis, even if the ended consent was not reported.
+    // `forget` removes everything from the server, even if the ended consent was not reported.
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
-    assert_eq!(server.lock().unwrap().keys(), Vec::<String>::new());
+    assert!(server.lock().unwrap().is_empty());
 }
 
 /// Tests an end user who renews one of two ended consents while the worker reports the other ended
 /// consent.
-async fn renewed() {
-    let server = Server::start(&[]);
-    let flinks = support::emulator().await;
+async fn renewed<B: Backend>() {
+    let server = B::start();
+    let flinks = emulator().await;
     let ids = create_ended_consents(&server, &flinks, 2).await;
     let new_token = Mutex::new(Some(flinks.new_refresh_token().await));
     let reports = Arc::new(AtomicUsize::new(0));
@@ -105,7 +105,7 @@ async fn renewed() {
         if let Some(new_token) = new_token.lock().unwrap().take() {
             let other = ids.iter().find(|other| *other != id).unwrap();
             run_on_another_thread(async {
-                let consents = Consents::builder(client.clone()).store(store(&address)).build();
+                let consents = Consents::builder(client.clone()).store(open::<B>(&address)).build();
                 consents.import(other, new_token, SystemTime::now()).await.unwrap();
             });
         }

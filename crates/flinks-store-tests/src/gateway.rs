@@ -7,20 +7,24 @@ use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::Settings;
 use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::keep_alive::{StopReason, Stopped, Summary};
 use flinks_consents::store::{DueWindow, TokenStore as _};
-use flinks_consents::{ConsentId, Consents};
-use flinks_redis::{KeepAlive, StopReason, Stopped, Summary};
+use flinks_consents::{ConsentId, Consents, KeepAlive};
 
-use crate::common::{Tests, import_idle, run, start_with_idle_consents, store};
-use crate::support::{self, AutoAdvancingClock, Flinks, Server};
+use crate::backend::Backend;
+use crate::clock::AutoAdvancingClock;
+use crate::common::{Tests, import_idle, open, run, start_with_idle_consents};
+use crate::flinks::{Flinks, client_of};
 
-/// Tests that need `redis-server`.
-pub(crate) const WITH_SERVER: Tests = &[
-    ("o6_run_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent)),
-    ("o6_suspected_consents_are_refreshed_last", || run(suspected_last)),
-    ("o5_consent_with_a_future_timestamp_is_refreshed", || run(future_timestamp)),
-    ("o6_failed_reactivation_is_not_reported_again", || run(reactivation_not_reported)),
-];
+/// Returns the tests.
+pub fn tests<B: Backend>() -> Tests {
+    vec![
+        ("o6_run_behind_a_gateway_stops_and_ends_no_consent", || run(ends_no_consent::<B>)),
+        ("o6_suspected_consents_are_refreshed_last", || run(suspected_last::<B>)),
+        ("o5_consent_with_a_future_timestamp_is_refreshed", || run(future_timestamp::<B>)),
+        ("o6_failed_reactivation_is_not_reported_again", || run(reactivation_not_reported::<B>)),
+    ]
+}
 
 /// The time between two runs of the worker.
 const BETWEEN_RUNS: Duration = Duration::from_secs(120);
@@ -35,10 +39,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(server: &Server, flinks: &Flinks) -> Self {
+    fn new<B: Backend>(server: &B, flinks: &Flinks) -> Self {
         let clock = AutoAdvancingClock::new(Duration::from_secs(2));
-        let client = support::client_of(flinks.address(), &Settings::new().clock(clock.clone()));
-        let store = store(&server.address());
+        let client = client_of(flinks.address(), &Settings::new().clock(clock.clone()));
+        let store = open::<B>(&server.address());
         let consents = Consents::builder(client).store(store.clone()).build();
         let reported: Arc<Mutex<Vec<ConsentId>>> = Arc::default();
         let report = Arc::clone(&reported);
@@ -60,8 +64,8 @@ fn is_stopped_by_a_gateway(summary: &Summary) -> bool {
     matches!(&summary.stopped, Some(Stopped { reason: StopReason::Suspected(_), .. }))
 }
 
-async fn ends_no_consent() {
-    let (server, flinks, _) = start_with_idle_consents(300).await;
+async fn ends_no_consent<B: Backend>() {
+    let (server, flinks, _) = start_with_idle_consents::<B>(300).await;
     let worker = Worker::new(&server, &flinks);
     let before = flinks.refreshes();
     flinks.set_gateway_refusing(true);
@@ -82,8 +86,8 @@ async fn ends_no_consent() {
     assert_eq!(*worker.reported.lock().unwrap(), []);
 }
 
-async fn suspected_last() {
-    let (server, flinks, active) = start_with_idle_consents(10).await;
+async fn suspected_last<B: Backend>() {
+    let (server, flinks, active) = start_with_idle_consents::<B>(10).await;
     let worker = Worker::new(&server, &flinks);
     let suspected: Vec<ConsentId> = (0..10).map(|number| format!("suspected-{number}").parse().unwrap()).collect();
     import_idle(&server, &flinks, &suspected).await;
@@ -108,13 +112,13 @@ async fn suspected_last() {
     // One suspected consent's refresh may have started.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
     let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
-    let due = store(&server.address()).due(window, 100).await.unwrap();
+    let due = open::<B>(&server.address()).due(window, 100).await.unwrap();
     assert!(due.len() >= 9, "{due:?}");
     assert!(due.iter().all(|id| !active.contains(id)), "{due:?}");
 }
 
-async fn future_timestamp() {
-    let (server, flinks, _) = start_with_idle_consents(0).await;
+async fn future_timestamp<B: Backend>() {
+    let (server, flinks, _) = start_with_idle_consents::<B>(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let ahead = SystemTime::now() + Duration::from_secs(365 * 24 * 60 * 60);
@@ -125,8 +129,8 @@ async fn future_timestamp() {
     assert_eq!(worker.consents.due_within(Duration::from_secs(29 * 24 * 60 * 60), 10).await.unwrap(), []);
 }
 
-async fn reactivation_not_reported() {
-    let (server, flinks, _) = start_with_idle_consents(0).await;
+async fn reactivation_not_reported<B: Backend>() {
+    let (server, flinks, _) = start_with_idle_consents::<B>(0).await;
     let worker = Worker::new(&server, &flinks);
     let id: ConsentId = "user-7".parse().unwrap();
     let unknown_token = RefreshToken::new("canary-unknown").unwrap();

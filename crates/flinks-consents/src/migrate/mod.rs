@@ -1,0 +1,90 @@
+//! Moves consents to another store while the application runs.
+//!
+//! 1. Deploy every process with [`MigratingStore::prepare`]. It uses both stores, but stores new
+//!    consents in the old one, so that processes that use the old store alone still find them.
+//! 2. When no process uses the old store alone any more, deploy every process with
+//!    [`MigratingStore::new`], which stores new consents in the new store.
+//! 3. When this deployment has completed too, run a [`Migration`].
+//! 4. When its summary [is complete](MigrationSummary::is_complete), deploy every process with the
+//!    new store alone.
+//!
+//! If all processes are stopped between two deployments, the first step is not necessary. To move
+//! the consents back, follow the same steps with the two stores exchanged.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use flinks_consents::flinks::outbound::{Client, ClientCredentials, RefreshToken};
+//! use flinks_consents::migrate::{MigratingStore, Migration};
+//! use flinks_consents::{Consents, MemoryStore, TokenStore as _};
+//!
+//! # let client = Client::builder("http://127.0.0.1:8080".parse()?, ClientCredentials::new("id", "secret")?).build()?;
+//! # let id = "user-7".parse()?;
+//! let (old, new) = (MemoryStore::new(), MemoryStore::new());
+//! # let consents = Consents::builder(client.clone()).store(old.clone()).build();
+//! # consents.import(&id, RefreshToken::new("refresh-token")?, std::time::SystemTime::now()).await?;
+//!
+//! // Every process of the application:
+//! let consents = Consents::builder(client).store(MigratingStore::new(old.clone(), new.clone())).build();
+//!
+//! // One process, while the others run:
+//! let summary = Migration::new(old.clone(), new.clone()).run().await?;
+//! assert!(summary.is_complete(), "{summary}");
+//! assert!(new.load(&id).await?.is_some());
+//! # drop(consents);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! Do not restore a backup of either store during the migration.
+//!
+//! # Protocol
+//!
+//! For each consent, the record in the old store is authoritative if there is one. Otherwise, the
+//! record in the new store is. During the migration, nothing creates a record in the old store, so a
+//! consent that has left it never returns.
+//!
+//! ```text
+//!             old store       new store                authoritative
+//!             record g        –                        old
+//! reserve     record g        reservation r            old
+//! copy        record g        copy of g (marked)       old
+//! verify      record g        copy of g (marked)       old
+//! commit      –               copy of g (marked)       new: the same record with the same generation
+//! unmark      –               record g                 new
+//! ```
+//!
+//! - The commit is one conditional removal from the old store. It fails if the record has changed
+//!   since it was copied, so a move and a change exclude each other. A move does not change the
+//!   record or its generation, so other processes do not notice it, and a lease stays valid.
+//! - Every step is conditional on the generation in its store. A reservation has a random generation
+//!   that is used only once, and a copy can replace only the reservation that its writer made while
+//!   the old store had the record. A step that is delayed, even after a crash and for any time,
+//!   therefore cannot bring back a record that was removed or replaced.
+//! - A copy of the current generation is never replaced. A task that finds one goes on with the
+//!   verification. The new store is read before the old one, so that a copy that another task is
+//!   about to commit is recognized as current.
+//! - A record without a mark in the new store is authoritative, so it is read first. This also holds
+//!   if the old store loses its latest removals, for example in a failover of Redis.
+//! - A removal by the application first moves the record, because a removal from the old store is a
+//!   commit.
+//!
+//! If a process stops between two steps, the next migration goes on from there.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `marks.rs` | the marks of reservations and copies |
+//! | `transfer.rs` | the move of one record |
+//! | `migrating_store.rs` | the store that the application uses during the migration |
+//! | `work.rs` | keep-alive during the migration |
+//! | `migration.rs` | the move of all records, with rate limit and progress |
+
+mod marks;
+mod migrating_store;
+mod migration;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod work;
+
+pub use self::migrating_store::MigratingStore;
+pub use self::migration::{Migration, MigrationProgress, MigrationSummary};
