@@ -251,9 +251,8 @@ fn run_all(random: &mut fastrand::Rng, mut tasks: Vec<Task>, crash_percent: u32)
     let mut context = Context::from_waker(std::task::Waker::noop());
     while !tasks.is_empty() {
         let chosen = random.usize(..tasks.len());
-        if tasks[chosen].can_crash && random.u32(..100) < crash_percent {
-            tasks.swap_remove(chosen);
-        } else if tasks[chosen].future.as_mut().poll(&mut context).is_ready() {
+        let has_crashed = tasks[chosen].can_crash && random.u32(..100) < crash_percent;
+        if has_crashed || tasks[chosen].future.as_mut().poll(&mut context).is_ready() {
             tasks.swap_remove(chosen);
         }
     }
