@@ -4,7 +4,9 @@
 //! AWS KMS, encrypts it with a master key. The documentation of `KeyProvider` contains a provider for
 //! AWS KMS.
 //!
-//! Run it with `cargo run -p flinks-consents --example key_provider --features envelope`.
+//! Run it with `cargo run -p flinks-consents --example key_provider`.
+
+#![allow(clippy::print_stdout)] // a terminal program
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};

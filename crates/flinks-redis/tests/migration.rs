@@ -125,10 +125,10 @@ async fn killed_migrations() {
     for round in 0..rounds {
         let start = Instant::now();
         let before = refreshed.load(Ordering::Relaxed);
-        let direction = if round % 2 == 0 { "to-redis" } else { "to-files" };
+        let direction = if round.is_multiple_of(2) { "to-redis" } else { "to-files" };
         let store: Box<dyn Fn() -> Consents> = {
             let (files, redis, client) = (files.clone(), redis.clone(), flinks.client());
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 Box::new(move || consents(&client, MigratingStore::new(files.clone(), redis.clone())))
             } else {
                 Box::new(move || consents(&client, MigratingStore::new(redis.clone(), files.clone())))
@@ -150,7 +150,7 @@ async fn killed_migrations() {
         for task in load {
             task.await.unwrap();
         }
-        let (left, moved) = if round % 2 == 0 {
+        let (left, moved) = if round.is_multiple_of(2) {
             (ids(&files).await, ids(&redis).await)
         } else {
             (ids(&redis).await, ids(&files).await)
@@ -163,7 +163,8 @@ async fn killed_migrations() {
     }
     assert!(kills > 0);
     // Each active consent still has its newest refresh token.
-    let last = if rounds % 2 == 0 { consents(&flinks.client(), files) } else { consents(&flinks.client(), redis) };
+    let last =
+        if rounds.is_multiple_of(2) { consents(&flinks.client(), files) } else { consents(&flinks.client(), redis) };
     for number in 0..ACTIVE {
         last.consent(&id(number)).refresh_now().await.unwrap();
     }

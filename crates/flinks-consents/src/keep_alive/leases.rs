@@ -85,6 +85,10 @@ pub trait WorkLeases: TokenStore {
 
     /// Lists up to `limit` consents of a shard that have ended but have not been reported yet.
     ///
+    /// A consent is added to this list when an ended record replaces one that has not ended. If the
+    /// first record of a consent has already ended, the consent is not added. A
+    /// [`Migration`](crate::migrate::Migration) relies on this.
+    ///
     /// Returns `None` if the store does not keep a list of ended consents that have not been
     /// reported. Without this list, each worker reports only those that it has detected itself, and
     /// forgets those not yet reported when the process exits.

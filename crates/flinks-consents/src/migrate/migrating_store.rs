@@ -18,7 +18,7 @@ use crate::store::{
 /// Each consent is in exactly one of the two stores. A store that was created with
 /// [`prepare`](Self::prepare) stores new consents in the old store, and one that was created with
 /// [`new`](Self::new) stores them in the new store. Before a consent is moved, all processes must use
-/// the latter. The [module documentation](super) describes the deployments.
+/// one that was created with `new`. The [module documentation](super) describes the deployments.
 ///
 /// A call for a consent that is still in the old store, or is unknown, calls both stores.
 ///
