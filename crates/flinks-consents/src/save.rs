@@ -216,9 +216,10 @@ impl Consent {
         let mut next = record.clone();
         let mut expected = write.expected();
         loop {
-            if let Some(generation) = expected {
-                next = next.after(generation);
-            }
+            next = match expected {
+                Some(generation) => next.after(generation),
+                None => next.with_random_generation(),
+            };
             // If the store has no record, its owner index may have no entry for the owner.
             next.is_owner_new |= expected.is_none();
             if self.shared.swap(expected, &next).await? {

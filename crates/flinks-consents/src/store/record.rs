@@ -124,9 +124,7 @@ impl Record {
     ) -> Self {
         Self {
             id,
-            // The first generation is random, so that a record that is removed and created again
-            // gets a different one.
-            generation: random_id() >> (u64::BITS - GENERATION_BITS + 4),
+            generation: random_generation(),
             grant: random_id(),
             consented_at: whole_milliseconds(consented_at),
             refresh_token,
@@ -139,6 +137,11 @@ impl Record {
             access_token: None,
             lease: None,
         }
+    }
+
+    /// Returns this record with a generation for a store that has no record of the consent.
+    pub(crate) fn with_random_generation(self) -> Self {
+        Self { generation: random_generation(), ..self }
     }
 
     /// Returns this record with the generation that follows `generation`.
@@ -206,6 +209,12 @@ pub(crate) fn trusted(time: SystemTime, now: SystemTime) -> SystemTime {
         return UNIX_EPOCH;
     }
     time
+}
+
+/// Returns a random generation, so that a record that is removed and created again gets a different
+/// one. A delayed write that expects the removed record then fails.
+fn random_generation() -> u64 {
+    random_id() >> (u64::BITS - GENERATION_BITS + 4)
 }
 
 /// Returns 64 random bits from the operating system.

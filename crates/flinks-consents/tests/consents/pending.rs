@@ -137,3 +137,27 @@ async fn o9_consent_that_could_not_be_stored_is_kept_in_memory() {
     let _ = consent.access_token().await.unwrap();
     assert_eq!(setup.token_requests(), 1);
 }
+
+/// A write that another process has delayed expects a generation of the removed record, so the new
+/// record must not have it.
+#[tokio::test]
+async fn o5_consent_that_is_stored_after_a_removal_has_a_new_generation() {
+    let setup = start().await;
+    let store = FaultyStore::default();
+    let consents = setup.consents(store.clone());
+    let _ = consents.import(&user(), token("removed"), setup.now()).await.unwrap();
+    let removed = store.inner().load(&user()).await.unwrap().unwrap();
+    let before = store.count(CompareAndSwap);
+    store.fail_nth(CompareAndSwap, 2, StoreFault::Hold);
+    let import = tokio::spawn({
+        let (consents, now) = (consents.clone(), setup.now());
+        async move { consents.import(&user(), token("new"), now).await }
+    });
+    store.received(CompareAndSwap, before + 2).await;
+    assert!(store.inner().remove(&user(), removed.generation()).await.unwrap());
+    store.release();
+    let _ = import.await.unwrap().unwrap();
+    let stored = store.inner().load(&user()).await.unwrap().unwrap();
+    assert!(stored_record(store.inner()).await.contains("new"));
+    assert_ne!(stored.generation(), removed.generation() + 1);
+}
