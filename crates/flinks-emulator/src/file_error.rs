@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The error returned if a scenario or a configuration is invalid. It names the line and the reason.
 ///
-/// The text contains no value from the file, because the value may be a credential.
+/// The message contains no values from the file, because they may be credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileError {
     content: Content,

@@ -7,7 +7,6 @@ use flinks_consents::store::{TokenStore as _, conformance};
 use flinks_postgres::PostgresStore;
 
 use crate::common::{Database, Tests, builder, record, run, shared_server, store};
-use crate::support::PgBouncer;
 
 pub(crate) const WITH_SERVER: Tests = &[
     ("store_conforms", || run(plain)),
@@ -17,8 +16,6 @@ pub(crate) const WITH_SERVER: Tests = &[
     ("store_conforms_with_other_encodings", || run(encodings)),
     ("schemas_are_separate", || run(schemas)),
 ];
-
-pub(crate) const WITH_PGBOUNCER: Tests = &[("store_conforms_through_pgbouncer_in_transaction_mode", || run(pgbouncer))];
 
 /// Runs the conformance test with stores that have separate connection pools.
 async fn check(open: impl Fn() -> PostgresStore) {
@@ -87,12 +84,4 @@ async fn schemas() {
     assert!(database.store().compare_and_swap(None, &record).await.unwrap());
     assert_eq!(database.sql("SELECT count(*) FROM flinks.consents"), "1");
     assert_eq!(database.sql("SELECT count(*) FROM \"user\".consents"), "1");
-}
-
-async fn pgbouncer() {
-    let database = Database::new();
-    let bouncer = PgBouncer::start(&database.server, 2);
-    // Both pools have more connections than PgBouncer, so they share its connections.
-    check(|| builder(&bouncer.url(&database.name)).max_connections(8).build().unwrap()).await;
-    assert_eq!(database.sql("SELECT count(*) FROM flinks.consents"), "0");
 }

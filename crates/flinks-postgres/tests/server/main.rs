@@ -1,4 +1,4 @@
-//! Tests the store against PostgreSQL and PgBouncer.
+//! Tests the store against PostgreSQL.
 //!
 //! The tests share one server, on which each test has its own database. The tests that change the
 //! server start their own. The tests are ignored if PostgreSQL is not installed.
@@ -43,10 +43,8 @@ fn main() {
     let log = log::Log::capture();
     let with_server = with_server().concat();
     let with_server = with_server.into_iter().map(|(name, test)| support::trial_with_server(name, test));
-    let with_pgbouncer = conformance::WITH_PGBOUNCER.iter();
-    let with_pgbouncer = with_pgbouncer.map(|(name, test)| support::trial_with_pgbouncer(name, test));
     let always = access::ALWAYS.iter().map(|(name, test)| support::trial(*name, test));
-    let trials = with_server.chain(with_pgbouncer).chain(always).collect();
+    let trials = with_server.chain(always).collect();
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     common::stop_shared_server();
     let text = log.text();

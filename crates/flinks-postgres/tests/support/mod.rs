@@ -3,13 +3,11 @@
 #![allow(dead_code, unused_imports)] // each program uses only some of them
 
 mod emulator;
-mod pgbouncer;
 pub(crate) mod server;
 
 use libtest_mimic::Trial;
 
 pub(crate) use self::emulator::Flinks;
-pub(crate) use self::pgbouncer::PgBouncer;
 pub(crate) use self::server::Server;
 
 /// Creates a test that passes unless it panics.
@@ -26,12 +24,4 @@ pub(crate) fn trial_with_server(name: &str, test: impl FnOnce() + Send + 'static
         return trial(name, test);
     }
     trial(format!("{name} (PostgreSQL is not installed)"), test).with_ignored_flag(true)
-}
-
-/// Creates a test that is ignored if PostgreSQL or PgBouncer is not installed.
-pub(crate) fn trial_with_pgbouncer(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    if PgBouncer::is_installed() {
-        return trial_with_server(name, test);
-    }
-    trial(format!("{name} (PgBouncer is not installed)"), test).with_ignored_flag(true)
 }

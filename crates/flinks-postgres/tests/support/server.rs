@@ -279,7 +279,6 @@ fn spawn(port: u16, settings: &[String], folder: &Path) -> Option<Child> {
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
     let _ = child.kill();
     let _ = child.wait();
