@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::access;
 use crate::environment;
-use crate::fault::{Fault, ScheduledFault};
+use crate::fault::{Fault, ScheduledFault, repetitions};
 use crate::http::{Fields, Reply, pairs};
 use crate::ledger::{Issued, Request, Usage};
 use crate::operation::Operation;
@@ -154,12 +154,7 @@ impl NewFault {
         if let Some(name) = given.keys().find(|name| json!(fault).get(name).is_none()) {
             return Err(format!("This kind of fault has no `{name}` field."));
         }
-        let remaining = match (times, always) {
-            (None, true) => None,
-            (Some(0), _) => return Err("`times` must be greater than 0.".to_owned()),
-            (Some(_), true) => return Err("`times` and `always` cannot be used together.".to_owned()),
-            (times, false) => Some(times.unwrap_or(1)),
-        };
+        let remaining = repetitions(times, always).map_err(|problem| format!("{problem}."))?;
         Ok(ScheduledFault { operation, fault, remaining })
     }
 }

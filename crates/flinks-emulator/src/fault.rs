@@ -304,6 +304,17 @@ pub(crate) struct ScheduledFault {
     pub(crate) remaining: Option<u64>,
 }
 
+/// Returns the number of requests that a fault applies to, or `None` for every request. A fault
+/// without a number applies to one request.
+pub(crate) fn repetitions(times: Option<u64>, always: bool) -> Result<Option<u64>, &'static str> {
+    match (times, always) {
+        (Some(0), _) => Err("`times` must be greater than 0"),
+        (Some(_), true) => Err("`times` and `always` cannot be used together"),
+        (None, true) => Ok(None),
+        (times, false) => Ok(Some(times.unwrap_or(1))),
+    }
+}
+
 impl FaultPlan {
     pub(crate) fn add(&mut self, scheduled: ScheduledFault) {
         if scheduled.remaining != Some(0) {

@@ -7,8 +7,8 @@
 //! `FLINKS_KEEP_ALIVE_RATE` sets the number of refreshes per second. The README of `flinks-postgres`
 //! describes these environment variables.
 //!
-//! The exit code is 1 if a refresh failed, if a record is unreadable or could not be stored, or if
-//! the program itself failed.
+//! The exit code is 1 if a refresh failed, if a record is unreadable or could not be stored, if the
+//! run stopped early, or if the program itself failed.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a terminal program
 
@@ -28,7 +28,8 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(summary) => {
             println!("{summary}");
-            ExitCode::from(u8::from(summary.failed > 0 || summary.unreadable > 0 || summary.unstored.is_some()))
+            let is_incomplete = summary.stopped.is_some() || summary.unstored.is_some();
+            ExitCode::from(u8::from(is_incomplete || summary.failed > 0 || summary.unreadable > 0))
         }
         Err(error) => {
             eprintln!("error: {error}");

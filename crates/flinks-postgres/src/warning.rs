@@ -96,11 +96,12 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if PostgreSQL cannot be reached or rejects the credentials.
+    /// Returns a [`StoreError`] if PostgreSQL cannot be reached or rejects the credentials, or if the
+    /// tables are missing, have another version or were written with a different name key.
     pub async fn warnings(&self) -> Result<Vec<Warning>, StoreError> {
         let schema = self.schema().as_str();
         let parameters = [(&schema as _, Type::TEXT)];
-        let rows = self.server().call(self.server().query(&self.statements().read_settings, &parameters)).await?;
+        let rows = self.call(self.server().query(&self.statements().read_settings, &parameters)).await?;
         let row = rows.first().ok_or(DAMAGED_ROW)?;
         let text = |column: usize| row.try_get(column).map_err(|_| DAMAGED_ROW);
         let settings = Settings {

@@ -57,7 +57,9 @@ impl std::error::Error for EnvelopeError {}
 impl From<EnvelopeError> for StoreError {
     fn from(error: EnvelopeError) -> Self {
         match error {
-            EnvelopeError::Damaged => Self::damaged("contains a value that is not a record"),
+            EnvelopeError::Damaged => Self::damaged(
+                "contains a value that cannot be decrypted: it is damaged, or was encrypted with another key of the same id",
+            ),
             EnvelopeError::NewerVersion => Self::misconfigured("contains a record from a newer version of this crate"),
             EnvelopeError::UnknownKey { .. } => {
                 Self::misconfigured("contains a record that was encrypted with a key that is not configured")

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::file::{Action, After, FaultAction, OutageAction, RateLimitAction, RevokeAction, Step};
+use super::file::{Action, After, OutageAction, RateLimitAction, RevokeAction, Step};
 use crate::bank::{Account, Bank, Banks, User};
 use crate::config::Config;
+use crate::fault::repetitions;
 use crate::operation::Operation;
 
 /// A reason why a scenario is invalid, and its position in the file, in bytes.
@@ -98,7 +99,7 @@ pub(super) fn steps(steps: &[Step], banks: &Banks) -> Result<(), Problem> {
         }
         let problem = match step.action.get_ref() {
             Action::Advance(time) | Action::SlowAuthorize(time) => zero(*time),
-            Action::Fault(fault) => fault_problem(fault),
+            Action::Fault(fault) => repetitions(fault.times, fault.always).err().map(str::to_owned),
             Action::Outage(outage) => outage_problem(outage, banks),
             Action::RateLimit(limit) => rate_limit_problem(limit),
             Action::Revoke(revoke) => revoke_problem(revoke, banks, requests_have_arrived),
@@ -125,15 +126,6 @@ fn after_problem(after: &After) -> Option<String> {
 
 fn zero(time: Duration) -> Option<String> {
     time.is_zero().then(|| "the time must be greater than 0".to_owned())
-}
-
-fn fault_problem(fault: &FaultAction) -> Option<String> {
-    let reason = match (fault.times, fault.always) {
-        (Some(0), _) => "`times` must be greater than 0",
-        (Some(_), true) => "`times` and `always` cannot be used together",
-        _ => return None,
-    };
-    Some(reason.to_owned())
 }
 
 fn outage_problem(outage: &OutageAction, banks: &Banks) -> Option<String> {
