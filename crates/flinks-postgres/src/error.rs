@@ -67,8 +67,8 @@ impl Failure {
             // A serialization failure or a deadlock.
             "40001" | "40P01" => Self::Conflict,
             // The outcome of the statement or of its transaction is unknown. A server that shuts
-            // down may already have committed the transaction.
-            "40003" | "57P01" | "57P02" => Self::Lost(store_error_of_code(error)),
+            // down, or that closes an idle session, may already have committed the transaction.
+            "40003" | "57P01" | "57P02" | "57P05" => Self::Lost(store_error_of_code(error)),
             code if code.starts_with("08") => Self::Lost(store_error_of_code(error)),
             _ => Self::Failed(store_error_of_code(error)),
         }
@@ -118,9 +118,11 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
         );
     }
     match source.kind() {
-        io::ErrorKind::PermissionDenied => {
+        // The client library creates this error itself. An error of the operating system has a code.
+        io::ErrorKind::PermissionDenied if source.raw_os_error().is_none() => {
             StoreError::unavailable("has no server with the required target_session_attrs")
         }
+        io::ErrorKind::PermissionDenied => StoreError::misconfigured("has a Unix socket that this process may not use"),
         io::ErrorKind::TimedOut => TIMED_OUT,
         _ => UNREACHABLE,
     }

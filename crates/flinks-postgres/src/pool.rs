@@ -110,6 +110,8 @@ impl Connector {
 fn without_hosts(config: &Config) -> Config {
     let mut copy = Config::new();
     copy.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .channel_binding(config.get_channel_binding())
         .target_session_attrs(config.get_target_session_attrs())
         .load_balance_hosts(config.get_load_balance_hosts())
         .keepalives(config.get_keepalives())

@@ -69,13 +69,15 @@ impl PostgresStore {
     ) -> Result<bool, StoreError> {
         let mut retries = Retries::default();
         let mut was_lost = false;
+        // The error of a lost connection after which the statement is not sent again.
+        let mut lost = None;
         loop {
             match self.server().execute_once(sql, parameters).await {
                 Ok(0) if was_lost => {}
                 Ok(rows) => return Ok(rows > 0),
                 Err(Failure::Lost(error)) => {
                     was_lost = true;
-                    retries.wait_after(Failure::Lost(error)).await?;
+                    lost = retries.wait_after(Failure::Lost(error)).await.err();
                 }
                 Err(failure) => {
                     // After a lost connection, an error does not mean that nothing was written.
@@ -91,7 +93,11 @@ impl PostgresStore {
             match write.conclude(row.as_ref()) {
                 Conclusion::Done => return Ok(true),
                 Conclusion::NotDone => return Ok(false),
-                Conclusion::SendAgain => {}
+                Conclusion::SendAgain => {
+                    if let Some(error) = lost {
+                        return Err(error);
+                    }
+                }
                 Conclusion::Unknown => return Err(OUTCOME_UNKNOWN),
             }
         }

@@ -119,10 +119,11 @@ impl DataKeys {
         self
     }
 
-    /// Sets the age at which the key for new values is replaced. Default: 1 hour.
+    /// Sets the age at which the key for new values is replaced. Default: 1 hour. The minimum is 1
+    /// second.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = age;
+        self.max_age = age.max(Duration::from_secs(1));
         self
     }
 

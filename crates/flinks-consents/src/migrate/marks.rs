@@ -1,7 +1,8 @@
 //! The marks on records in the new store that are not authoritative yet.
 //!
-//! A mark is a lease with a special holder. Programs that do not know about the migration treat it
-//! as a lease that expired long ago.
+//! A mark is a lease with a special holder. Programs that do not know about the migration treat a
+//! reservation as a lease that expired long ago, and a copy as the lease of another process that
+//! expires when the lease of the record does.
 
 use std::time::{Duration, UNIX_EPOCH};
 

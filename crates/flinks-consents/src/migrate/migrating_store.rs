@@ -153,6 +153,10 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
             if self.load_moved(id).await?.is_some() {
                 return self.new.remove(id, generation).await;
             }
+            // Nothing may be moved yet, because other processes may use the old store alone.
+            if self.new_consents == Target::Old && self.new.load(id).await?.is_none() {
+                return self.old.remove(id, generation).await;
+            }
             let Some(record) = load_old(&self.old, id).await? else {
                 return match self.load_new(id).await? {
                     Some(_) => self.new.remove(id, generation).await,

@@ -210,7 +210,7 @@ impl MigrationSummary {
                 tracing::warn!("both stores have a record of the same consent");
                 &mut self.conflicts
             }
-            Ok(Outcome::Busy) => &mut self.busy,
+            Ok(Outcome::Busy) | Err(StoreError::Busy(_)) => &mut self.busy,
             Err(error @ StoreError::Damaged(_)) => {
                 tracing::warn!("cannot move a consent: {error}");
                 &mut self.unreadable

@@ -474,6 +474,20 @@ async fn record_in_both_stores_is_a_conflict() {
     assert_eq!(store.load(&id()).await.unwrap().unwrap().grant, other.grant);
 }
 
+/// Processes that use the old store alone must not lose a consent because another process stops while
+/// it removes the consent.
+#[tokio::test]
+async fn removal_moves_nothing_before_the_migration() {
+    let (old, new) = (MemoryStore::new(), FaultyStore::default());
+    let one = record("user-7");
+    assert!(old.compare_and_swap(None, &one).await.unwrap());
+    let store = MigratingStore::prepare(old.clone(), new.clone());
+    assert!(!store.remove(one.id(), one.generation + 1).await.unwrap());
+    assert!(store.remove(one.id(), one.generation).await.unwrap());
+    assert!(old.load(one.id()).await.unwrap().is_none());
+    assert_eq!(new.count(StoreOperation::CompareAndSwap), 0);
+}
+
 /// During the deployments before and after a migration, processes with different stores run at the
 /// same time. Each finds the consents that the others store.
 #[tokio::test]
