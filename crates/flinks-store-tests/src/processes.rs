@@ -43,13 +43,8 @@ pub fn run_if_child<B: Backend>() {
 
 /// Returns the tests. The environment variable `STORE_TEST_ROUNDS` replaces both numbers of rounds.
 pub fn tests<B: Backend>(rounds: Rounds) -> Vec<Trial> {
-    let rounds = match std::env::var("STORE_TEST_ROUNDS") {
-        Ok(text) => {
-            let count = text.parse().unwrap();
-            Rounds { sharing: count, killed: count }
-        }
-        Err(_) => rounds,
-    };
+    let count = std::env::var("STORE_TEST_ROUNDS").ok().map(|text| text.parse().unwrap());
+    let rounds = count.map_or(rounds, |count| Rounds { sharing: count, killed: count });
     vec![
         trial_with_server::<B>("o4_eight_processes_make_one_refresh_of_a_rotating_token", move || {
             run(one_refresh::<B>(rounds.sharing));

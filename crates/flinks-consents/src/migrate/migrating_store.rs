@@ -137,13 +137,33 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
     }
 
     /// Stores the record of a new consent, unless either store has a record.
+    ///
+    /// A process that stores new consents in the other store may have stored the same consent since
+    /// the first check. Each of the two processes checks again after its write, so at least one of
+    /// them finds the other record. It removes its own and fails.
     async fn insert(&self, record: &Record) -> Result<bool, StoreError> {
+        let id = record.id();
         match self.new_consents {
-            Target::Old if self.load_moved(record.id()).await?.is_some() => Ok(false),
-            Target::Old => insert_into(&self.old, record).await,
-            Target::New if load_old(&self.old, record.id()).await?.is_some() => Ok(false),
-            Target::New => insert_into(&self.new, record).await,
+            Target::Old => {
+                if self.load_moved(id).await?.is_some() || !insert_into(&self.old, record).await? {
+                    return Ok(false);
+                }
+                if self.load_moved(id).await?.is_none() {
+                    return Ok(true);
+                }
+                self.old.remove(id, record.generation).await?;
+            }
+            Target::New => {
+                if load_old(&self.old, id).await?.is_some() || !insert_into(&self.new, record).await? {
+                    return Ok(false);
+                }
+                if load_old(&self.old, id).await?.is_none() {
+                    return Ok(true);
+                }
+                self.new.remove(id, record.generation).await?;
+            }
         }
+        Ok(false)
     }
 
     /// Removes the record. A record in the old store is moved first, because a removal from the old

@@ -488,6 +488,32 @@ async fn removal_moves_nothing_before_the_migration() {
     assert_eq!(new.count(StoreOperation::CompareAndSwap), 0);
 }
 
+/// Two processes store the same new consent at the same time, each in another store.
+#[tokio::test]
+async fn new_consent_is_stored_in_one_store_only() {
+    for is_old_delayed in [true, false] {
+        let (old, new) = (FaultyStore::default(), FaultyStore::default());
+        let prepared = MigratingStore::prepare(old.clone(), new.clone());
+        let migrating = MigratingStore::new(old.clone(), new.clone());
+        let held = if is_old_delayed { old.clone() } else { new.clone() };
+        let (delayed, other) = if is_old_delayed { (prepared, migrating) } else { (migrating, prepared) };
+        let (one, two) = (record("user-7"), record("user-7"));
+        held.fail_next(StoreOperation::CompareAndSwap, StoreFault::Hold);
+        let call = tokio::spawn({
+            let (delayed, one) = (delayed.clone(), one.clone());
+            async move { delayed.compare_and_swap(None, &one).await }
+        });
+        held.received(StoreOperation::CompareAndSwap, 1).await;
+        assert!(other.compare_and_swap(None, &two).await.unwrap());
+        held.release();
+        assert!(!call.await.unwrap().unwrap());
+        for store in [&delayed, &other] {
+            assert_eq!(store.load(&id()).await.unwrap().unwrap().grant, two.grant);
+        }
+        assert!(held.inner().load(&id()).await.unwrap().is_none());
+    }
+}
+
 /// During the deployments before and after a migration, processes with different stores run at the
 /// same time. Each finds the consents that the others store.
 #[tokio::test]
