@@ -87,9 +87,8 @@ async fn unpolled_call<B: Backend>() {
     // In the second round, the connection is open, and the unpolled call has sent its commands.
     for _ in 0..2 {
         let mut unpolled = Box::pin(consents.due_within(Duration::from_secs(60), 10));
-        let is_pending =
-            std::future::poll_fn(|context| std::task::Poll::Ready(unpolled.as_mut().poll(context).is_pending()));
-        assert!(is_pending.await);
+        // The call is polled once. It is pending unless the server was faster than this thread.
+        let _ = std::future::poll_fn(|context| std::task::Poll::Ready(unpolled.as_mut().poll(context))).await;
         assert!(store.load(&"user-7".parse().unwrap()).await.unwrap().is_none());
         drop(unpolled);
     }
