@@ -9,8 +9,6 @@ use flinks_consents::store::StoreError;
 use flinks_core::configuration::InvalidSetting;
 use redis::{ErrorKind, RedisError};
 
-use flinks_consents::envelope::EnvelopeError;
-
 /// The error returned if a [`RedisStore`](crate::RedisStore) configuration is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidConfiguration {
@@ -65,7 +63,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     // Before Redis 7, a script's error contains the failed command's error in its detail.
     let detail = error.detail().unwrap_or_default();
     if error.code() == Some("WRONGTYPE") || detail.contains("WRONGTYPE") {
-        return EnvelopeError::Damaged.into();
+        return NOT_A_RECORD;
     }
     if detail.contains("cluster support disabled") {
         return misconfigured("is a standalone server, but was configured as a cluster");
@@ -121,5 +119,7 @@ fn is_tls_failure(error: &RedisError) -> bool {
 
 /// The error returned if a call times out.
 pub(crate) const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
+/// The error returned if a key contains something other than a record.
+pub(crate) const NOT_A_RECORD: StoreError = StoreError::damaged("contains a value that is not a record");
 /// The error returned if the records in the store were written with a different name key.
 pub(crate) const WRONG_NAME_KEY: StoreError = StoreError::misconfigured("was written with a different name key");

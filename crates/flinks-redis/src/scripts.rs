@@ -240,7 +240,7 @@ pub(crate) fn parse_result(number: i64) -> Result<bool, StoreError> {
         0 => Ok(false),
         -2 => Err(EnvelopeError::NewerVersion.into()),
         -3 => Err(StoreError::misconfigured("contains a key of the wrong type: expected a sorted set of deadlines")),
-        _ => Err(EnvelopeError::Damaged.into()),
+        _ => Err(crate::error::NOT_A_RECORD),
     }
 }
 
