@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::error::DAMAGED_ROW;
-use crate::store::{NamedValue, PostgresStore, hidden_name, is_full, milliseconds, parse_name, row_limit};
+use crate::store::{PostgresStore, hidden_name, is_full, milliseconds, named_value, parse_name, row_limit};
 use crate::work_leases::part_of;
 
 /// The minimum and maximum number of rows that one statement returns to
@@ -92,8 +92,8 @@ impl PostgresStore {
                 ];
                 let rows = self.server().query(&self.statements().due, &parameters).await?;
                 for row in &rows {
-                    let (name, stored) = NamedValue::of(row, 0, 2)?.split();
-                    after = (row.try_get(1).map_err(|_| DAMAGED_ROW)?, name.to_bytes().to_vec());
+                    let (name, stored) = named_value(row)?;
+                    after = (row.try_get(3).map_err(|_| DAMAGED_ROW)?, name.to_bytes().to_vec());
                     let Some(record) = self.open_or_log(&stored, &name).await? else { continue };
                     if record.is_suspected() {
                         suspected.push(record.id().clone());

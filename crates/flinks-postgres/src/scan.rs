@@ -6,7 +6,7 @@ use flinks_consents::store::{ScanPage, ScanRecords, StoreError, StoreFuture};
 use tokio_postgres::types::Type;
 
 use crate::error::DAMAGED_ROW;
-use crate::store::{NamedValue, PostgresStore, is_full, parse_name, row_limit};
+use crate::store::{PostgresStore, is_full, named_value, parse_name, row_limit};
 
 /// A cursor is the hidden name of the last consent on the previous page.
 impl ScanRecords for PostgresStore {
@@ -41,7 +41,7 @@ impl PostgresStore {
         let mut page = ScanPage::default();
         let mut last: Option<HiddenName> = None;
         for row in &rows {
-            let (name, stored) = NamedValue::of(row, 0, 1)?.split();
+            let (name, stored) = named_value(row)?;
             match self.open_or_log(&stored, &name).await? {
                 Some(record) => page.records.push(record),
                 None => page.unreadable = page.unreadable.saturating_add(1),

@@ -94,7 +94,7 @@ impl Statements {
             ),
             // The inner statements read only the index. The values are read after the limit.
             due: format!(
-                "SELECT d.name, d.deadline, c.generation, c.value FROM (SELECT k.name, k.deadline \
+                "SELECT d.name, c.generation, c.value, d.deadline FROM (SELECT k.name, k.deadline \
                  FROM generate_series(0, 255) AS p (part) \
                  CROSS JOIN LATERAL (SELECT i.name, i.deadline FROM {schema}.consents AS i \
                  WHERE i.part = p.part AND i.deadline IS NOT NULL \

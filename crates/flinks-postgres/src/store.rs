@@ -165,7 +165,7 @@ impl PostgresStore {
                 [(&owner_bytes.as_slice() as _, Type::BYTEA), (&after as _, Type::BYTEA), (&limit as _, Type::INT8)];
             let rows = self.server().query(&self.statements().list, &parameters).await?;
             for row in &rows {
-                let (name, stored) = NamedValue::of(row, 0, 1)?.split();
+                let (name, stored) = named_value(row)?;
                 after = name.to_bytes().to_vec();
                 if let Some(record) = self.open_or_log(&stored, &name).await?
                     && record.owner() == Some(owner)
@@ -204,26 +204,9 @@ impl PostgresStore {
     }
 }
 
-/// A row's name, generation and value.
-pub(crate) struct NamedValue {
-    name: HiddenName,
-    stored: StoredValue,
-}
-
-impl NamedValue {
-    /// Reads the name from the column `name`, and the generation and the value from the columns that
-    /// start with `generation`.
-    pub(crate) fn of(row: &Row, name: usize, generation: usize) -> Result<Self, StoreError> {
-        let value = generation.saturating_add(1);
-        let generation: i64 = row.try_get(generation).map_err(|_| DAMAGED_ROW)?;
-        let value = row.try_get(value).map_err(|_| DAMAGED_ROW)?;
-        let stored = StoredValue { generation: generation.cast_unsigned(), value };
-        Ok(Self { name: hidden_name(row, name)?, stored })
-    }
-
-    pub(crate) fn split(self) -> (HiddenName, StoredValue) {
-        (self.name, self.stored)
-    }
+/// Reads a row that starts with a name, a generation and a value.
+pub(crate) fn named_value(row: &Row) -> Result<(HiddenName, StoredValue), StoreError> {
+    Ok((hidden_name(row, 0)?, StoredValue::of(row, 1)?))
 }
 
 /// Reads the hidden name in a column.

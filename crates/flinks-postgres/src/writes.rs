@@ -14,6 +14,7 @@
 
 use flinks_consents::envelope::HiddenName;
 use flinks_consents::store::StoreError;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::calls::{Parameters, Retries};
@@ -25,6 +26,15 @@ use crate::store::PostgresStore;
 pub(crate) struct StoredValue {
     pub(crate) generation: u64,
     pub(crate) value: Vec<u8>,
+}
+
+impl StoredValue {
+    /// Reads the generation from the column `first` and the value from the next one.
+    pub(crate) fn of(row: &Row, first: usize) -> Result<Self, StoreError> {
+        let generation: i64 = row.try_get(first).map_err(|_| DAMAGED_ROW)?;
+        let value = row.try_get(first.saturating_add(1)).map_err(|_| DAMAGED_ROW)?;
+        Ok(Self { generation: generation.cast_unsigned(), value })
+    }
 }
 
 /// A write that depends on the generation of a row.
@@ -107,10 +117,7 @@ impl PostgresStore {
     pub(crate) async fn read_row(&self, name: &HiddenName) -> Result<Option<StoredValue>, StoreError> {
         let bytes = name.to_bytes();
         let rows = self.server().query(&self.statements().load, &[(&bytes.as_slice(), Type::BYTEA)]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let generation: i64 = row.try_get(0).map_err(|_| DAMAGED_ROW)?;
-        let value: Vec<u8> = row.try_get(1).map_err(|_| DAMAGED_ROW)?;
-        Ok(Some(StoredValue { generation: generation.cast_unsigned(), value }))
+        rows.first().map(|row| StoredValue::of(row, 0)).transpose()
     }
 }
 
