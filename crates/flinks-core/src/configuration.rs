@@ -105,6 +105,17 @@ impl Values {
         }
     }
 
+    /// Reads the files of a client certificate and its private key, whose paths are the values of
+    /// `client_certificate` and `client_key`. Returns an error if only one of them is set.
+    pub fn client_certificate(&self) -> Result<Option<(Secret, Secret)>, InvalidSetting> {
+        match (self.file("client_certificate")?, self.file("client_key")?) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (Some(_), None) => Err(self.error("client_key", "must be set, because a client certificate is set")),
+            (None, Some(_)) => Err(self.error("client_certificate", "must be set, because a client key is set")),
+        }
+    }
+
     /// Returns the user-facing name of a setting: its environment variable or its key in the map.
     pub fn name(&self, key: &'static str) -> &'static str {
         match self.fields.iter().find(|field| field.key == key) {

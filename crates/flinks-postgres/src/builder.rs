@@ -106,18 +106,10 @@ impl PostgresStoreBuilder {
         if let Some(pem) = values.file("root_certificates")? {
             self = self.root_certificates(pem.expose_secret().as_bytes());
         }
-        match (values.file("client_certificate")?, values.file("client_key")?) {
-            (None, None) => Ok(self),
-            (Some(_), None) => {
-                Err(values.error("client_key", "must be set, because a client certificate is set").into())
-            }
-            (None, Some(_)) => {
-                Err(values.error("client_certificate", "must be set, because a client key is set").into())
-            }
-            (Some(certificate), Some(key)) => {
-                Ok(self.client_certificate(certificate.expose_secret().as_bytes(), key.expose_secret().as_bytes()))
-            }
+        if let Some((certificate, key)) = values.client_certificate()? {
+            self = self.client_certificate(certificate.expose_secret().as_bytes(), key.expose_secret().as_bytes());
         }
+        Ok(self)
     }
 
     #[cfg(not(feature = "rustls"))]
