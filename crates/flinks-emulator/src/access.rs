@@ -7,8 +7,8 @@
 //!
 //! A foreign `Origin` and any other `Host` are always refused, because a browser may show a page
 //! from another site whose host name resolves to the emulator's address (DNS rebinding). A browser
-//! names the origin only in some requests, so a request that another page sends without being asked
-//! to (`Sec-Fetch-Site`) is refused as well, unless it opens the page in a tab.
+//! sends `Origin` only with some requests. A request from a page of another site or port is therefore
+//! also refused if `Sec-Fetch-Site` identifies it, unless it opens the dashboard in a tab.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;

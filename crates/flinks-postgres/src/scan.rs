@@ -33,7 +33,7 @@ impl PostgresStore {
     async fn scan_page(&self, cursor: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
         let after = match cursor {
             None => Vec::new(),
-            Some(cursor) => parse_name(cursor).ok_or(INVALID_CURSOR)?.to_bytes().to_vec(),
+            Some(cursor) => parse_name(cursor).ok_or(ScanPage::INVALID_CURSOR)?.to_bytes().to_vec(),
         };
         let limit = row_limit(limit.max(1));
         let parameters = [(&after as _, Type::BYTEA), (&limit as _, Type::INT8)];
@@ -66,5 +66,3 @@ impl PostgresStore {
         Ok(!self.server().query(&self.statements().is_end_unreported, &parameters).await?.is_empty())
     }
 }
-
-const INVALID_CURSOR: StoreError = StoreError::misconfigured("received a cursor that it did not create");

@@ -27,7 +27,7 @@ impl ScanRecords for RedisStore {
 
 impl RedisStore {
     async fn scan_page(&self, cursor: Option<&str>, limit: usize) -> Result<ScanPage, StoreError> {
-        const INVALID: StoreError = StoreError::misconfigured("received a cursor that it did not create");
+        const INVALID: StoreError = ScanPage::INVALID_CURSOR;
         let (position, start): (usize, u64) = match cursor {
             None => (0, 0),
             Some(cursor) => {

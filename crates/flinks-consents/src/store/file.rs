@@ -25,7 +25,7 @@ use super::due::DueWindow;
 use super::error::StoreError;
 use super::id::{ConsentId, OwnerId};
 use super::record::Record;
-use super::scan::{INVALID_CURSOR, ScanPage, ScanRecords};
+use super::scan::{ScanPage, ScanRecords};
 use super::token_store::{Page, StoreFuture, TokenStore};
 
 /// A store that keeps each record in a separate file in one directory. Any number of processes on
@@ -219,7 +219,7 @@ impl ScanRecords for FileStore {
     /// Lists the directory, and reads the files of the records on the page.
     fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage> {
         let after = match cursor.map(|cursor| RecordName::parse(cursor.as_ref())) {
-            Some(None) => return Box::pin(std::future::ready(Err(INVALID_CURSOR))),
+            Some(None) => return Box::pin(std::future::ready(Err(ScanPage::INVALID_CURSOR))),
             Some(after) => after,
             None => None,
         };

@@ -51,8 +51,10 @@ pub struct ScanPage {
     pub next: Option<String>,
 }
 
-/// The error returned for a cursor that another store created.
-pub(super) const INVALID_CURSOR: StoreError = StoreError::misconfigured("received a cursor that it did not create");
+impl ScanPage {
+    /// The error to return for a cursor that the store did not create.
+    pub const INVALID_CURSOR: StoreError = StoreError::misconfigured("received a cursor that it did not create");
+}
 
 impl<S: ScanRecords + ?Sized> ScanRecords for Arc<S> {
     fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage> {
