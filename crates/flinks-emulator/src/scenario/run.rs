@@ -7,7 +7,7 @@ use super::Scenario;
 use super::file::{Action, After, RateLimitAction, RevokeAction, Step};
 use crate::bank::{BankKey, Banks, UserKey};
 use crate::config::Config;
-use crate::fault::ScheduledFault;
+use crate::fault::{ScheduledFault, repetitions};
 use crate::file_error::{Content, FileError};
 use crate::operation::Operation;
 use crate::state::EmulatorState;
@@ -150,7 +150,8 @@ impl EmulatorState {
                 self.scenario.since = self.now();
             }
             Action::Fault(fault) => {
-                let remaining = if fault.always { None } else { Some(fault.times.unwrap_or(1)) };
+                // The checks of the scenario have refused the invalid combinations.
+                let Ok(remaining) = repetitions(fault.times, fault.always) else { return };
                 let scheduled = ScheduledFault { operation: fault.operation, fault: fault.fault.clone(), remaining };
                 self.faults.add(scheduled);
             }
