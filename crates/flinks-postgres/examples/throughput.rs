@@ -100,7 +100,8 @@ impl Drop for Redis {
 
 /// Measures store calls and plain statements, and prints the results as a table.
 async fn measure_calls(url: &str, store: &PostgresStore, redis: Option<RedisStore>, callers: usize) -> Outcome<()> {
-    let records: Vec<Record> = new_records(callers, "user").await?;
+    // The Redis store keeps the consents of the previous measurement, so the ids must differ.
+    let records: Vec<Record> = new_records(callers, &format!("user-of-{callers}")).await?;
     for record in &records {
         store.compare_and_swap(None, record).await?;
         if let Some(redis) = &redis {
@@ -269,7 +270,7 @@ async fn fill(server: &Server, database: &str, total: usize) -> Outcome<()> {
         &format!(
             "INSERT INTO flinks.consents (name, part, generation, value, deadline, owner) \
              SELECT h, get_byte(h, 0), n, '\\x{value}', \
-             CAST(extract(epoch FROM now()) * 1000 AS int8) + 8 * 86400000 + (n * 7919) % (21 * 86400000), \
+             CAST(extract(epoch FROM now()) * 1000 AS int8) + 8 * 86400000 + (CAST(n AS int8) * 7919) % (21 * 86400000), \
              substring(sha256(CAST(CAST(n / 2 AS text) AS bytea)) FROM 1 FOR 16) \
              FROM (SELECT n, substring(sha256(CAST(CAST(n AS text) AS bytea)) FROM 17 FOR 16) AS h \
              FROM generate_series(1, {total}) AS s (n)) AS t"
