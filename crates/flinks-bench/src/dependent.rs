@@ -19,7 +19,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let tokio = "tokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }";
     for (name, dependency, uses) in [
         ("flinks-pay", ours("flinks-pay"), "let _ = flinks_pay::Client::new(\"https://a.example\".parse().unwrap());"),
-        ("flinks", ours("flinks"), "let _ = flinks::pay::Client::new(\"https://a.example\".parse().unwrap(), flinks::pay::Credentials::new(\"a\", \"b\").unwrap());"),
+        ("flinks", ours("flinks"), "let _ = flinks::pay::Client::builder(\"https://a.example\".parse().unwrap(), flinks::pay::Credentials::new(\"a\", \"b\").unwrap()).build();"),
         ("oauth2 with reqwest", "oauth2 = \"5\"".to_owned(), "let _ = oauth2::reqwest::Client::new();"),
         (
             "reqwest by hand",
