@@ -21,6 +21,8 @@ mod observer;
 mod operation;
 mod pages;
 mod pkce;
+#[cfg(feature = "program")]
+pub mod program;
 mod record;
 mod redaction;
 mod return_url;

@@ -80,6 +80,11 @@ impl PostgresStoreBuilder {
         Self::from_values(&Values::from_env(FIELDS)?)
     }
 
+    /// Returns the name of each field in a configuration file with its environment variable.
+    pub fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
+        FIELDS.iter().map(|field| (field.key, field.variable))
+    }
+
     fn from_values(values: &Values) -> Result<Self, InvalidConfiguration> {
         let url = Secret::new(values.required("url")?);
         let mut builder = Self::new(url, encryption_keys(values)?.into());

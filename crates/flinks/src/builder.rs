@@ -85,6 +85,19 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         Self::from_values(&Values::from_env(C::FIELDS)?)
     }
 
+    /// Returns the name of each field in a configuration file with its environment variable, in the
+    /// order of the table above.
+    ///
+    /// ```
+    /// use flinks::{ClientBuilder, pay};
+    ///
+    /// let mut variables = ClientBuilder::<pay::Client>::variables();
+    /// assert!(variables.any(|(field, variable)| field == "password" && variable == "FLINKS_PAY_PASSWORD"));
+    /// ```
+    pub fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
+        C::FIELDS.iter().map(|field| (field.key, field.variable))
+    }
+
     /// Applies the values that are set in `settings`. All other settings keep their previous
     /// values.
     pub fn settings(mut self, settings: &Settings) -> Self {

@@ -52,6 +52,17 @@
 //!     let _ = client.authorize(token, &request).await;
 //! }
 //! ```
+//! ```
+//! fn valid(token: flinks::connect::AuthorizeToken) {
+//!     let _ = token.into_header();
+//! }
+//! ```
+//! ```compile_fail,E0382
+//! fn twice(token: flinks::connect::AuthorizeToken) {
+//!     let _ = token.into_header();
+//!     let _ = token.into_header();
+//! }
+//! ```
 //!
 //! A secret key cannot be used as a token, and a token cannot be used as a secret key:
 //!

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use flinks_emulator::{ClientCertificates, Emulator, Tls};
+use crate::{ClientCertificates, Emulator, Tls};
 
 #[derive(Args)]
-pub(crate) struct TlsOptions {
+pub(super) struct TlsOptions {
     /// Use TLS with a new certificate authority, and write its certificate to this folder
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "flinks-emulator-tls")]
     tls: Option<PathBuf>,
@@ -31,7 +31,7 @@ impl TlsOptions {
     /// # Errors
     ///
     /// Returns the message for the user.
-    pub(crate) fn create(&self) -> Result<Option<Tls>, String> {
+    pub(super) fn create(&self) -> Result<Option<Tls>, String> {
         let Self { tls: Some(folder), tls_name, tls_client_certificates } = self else { return Ok(None) };
         let client_certificates = match tls_client_certificates {
             None => ClientCertificates::NotRequested,
@@ -46,7 +46,7 @@ impl TlsOptions {
 }
 
 /// Returns the text that describes how to trust the emulator, or an empty text without TLS.
-pub(crate) fn guide(emulator: &Emulator) -> String {
+pub(super) fn guide(emulator: &Emulator) -> String {
     let variables = emulator.env();
     let value = |wanted: &str| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
     let Some(authority) = value("SSL_CERT_FILE") else { return String::new() };

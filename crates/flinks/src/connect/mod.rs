@@ -31,7 +31,7 @@ use crate::FlinksCode;
 use crate::builder::ClientBuilder;
 use crate::builder::sealed::Configure;
 use crate::config::{self, Field, Values, fields};
-use crate::error::{Error, ErrorBody};
+use crate::error::{Error, ErrorBody, Kind};
 use crate::hosts::check_host;
 use crate::operation::{Operation, Product};
 use crate::recent::RecentSecrets;
@@ -230,5 +230,34 @@ impl AuthorizeToken {
     /// clock. [A4](crate::rules)
     pub fn is_expired(&self) -> bool {
         self.deadline.is_past()
+    }
+
+    /// Spends the token and returns a header value for a request to `/Authorize` that your
+    /// application sends itself. [C4](crate::rules)
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with [`Cause::Expired`](crate::Cause::Expired) if the token has expired.
+    pub fn into_header(self) -> Result<AuthorizeHeader, Error> {
+        if self.is_expired() {
+            return Err(Error::new(Operation::ConnectAuthorize, Kind::ExpiredLocally));
+        }
+        Ok(AuthorizeHeader(self.secret))
+    }
+}
+
+/// The value of a header that carries a spent [`AuthorizeToken`].
+#[derive(Debug)]
+#[must_use = "the authorize token is spent on this header"]
+pub struct AuthorizeHeader(types::AuthorizeToken);
+
+impl AuthorizeHeader {
+    /// The name of the header. Requests to `/GenerateAuthorizeToken` use the same name for the
+    /// secret key, which never belongs in a request to `/Authorize`.
+    pub const NAME: &'static str = "flinks-auth-key";
+
+    /// Returns the value. Keep it out of logs, and mark the header as sensitive.
+    pub fn expose_value(&self) -> &str {
+        self.0.expose_secret()
     }
 }

@@ -78,6 +78,7 @@ pub(crate) async fn facade(canaries: &mut Canaries) {
         let fresh = async || client(&issuing).generate_authorize_token().await.unwrap();
         canaries.print_outcome(client(&responding).generate_authorize_token().await);
         canaries.print(&fresh().await);
+        canaries.print_outcome(fresh().await.into_header());
         for request in &requests {
             canaries.print_outcome(client(&responding).authorize(fresh().await, request).await);
         }

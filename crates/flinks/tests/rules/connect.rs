@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flinks::connect::{AnswerError, Answers, Authorize, Challenge, Outcome, SecretKey, Theme};
+use flinks::connect::{AnswerError, Answers, Authorize, AuthorizeHeader, Challenge, Outcome, SecretKey, Theme};
 use flinks::{BaseUrl, Cause, FlinksCode, OAuthError, RedirectUrl, SpendError};
 use flinks_emulator::credentials::*;
 use flinks_emulator::{EndUser, Fault, Kind, Operation, When};
@@ -51,7 +51,15 @@ async fn c3_token_is_single_use_and_expires_after_30_minutes() {
     assert!(error.cause() == Cause::Expired);
     let widget = local.connect.widget(&"https://app.example/".parse().unwrap());
     assert!(matches!(widget.url(token), Err(SpendError::Unspent(_, error)) if error.cause() == Cause::Expired));
+    let expired = local.authorize_token().await;
+    local.clock.advance(Duration::from_secs(1800));
+    assert!(expired.into_header().unwrap_err().cause() == Cause::Expired);
     assert_eq!(local.emulator.count(Operation::ConnectAuthorize), 0);
+
+    // `into_header` returns the token as a header value for a custom request.
+    let header = local.authorize_token().await.into_header().unwrap();
+    assert!(local.emulator.find(header.expose_value()).is_some());
+    assert_eq!(AuthorizeHeader::NAME, "flinks-auth-key");
 
     let first = local.authorize_token().await;
     let outcome = local.connect.authorize(first, &Authorize::cached(&login_id())).await.unwrap();

@@ -1,0 +1,133 @@
+//! The arguments of the program.
+
+use anstream::ColorChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::{
+    completions, config, consents, emulator, env, explain, init, inspect, keep_alive, login, request, token, widget_url,
+};
+use crate::context::Context;
+use crate::doctor;
+use crate::failure::Failure;
+
+/// Requests tokens from Flinks, manages consents, and finds out what is wrong
+///
+/// The results are printed to standard output, and everything else to standard error.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong arguments or input, 3 the end user must consent, 4 wrong
+/// configuration, 75 try again later, 130 interrupted.
+#[derive(Parser)]
+#[command(name = "flinks", version, max_term_width = 100, arg_required_else_help = true, infer_long_args = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The options of every command.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Use this profile instead of the default profile
+    #[arg(
+        long,
+        global = true,
+        env = "FLINKS_PROFILE",
+        hide_env_values = true,
+        value_name = "NAME",
+        help_heading = "Global options"
+    )]
+    pub(crate) profile: Option<String>,
+    /// Whether to use colours; NO_COLOR is respected as well
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Global options"
+    )]
+    color: Color,
+    /// Log what the crates do to standard error; RUST_LOG sets the filter
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Options {
+    /// Applies the options that concern the whole process.
+    pub(crate) fn apply(&self) {
+        let choice = match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        choice.write_global();
+        let default = if self.verbose { "info" } else { "off" };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Init(init::Arguments),
+    #[command(subcommand)]
+    Config(config::Command),
+    Token(token::Arguments),
+    WidgetUrl(widget_url::Arguments),
+    Login(login::Arguments),
+    #[command(subcommand)]
+    Consents(consents::Command),
+    KeepAlive(keep_alive::Arguments),
+    Request(request::Arguments),
+    Doctor(doctor::Arguments),
+    Explain(explain::Arguments),
+    Inspect(inspect::Arguments),
+    Emulator(emulator::Arguments),
+    Env(env::Arguments),
+    Completions(completions::CompletionsArguments),
+    Manual(completions::ManualArguments),
+}
+
+impl Command {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Init(arguments) => init::run(arguments, context),
+            Self::Config(command) => config::run(command, context),
+            Self::Token(arguments) => token::run(arguments, context).await,
+            Self::WidgetUrl(arguments) => widget_url::run(arguments, context).await,
+            Self::Login(arguments) => login::run(arguments, context).await,
+            Self::Consents(command) => consents::run(command, context).await,
+            Self::KeepAlive(arguments) => keep_alive::run(arguments, context).await,
+            Self::Request(arguments) => request::run(arguments, context).await,
+            Self::Doctor(arguments) => doctor::run(arguments, context).await,
+            Self::Explain(arguments) => explain::run(arguments),
+            Self::Inspect(arguments) => inspect::run(arguments),
+            Self::Emulator(arguments) => emulator::run(arguments).await,
+            Self::Env(arguments) => env::run(arguments, context),
+            Self::Completions(arguments) => completions::run(arguments),
+            Self::Manual(arguments) => completions::write_manual(arguments),
+        }
+    }
+
+    /// States what may have happened if the command is interrupted. `None` if nothing is lost.
+    pub(crate) fn interruption(&self) -> Option<&'static str> {
+        match self {
+            Self::Token(arguments) if !arguments.is_for_consent() => {
+                Some("a token may have been issued, and nobody has it")
+            }
+            Self::WidgetUrl(_) => Some("an authorize token may have been issued, and nobody has it"),
+            Self::Login(_) => Some("if you had already consented in the browser, run the command again"),
+            Self::Request(_) => Some("the request may have reached the server"),
+            _ => None,
+        }
+    }
+}

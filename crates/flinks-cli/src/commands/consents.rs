@@ -1,0 +1,337 @@
+//! `flinks consents`.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::migrate::Migration;
+use flinks_consents::store::Page;
+use flinks_consents::{ConsentId, ConsentStanding, ConsentStatus, Consents, EndReason, OwnerId, Revoked};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+
+use super::secret_from_stdin;
+use crate::context::{ConsentStore, Context, open_store};
+use crate::failure::{Exit, Failure};
+use crate::output;
+use crate::timestamp;
+
+/// Manage the consents in the store of the profile
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    List(List),
+    Show(Show),
+    Import(Import),
+    Refresh(Refresh),
+    Revoke(Revoke),
+    Due(Due),
+    Migrate(Migrate),
+}
+
+/// List consents
+#[derive(Args)]
+pub(crate) struct List {
+    /// List only the consents of this owner
+    #[arg(long, value_name = "ID")]
+    owner: Option<OwnerId>,
+    /// The maximum number of consents
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show a consent
+#[derive(Args)]
+pub(crate) struct Show {
+    /// The id of the consent
+    id: ConsentId,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Store a consent whose refresh token is on standard input
+#[derive(Args)]
+pub(crate) struct Import {
+    /// The id under which the consent is stored; an existing consent is replaced
+    id: ConsentId,
+    /// When the refresh token was last used, such as 2026-11-01T12:00:00Z; default: now
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
+    last_used: Option<SystemTime>,
+    /// The owner of the consent, such as the id of a user
+    #[arg(long, value_name = "ID")]
+    owner: Option<OwnerId>,
+    /// A label for the consent, such as the name of the bank
+    #[arg(long)]
+    label: Option<String>,
+}
+
+/// Refresh the access token of a consent now
+#[derive(Args)]
+pub(crate) struct Refresh {
+    /// The id of the consent
+    id: ConsentId,
+}
+
+/// Revoke a consent at Flinks and remove it from the store
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// The id of the consent
+    id: ConsentId,
+}
+
+/// List the consents that would soon expire because they are not used
+#[derive(Args)]
+pub(crate) struct Due {
+    /// List consents that would expire within this time
+    #[arg(long, value_name = "DURATION", default_value = "7days", value_parser = humantime::parse_duration)]
+    within: Duration,
+    /// The maximum number of consents
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Move all consents to the store of another profile
+///
+/// If applications use the store at the same time, they must use a `MigratingStore`: see the
+/// documentation of `flinks_consents::migrate`.
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// The profile whose store receives the consents
+    #[arg(long, value_name = "PROFILE")]
+    to: String,
+    /// The number of consents per second; default: no limit
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+}
+
+pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::List(arguments) => list(arguments, context).await,
+        Command::Show(arguments) => show(arguments, context).await,
+        Command::Import(arguments) => import(arguments, context).await,
+        Command::Refresh(arguments) => refresh(arguments, context).await,
+        Command::Revoke(arguments) => revoke(arguments, context).await,
+        Command::Due(arguments) => due(arguments, context).await,
+        Command::Migrate(arguments) => migrate(arguments, context).await,
+    }
+}
+
+async fn list(arguments: &List, context: &Context) -> Result<(), Failure> {
+    let (consents, store) = context.consents().await?;
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let (statuses, unreadable) = match &arguments.owner {
+        Some(owner) => (consents.list(owner, &Page::first(limit)).await?, 0),
+        None => scan(&consents, store.as_ref(), limit).await?,
+    };
+    print_statuses(&statuses, arguments.json)?;
+    if statuses.len() == limit {
+        output::note(&format!("showing the first {limit} consents; use --limit to see more"));
+    }
+    if unreadable == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(format!("unreadable records: {unreadable}")).with_next("run `flinks doctor store`"))
+}
+
+/// Returns the statuses of up to `limit` consents, and the number of unreadable records.
+async fn scan(
+    consents: &Consents,
+    store: &dyn ConsentStore,
+    limit: usize,
+) -> Result<(Vec<ConsentStatus>, u64), Failure> {
+    let mut statuses = Vec::new();
+    let mut unreadable: u64 = 0;
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = store.scan(cursor.as_deref(), limit.min(100)).await?;
+        unreadable = unreadable.saturating_add(page.unreadable);
+        for record in &page.records {
+            if statuses.len() == limit {
+                return Ok((statuses, unreadable));
+            }
+            match consents.consent(record.id()).status().await {
+                Ok(status) => statuses.push(status),
+                // The consent was removed after the page was read.
+                Err(error) if error.is_unknown_consent() => {}
+                Err(error) => return Err(Failure::of_consent(record.id(), &error)),
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok((statuses, unreadable));
+        }
+    }
+}
+
+async fn show(arguments: &Show, context: &Context) -> Result<(), Failure> {
+    let (consents, _) = context.consents().await?;
+    let status = consents.consent(&arguments.id).status().await;
+    let status = status.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
+    if arguments.json {
+        return output::json(&to_json(&status));
+    }
+    let now = SystemTime::now();
+    let with_distance = |time| format!("{} ({})", timestamp::utc(time), timestamp::relative(time, now));
+    let optional = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let lines = [
+        ("id", status.id.as_str().to_owned()),
+        ("owner", optional(status.owner.as_ref().map(|owner| owner.as_str().to_owned()))),
+        ("label", optional(status.label.clone())),
+        ("standing", standing(&status.standing)),
+        ("consented", with_distance(status.consented_at)),
+        ("use before", with_distance(status.idle_deadline)),
+        ("access token until", optional(status.access_token_expires_at.map(with_distance))),
+    ];
+    for (name, value) in lines {
+        output::line(&format!("{name:<20}{value}"))?;
+    }
+    Ok(())
+}
+
+async fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
+    let token = RefreshToken::new(secret_from_stdin("the refresh token")?)?;
+    let (consents, _) = context.consents().await?;
+    let mut consent = consents.new_consent(&arguments.id);
+    if let Some(owner) = &arguments.owner {
+        consent = consent.owner(owner.clone());
+    }
+    if let Some(label) = &arguments.label {
+        consent = consent.label(label);
+    }
+    let last_used = arguments.last_used.unwrap_or_else(SystemTime::now);
+    let stored = consent.import(token, last_used).await;
+    stored.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
+    output::note(&format!("stored the consent {}", arguments.id.as_str()));
+    Ok(())
+}
+
+async fn refresh(arguments: &Refresh, context: &Context) -> Result<(), Failure> {
+    let (consents, _) = context.consents().await?;
+    let consent = consents.consent(&arguments.id);
+    let token = consent.refresh_now().await.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
+    let expiry = token.expires_at().map(|time| format!(" until {}", timestamp::utc(time))).unwrap_or_default();
+    output::note(&format!("refreshed; the access token is valid{expiry}"));
+    Ok(())
+}
+
+async fn revoke(arguments: &Revoke, context: &Context) -> Result<(), Failure> {
+    let (consents, _) = context.consents().await?;
+    let revoked = consents.consent(&arguments.id).revoke().await;
+    match revoked.map_err(|error| Failure::of_consent(&arguments.id, &error))? {
+        Revoked::Confirmed => output::note("Flinks has revoked the consent"),
+        Revoked::AlreadyEnded => output::note("the consent had already ended; its record was removed"),
+        Revoked::NotFound => {
+            let problem = format!("no consent found for the id {}", arguments.id.as_str());
+            return Err(Failure::new(problem).with_next("`flinks consents list` lists the consents"));
+        }
+        _ => output::note("the consent was removed"),
+    }
+    Ok(())
+}
+
+async fn due(arguments: &Due, context: &Context) -> Result<(), Failure> {
+    let (consents, _) = context.consents().await?;
+    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let mut statuses = Vec::new();
+    for id in consents.due_within(arguments.within, limit).await? {
+        match consents.consent(&id).status().await {
+            Ok(status) => statuses.push(status),
+            Err(error) if error.is_unknown_consent() => {}
+            Err(error) => return Err(Failure::of_consent(&id, &error)),
+        }
+    }
+    print_statuses(&statuses, arguments.json)
+}
+
+async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> {
+    let source = context.profile()?;
+    let destination = context.open_profile(Some(&arguments.to))?;
+    if source.name() == destination.name() {
+        return Err(Failure::usage("--to must be another profile"));
+    }
+    let new = open_store(&destination)?.into_dyn();
+    let old = context.store().await?;
+    let bar = ProgressBar::new(0);
+    let progress = bar.clone();
+    let mut migration = Migration::new(old, new).on_progress(move |state| {
+        progress.set_length(state.total.unwrap_or_default());
+        progress.set_position(state.summary.moved);
+    });
+    if let Some(rate) = arguments.rate {
+        migration = migration.rate(rate);
+    }
+    let summary = migration.run().await;
+    bar.finish_and_clear();
+    let summary = summary?;
+    output::line(&summary.to_string())?;
+    if summary.is_complete() {
+        return Ok(());
+    }
+    let failure = Failure::new("the migration is incomplete").with_next("run the command again");
+    Err(if summary.busy > 0 { failure.with_exit(Exit::TryLater) } else { failure })
+}
+
+fn print_statuses(statuses: &[ConsentStatus], json: bool) -> Result<(), Failure> {
+    if json {
+        let values: Vec<Value> = statuses.iter().map(to_json).collect();
+        return output::json(&values);
+    }
+    let now = SystemTime::now();
+    let rows = statuses.iter().map(|status| {
+        vec![
+            status.id.as_str().to_owned(),
+            status.owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default(),
+            status.label.clone().unwrap_or_default(),
+            standing(&status.standing),
+            timestamp::relative(status.idle_deadline, now),
+        ]
+    });
+    output::table(&["ID", "OWNER", "LABEL", "STANDING", "USE BEFORE"], rows.collect())
+}
+
+fn standing(standing: &ConsentStanding) -> String {
+    match standing {
+        ConsentStanding::Active => "active".to_owned(),
+        ConsentStanding::Suspected { since, status } => {
+            format!("suspected since {} (status {status})", timestamp::utc(*since))
+        }
+        ConsentStanding::Ended { reason, .. } => format!("ended ({})", end_reason(*reason)),
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn end_reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Idle => "not used in time",
+        EndReason::Refused => "refused by Flinks",
+        EndReason::SuspicionConfirmed => "refused again after a while",
+        _ => "reason unknown",
+    }
+}
+
+fn to_json(status: &ConsentStatus) -> Value {
+    json!({
+        "id": status.id.as_str(),
+        "owner": status.owner.as_ref().map(OwnerId::as_str),
+        "label": status.label,
+        "standing": match status.standing {
+            ConsentStanding::Active => "active",
+            ConsentStanding::Suspected { .. } => "suspected",
+            ConsentStanding::Ended { .. } => "ended",
+            _ => "unknown",
+        },
+        "end_reason": match status.standing {
+            ConsentStanding::Ended { reason, .. } => Some(end_reason(reason)),
+            _ => None,
+        },
+        "consented_at": timestamp::utc(status.consented_at),
+        "idle_deadline": timestamp::utc(status.idle_deadline),
+        "access_token_expires_at": status.access_token_expires_at.map(timestamp::utc),
+    })
+}

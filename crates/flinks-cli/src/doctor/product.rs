@@ -1,0 +1,114 @@
+//! The order of the checks of a product.
+
+use std::time::{Duration, SystemTime};
+
+use super::configuration::{self, Product, Subject};
+use super::proxy::{self, Route};
+use super::report::{Outcome, Report, Section};
+use super::tls::{self, Tls};
+use super::{credentials, http, network};
+use crate::profile::{Login, Profile};
+
+const CHECKS: &[&str] = &[
+    "configuration",
+    "proxy",
+    "name resolution",
+    "connection",
+    "tunnel",
+    "TLS",
+    "reachability",
+    "clock",
+    "credentials",
+];
+
+/// The checks of Outbound, which has a redirect URL.
+const OUTBOUND_CHECKS: &[&str] = &[
+    "configuration",
+    "proxy",
+    "name resolution",
+    "connection",
+    "tunnel",
+    "TLS",
+    "reachability",
+    "clock",
+    "credentials",
+    "redirect URL",
+];
+
+/// Checks a product.
+pub(super) async fn check(product: Product, profile: &Profile, limit: Duration, report: &mut Report) {
+    let checks = if product == Product::Outbound { OUTBOUND_CHECKS } else { CHECKS };
+    let mut section = report.section(product.section().name(), checks);
+    if check_steps(product, profile, limit, &mut section).await.is_some() && product == Product::Outbound {
+        section.record(redirect_url(profile.login()));
+    }
+    section.finish();
+}
+
+/// Returns `None` if a check failed.
+async fn check_steps(product: Product, profile: &Profile, limit: Duration, section: &mut Section<'_>) -> Option<()> {
+    let subject = section.take(configuration::check(product, profile, limit))?;
+    let tls = check_network(&subject, limit, section).await?;
+    let response = http::request(&subject.target, &tls, limit).await;
+    let now = SystemTime::now();
+    section.record(http::reachability(&response, product, &subject.target, now))?;
+    if let Ok(response) = &response {
+        section.record(http::clock(response, now))?;
+    }
+    section.record(credentials::check(&subject).await)
+}
+
+/// Checks everything up to TLS, and returns the TLS configuration for requests.
+async fn check_network(subject: &Subject, limit: Duration, section: &mut Section<'_>) -> Option<Tls> {
+    let target = &subject.target;
+    let route = section.take(proxy::check(target))?;
+    let (host, port, instance) = match &route {
+        Route::Direct => (target.host.as_str(), target.port, target.instance.as_deref()),
+        Route::Through(proxy) => (proxy.host.as_str(), proxy.port, None),
+    };
+    let addresses = section.take(network::resolve(host, port, instance, limit).await)?;
+    let mut stream = section.take(network::connect(&addresses, limit).await)?;
+    let is_inspectable = match &route {
+        Route::Direct => {
+            section.record(Outcome::skipped("no proxy is used"))?;
+            true
+        }
+        Route::Through(proxy) if proxy.is_tls => {
+            section.record(Outcome::skipped("the connection to the proxy uses TLS"))?;
+            false
+        }
+        Route::Through(proxy) => {
+            section.record(proxy::open_tunnel(&mut stream, proxy, target, limit).await)?;
+            true
+        }
+    };
+    let tls = match Tls::new(&subject.certificates) {
+        Ok(tls) => tls,
+        Err(outcome) if target.is_https => {
+            section.record(outcome)?;
+            return None;
+        }
+        // Without TLS, no authorities are needed, but the HTTP client needs a configuration.
+        Err(_) => Tls::without_authorities()?,
+    };
+    if !target.is_https {
+        section.record(Outcome::skipped("the base URL uses plain HTTP"))?;
+    } else if is_inspectable {
+        section.take(tls::check(stream, target, &tls, limit).await)?;
+    } else {
+        section.record(Outcome::skipped("the certificate was not inspected; the next check verifies it"))?;
+    }
+    Some(tls)
+}
+
+/// Describes the redirect URL. Whether Flinks accepts it shows only in the browser.
+fn redirect_url(login: &Login) -> Outcome {
+    match &login.redirect_url {
+        Some(url) => Outcome::passed(format!(
+            "{} must be registered with Flinks; if the browser shows an error page instead of the bank's page, it may \
+             not be registered",
+            super::bounded(url)
+        )),
+        None => Outcome::skipped("login.redirect_url is not set"),
+    }
+}

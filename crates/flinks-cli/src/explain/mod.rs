@@ -1,0 +1,126 @@
+//! The codes and messages that `flinks explain` knows.
+//!
+//! The texts are in `topics.toml`, so that the runbook can be generated from the same file. Text
+//! that the user pastes may contain secrets. It is only compared with the topics: no function
+//! returns or logs any part of it.
+
+mod topic;
+
+use std::sync::LazyLock;
+
+pub(crate) use self::topic::Topic;
+use self::topic::{Kind, Table};
+
+const SOURCE: &str = include_str!("topics.toml");
+
+/// The topics in the order of the file. A test proves that the file can be parsed, so the list is
+/// not empty.
+static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| parse().unwrap_or_default().topic);
+
+/// The length of the longest text, in bytes, that is compared with the names of all topics.
+const MAX_NAME_LENGTH: usize = 64;
+/// The maximum number of suggestions.
+const MAX_SUGGESTIONS: usize = 5;
+/// The similarity, from 0 to 1, from which a name is suggested.
+const MIN_SIMILARITY: f64 = 0.8;
+/// The length from which all names that contain the text are suggested. Many names contain a
+/// shorter text.
+const MIN_PART_LENGTH: usize = 4;
+
+fn parse() -> Result<Table, toml::de::Error> {
+    toml::from_str(SOURCE)
+}
+
+/// Returns all topics.
+pub(crate) fn all() -> &'static [Topic] {
+    &TOPICS
+}
+
+/// Finds the topics for a name, an HTTP status, an exit code or a pasted message.
+///
+/// - A name is compared without case, and `-`, `_` and white space are equal. Two codes can differ
+///   only in case, such as `INVALID_REQUEST` and `invalid_request`. In that case, the one that is
+///   spelled like the text comes first.
+/// - A number is an HTTP status or an exit code.
+/// - A message belongs to the topic with the longest fragment that it contains. The codes that the
+///   message contains as whole words come first, because they are more specific.
+pub(crate) fn find(text: &str) -> Vec<&'static Topic> {
+    let text = text.trim();
+    let named = find_by_name(text);
+    if !named.is_empty() {
+        return named;
+    }
+    if let Ok(number) = text.parse::<u16>() {
+        return find_by_number(number);
+    }
+    find_in_message(text)
+}
+
+fn find_by_name(text: &str) -> Vec<&'static Topic> {
+    let name = normalized(text);
+    let mut found: Vec<_> = all().iter().filter(|topic| normalized(&topic.name) == name).collect();
+    found.sort_by_key(|topic| topic.name != text);
+    found
+}
+
+fn find_by_number(number: u16) -> Vec<&'static Topic> {
+    let exit = format!("exit-{number}");
+    all().iter().filter(|topic| topic.statuses.contains(&number) || topic.name == exit).collect()
+}
+
+fn find_in_message(text: &str) -> Vec<&'static Topic> {
+    let words: Vec<_> = text.split(|character: char| !character.is_alphanumeric() && character != '_').collect();
+    let is_in_text = |topic: &&Topic| topic.kind != Kind::Message && words.contains(&topic.name.as_str());
+    let mut found: Vec<_> = all().iter().filter(is_in_text).collect();
+    found.extend(find_by_fragment(text));
+    found
+}
+
+/// Returns the topic with the longest fragment that the text contains. The text may be wrapped.
+fn find_by_fragment(text: &str) -> Option<&'static Topic> {
+    let text = folded(text);
+    let mut longest = 0;
+    let mut found = None;
+    for topic in all() {
+        for fragment in &topic.fragments {
+            if fragment.len() > longest && text.contains(&folded(fragment)) {
+                longest = fragment.len();
+                found = Some(topic);
+            }
+        }
+    }
+    found
+}
+
+/// Returns the names that are similar to the text or contain it, the most similar first.
+pub(crate) fn suggestions(text: &str) -> Vec<&'static str> {
+    let text = normalized(text.trim());
+    if text.is_empty() || text.len() > MAX_NAME_LENGTH {
+        return Vec::new();
+    }
+    let mut similar: Vec<_> = all()
+        .iter()
+        .map(|topic| (similarity(&normalized(&topic.name), &text), topic.name.as_str()))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
+        .collect();
+    similar.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    similar.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
+}
+
+fn similarity(name: &str, text: &str) -> f64 {
+    if text.len() >= MIN_PART_LENGTH && name.contains(text) { 1.0 } else { strsim::jaro_winkler(name, text) }
+}
+
+/// Returns a name in the form in which names are compared.
+fn normalized(name: &str) -> String {
+    name.to_lowercase().replace(|character: char| character == '-' || character.is_whitespace(), "_")
+}
+
+/// Returns a text in lower case with single spaces.
+fn folded(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The errors of the program and its exit codes.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use flinks_consents::flinks::{self, Advice, Product};
+use flinks_consents::store::StoreError;
+use flinks_consents::{ConsentError, ConsentId};
+
+use crate::output;
+
+/// The exit codes, which are stable. `flinks explain exit-3` describes each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The command failed.
+    Failed = 1,
+    /// The arguments or the input are wrong.
+    Usage = 2,
+    /// The end user must consent.
+    ConsentNeeded = 3,
+    /// The configuration is wrong.
+    Configuration = 4,
+    /// The command may succeed later. `EX_TEMPFAIL` in `sysexits.h`.
+    TryLater = 75,
+    /// The user interrupted the command.
+    Interrupted = 130,
+}
+
+/// An error with its exit code and the command to try next. It contains no secrets.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    next: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into(), next: None }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::new(message) }
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Configuration, ..Self::new(message) }
+    }
+
+    /// The error for a command that the user interrupted. `consequence` states what may have
+    /// happened.
+    pub(crate) fn interrupted(consequence: Option<&str>) -> Self {
+        let message = match consequence {
+            Some(consequence) => format!("interrupted; {consequence}"),
+            None => "interrupted".to_owned(),
+        };
+        Self { exit: Exit::Interrupted, ..Self::new(message) }
+    }
+
+    /// A failure without a message, for example because the reader of a pipe is gone.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self { exit, ..Self::new(String::new()) }
+    }
+
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// Sets the next step, such as "run `flinks doctor pay`".
+    pub(crate) fn with_next(self, next: impl Into<String>) -> Self {
+        Self { next: Some(next.into()), ..self }
+    }
+
+    /// The failure of an operation on a consent, which names the consent.
+    pub(crate) fn of_consent(id: &ConsentId, error: &ConsentError) -> Self {
+        let failure = Self::from(error);
+        let is_gone = error.needs_consent() || error.is_unknown_consent();
+        let message = format!("consent {}: {}", id.as_str(), failure.message);
+        let failure = Self { message, ..failure };
+        if is_gone {
+            let next = format!("run `flinks login --consent {}`", quoted(id.as_str()));
+            return failure.with_exit(Exit::ConsentNeeded).with_next(next);
+        }
+        failure
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.exit as u8
+    }
+
+    /// Prints the error and returns the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        if !self.message.is_empty() {
+            output::error(&self.message);
+        }
+        if let Some(next) = &self.next {
+            output::note(next);
+        }
+        ExitCode::from(self.exit_code())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Returns the exit code for an error of the library.
+fn exit_for(advice: Advice) -> Exit {
+    match advice {
+        Advice::RetryLater => Exit::TryLater,
+        Advice::FixConfiguration => Exit::Configuration,
+        Advice::FixInput => Exit::Usage,
+        Advice::AskUser | Advice::StartOver => Exit::ConsentNeeded,
+        _ => Exit::Failed,
+    }
+}
+
+fn product_name(product: Product) -> &'static str {
+    match product {
+        Product::Pay => "pay",
+        Product::Connect => "connect",
+        _ => "outbound",
+    }
+}
+
+impl From<flinks::Error> for Failure {
+    fn from(error: flinks::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&flinks::Error> for Failure {
+    fn from(error: &flinks::Error) -> Self {
+        let failure = Self::new(error.to_string()).with_exit(exit_for(error.advice()));
+        let doctor = match error.product() {
+            Some(product) => format!("flinks doctor {}", product_name(product)),
+            None => "flinks doctor".to_owned(),
+        };
+        match error.advice() {
+            Advice::FixConfiguration | Advice::Investigate => failure.with_next(format!("run `{doctor}`")),
+            Advice::RetryLater => failure.with_next(format!("try again later, or run `{doctor}`")),
+            _ => failure,
+        }
+    }
+}
+
+impl From<ConsentError> for Failure {
+    fn from(error: ConsentError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&ConsentError> for Failure {
+    fn from(error: &ConsentError) -> Self {
+        if let Some(call) = error.call() {
+            return Self { message: error.to_string(), ..Self::from(call) }.with_exit(exit_for(error.advice()));
+        }
+        let failure = Self::new(error.to_string()).with_exit(exit_for(error.advice()));
+        if error.is_store() { failure.with_next("run `flinks doctor store`") } else { failure }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::Unavailable(_) | StoreError::Busy(_) => Exit::TryLater,
+            StoreError::Misconfigured(_) => Exit::Configuration,
+            _ => Exit::Failed,
+        };
+        Self::new(error.to_string()).with_exit(exit).with_next("run `flinks doctor store`")
+    }
+}
+
+/// Quotes text for a shell, unless it contains only characters that need no quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

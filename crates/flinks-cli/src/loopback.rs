@@ -1,0 +1,232 @@
+//! A web server on a loopback port: it receives a callback, or sends a browser to a secret URL.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::failure::{Exit, Failure};
+
+/// Binds a loopback port. Port 0 selects a free one.
+///
+/// # Errors
+///
+/// Returns a failure if another program uses the port.
+pub(crate) async fn bind(port: u16) -> Result<TcpListener, Failure> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|error| {
+        let failure = Failure::new(format!("failed to listen on {address}: {error}"));
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                failure.with_next("stop the program that uses the port, or register a redirect URL with another port")
+            }
+            _ => failure,
+        }
+    })
+}
+
+/// Opens a secret URL in the default browser. Other users can see the arguments of a process, so the
+/// browser opens a loopback URL that redirects to the secret URL once.
+///
+/// # Errors
+///
+/// Returns a failure if no browser can be started, or if it does not open the page in time.
+pub(crate) async fn open_in_browser(url: &str, limit: Duration) -> Result<(), Failure> {
+    let listener = bind(0).await?;
+    let start = OneShot::new(url)?;
+    let address = listener.local_addr().map_err(|error| Failure::new(format!("failed to listen: {error}")))?;
+    let link = format!("http://{address}{}", start.path);
+    let (opened, mut is_opened) = mpsc::channel(1);
+    let router = Router::new().fallback(redirect_once).with_state((start, opened));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    open_link(&link)?;
+    let outcome = timeout(limit, is_opened.recv()).await;
+    // The response is on its way, and the server has nothing else to do.
+    tokio::task::yield_now().await;
+    server.abort();
+    match outcome {
+        Ok(Some(())) => Ok(()),
+        _ => Err(Failure::new(format!("no browser opened the page within {} seconds", limit.as_secs()))),
+    }
+}
+
+fn open_link(link: &str) -> Result<(), Failure> {
+    open::that_detached(link).map_err(|error| Failure::new(format!("failed to start a browser: {error}")))
+}
+
+/// A secret path that redirects to a URL once.
+#[derive(Clone)]
+pub(crate) struct OneShot {
+    path: String,
+    location: Arc<Mutex<Option<HeaderValue>>>,
+}
+
+impl OneShot {
+    pub(crate) fn new(url: &str) -> Result<Self, Failure> {
+        let mut location =
+            HeaderValue::from_str(url).map_err(|_| Failure::new("the URL cannot be sent to a browser"))?;
+        location.set_sensitive(true);
+        Ok(Self { path: format!("/{}", Uuid::new_v4().simple()), location: Arc::new(Mutex::new(Some(location))) })
+    }
+
+    /// Returns the redirect if this is the first request for the secret path.
+    fn respond(&self, path: &str) -> Option<Response> {
+        if path != self.path {
+            return None;
+        }
+        let location = self.location.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Some((StatusCode::FOUND, [(header::LOCATION, location), no_store]).into_response())
+    }
+}
+
+async fn redirect_once(State((start, opened)): State<(OneShot, mpsc::Sender<()>)>, request: Request) -> Response {
+    match start.respond(request.uri().path()) {
+        Some(response) => {
+            let _ = opened.send(()).await;
+            response
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// Receives callbacks on the path of a redirect URL.
+pub(crate) struct CallbackServer {
+    callbacks: mpsc::Receiver<Callback>,
+    task: tokio::task::JoinHandle<()>,
+    start_link: Option<String>,
+}
+
+/// A request to the redirect URL, whose browser waits for a page.
+pub(crate) struct Callback {
+    /// The query of the request. It contains secrets.
+    pub(crate) query: String,
+    respond: mpsc::Sender<Page>,
+}
+
+/// The page that the browser shows.
+#[derive(Clone, Copy)]
+pub(crate) enum Page {
+    Done,
+    Declined,
+    WrongTab,
+    Failed,
+}
+
+impl CallbackServer {
+    /// Starts the server. `path` is the path of the redirect URL, and `start` redirects the browser
+    /// to the page where the end user consents.
+    pub(crate) fn start(listener: TcpListener, path: String, start: Option<OneShot>) -> Result<Self, Failure> {
+        let address = listener.local_addr().map_err(|error| Failure::new(format!("failed to listen: {error}")))?;
+        let start_link = start.as_ref().map(|start| format!("http://{address}{}", start.path));
+        let (sender, callbacks) = mpsc::channel(16);
+        let state = Arc::new(Handler { path, start, sender });
+        let router = Router::new().fallback(receive).with_state(state);
+        let task = tokio::spawn(async move {
+            // `serve` returns only if the listener fails, and then the command reaches its limit.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { callbacks, task, start_link })
+    }
+
+    /// Opens the page where the end user consents.
+    pub(crate) fn open_in_browser(&self) -> Result<(), Failure> {
+        match &self.start_link {
+            Some(link) => open_link(link),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the next callback.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if none arrives in time.
+    pub(crate) async fn next(&mut self, limit: Duration) -> Result<Callback, Failure> {
+        match timeout(limit, self.callbacks.recv()).await {
+            Ok(Some(callback)) => Ok(callback),
+            _ => Err(Failure::new("nobody returned from the consent page in time").with_exit(Exit::ConsentNeeded)),
+        }
+    }
+}
+
+impl Drop for CallbackServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Callback {
+    /// Sends the page to the browser.
+    pub(crate) async fn show(self, page: Page) {
+        let _ = self.respond.send(page).await;
+        // Completes when the handler has taken the page, so that the page is sent before the server
+        // stops.
+        self.respond.closed().await;
+        tokio::task::yield_now().await;
+    }
+}
+
+struct Handler {
+    path: String,
+    start: Option<OneShot>,
+    sender: mpsc::Sender<Callback>,
+}
+
+async fn receive(State(handler): State<Arc<Handler>>, request: Request) -> Response {
+    let path = request.uri().path();
+    if let Some(response) = handler.start.as_ref().and_then(|start| start.respond(path)) {
+        return response;
+    }
+    // A browser also requests paths such as /favicon.ico.
+    if path != handler.path {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let Some(query) = request.uri().query() else { return StatusCode::NOT_FOUND.into_response() };
+    let (respond, mut page) = mpsc::channel(1);
+    let callback = Callback { query: query.to_owned(), respond };
+    if handler.sender.send(callback).await.is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    match page.recv().await {
+        Some(page) => page.into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+impl Page {
+    fn into_response(self) -> Response {
+        let (status, heading, text) = match self {
+            Self::Done => (StatusCode::OK, "Consent stored", "You can close this tab and return to the terminal."),
+            Self::Declined => (StatusCode::OK, "No consent", "You can close this tab. The terminal shows the reason."),
+            Self::WrongTab => (
+                StatusCode::BAD_REQUEST,
+                "Wrong tab",
+                "This page does not belong to the login that is waiting. Use the tab that the command opened.",
+            ),
+            Self::Failed => (StatusCode::BAD_GATEWAY, "Login failed", "The terminal shows the reason."),
+        };
+        let page = format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>{heading}</title>\
+             <main style=\"font: 1.1rem system-ui; max-width: 32rem; margin: 4rem auto; padding: 0 1rem\">\
+             <h1>{heading}</h1><p>{text}</p></main></html>"
+        );
+        let headers = [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::CONNECTION, "close"),
+        ];
+        (status, headers, page).into_response()
+    }
+}

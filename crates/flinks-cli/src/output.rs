@@ -1,0 +1,93 @@
+//! Text, tables and JSON for the terminal.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+
+/// Prints a line to standard output.
+///
+/// # Errors
+///
+/// Returns a failure if the text could not be written. If the reader of the pipe is gone, the
+/// failure has no message.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    bytes(format!("{text}\n").as_bytes())
+}
+
+/// Writes bytes to standard output unchanged.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| write_failure(&error))
+}
+
+/// Prints a line with colours to standard output. They are removed if they are not supported.
+pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| write_failure(&error))
+}
+
+fn write_failure(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::silent(Exit::Failed);
+    }
+    Failure::new(format!("failed to write to standard output: {error}"))
+}
+
+/// Prints a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| Failure::new(format!("failed to write JSON: {error}")))?;
+    line(&text)
+}
+
+/// Prints a table that fits the terminal, or nothing but the heading if there are no rows.
+pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
+    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size_of(io::stdout()) {
+        table.set_width(width);
+    }
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
+    line(&table.trim_fmt())
+}
+
+/// Prints an error to standard error.
+pub(crate) fn error(message: &str) {
+    // Nothing can be done if standard error is closed.
+    let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {message}");
+}
+
+/// Prints information to standard error, so that it does not mix with the result.
+pub(crate) fn note(message: &str) {
+    let _ = writeln!(anstream::stderr(), "{NOTE}note:{NOTE:#} {message}");
+}
+
+/// Prints a warning to standard error.
+pub(crate) fn warning(message: &str) {
+    let _ = writeln!(anstream::stderr(), "{WARNING}warning:{WARNING:#} {message}");
+}
+
+/// Refuses to print a secret on a terminal, where other people and scrollback buffers can see it.
+///
+/// # Errors
+///
+/// Returns a failure if standard output is a terminal and `show` is not set.
+pub(crate) fn check_secret_may_be_printed(show: bool, what: &str) -> Result<(), Failure> {
+    if show || !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("refusing to print {what} on a terminal: use it in `$(…)`, or pass --show")))
+}

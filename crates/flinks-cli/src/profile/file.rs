@@ -1,0 +1,224 @@
+//! Reads and edits `config.toml`.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+use toml_edit::{DocumentMut, Item};
+
+use super::folders::Folders;
+use super::secrets::SecretKind;
+use super::section::Section;
+use crate::failure::Failure;
+
+/// The content of `config.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    /// The profile that is used without `--profile`.
+    pub(crate) default_profile: Option<String>,
+    #[serde(default)]
+    pub(crate) profiles: BTreeMap<String, ProfileTable>,
+}
+
+/// A profile in `config.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProfileTable {
+    pub(crate) secrets: Option<SecretKind>,
+    #[serde(default)]
+    pub(crate) pay: Table,
+    #[serde(default)]
+    pub(crate) connect: Table,
+    #[serde(default)]
+    pub(crate) outbound: Table,
+    #[serde(default)]
+    pub(crate) store: Table,
+    #[serde(default)]
+    pub(crate) login: Login,
+}
+
+/// The section `login` of a profile: where end users consent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    /// The id of the bank.
+    pub(crate) provider_id: Option<String>,
+    /// The address on this machine to which the browser returns. It must be registered with Flinks.
+    pub(crate) redirect_url: Option<String>,
+    /// Scopes, separated by spaces.
+    pub(crate) scope: Option<String>,
+}
+
+impl Login {
+    pub(crate) const FIELDS: [&'static str; 3] = ["provider_id", "redirect_url", "scope"];
+}
+
+impl ConfigFile {
+    /// Reads the file. If it does not exist, there are no profiles.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the file cannot be read, is invalid, or can be changed by other users,
+    /// who could then redirect credentials to another server.
+    pub(crate) fn read(folders: &Folders) -> Result<Self, Failure> {
+        let path = folders.config_file();
+        let Some(text) = read(&path)? else { return Ok(Self::default()) };
+        check_only_owner_can_write(&path)?;
+        toml::from_str(&text)
+            .map_err(|error| invalid(&path, error.span().map(|span| span.start), &text, error.message()))
+    }
+}
+
+impl ProfileTable {
+    pub(crate) fn section(&self, section: Section) -> &Table {
+        match section {
+            Section::Pay => &self.pay,
+            Section::Connect => &self.connect,
+            Section::Outbound => &self.outbound,
+            Section::Store => &self.store,
+        }
+    }
+
+    /// Refuses a secret in the configuration file, which may be copied or committed.
+    pub(crate) fn check_for_secrets(&self, profile: &str) -> Result<(), Failure> {
+        for section in Section::ALL {
+            for (field, value) in self.section(section) {
+                if is_plain(section, field, value) {
+                    continue;
+                }
+                let key = format!("{}.{field}", section.name());
+                return Err(Failure::configuration(format!(
+                    "the profile `{profile}` contains the secret {key} in config.toml"
+                ))
+                .with_next(format!(
+                    "remove the line, and then run `flinks config set-secret {key} --profile {}`",
+                    crate::failure::quoted(profile)
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a value may be stored in `config.toml`. The address of a store may be stored
+/// there if it contains no password.
+pub(crate) fn is_plain(section: Section, field: &str, value: &Value) -> bool {
+    if !section.is_secret(field) {
+        return true;
+    }
+    if (section, field) != (Section::Store, "url") {
+        return false;
+    }
+    // An address that cannot be parsed may contain a password in an unexpected place.
+    let url = value.as_str().and_then(|text| url::Url::parse(text).ok());
+    url.is_some_and(|url| url.password().is_none() && !url.query_pairs().any(|(name, _)| name.contains("password")))
+}
+
+/// Changes `config.toml` and keeps its comments.
+///
+/// # Errors
+///
+/// Returns a failure if the file is invalid or cannot be written.
+pub(crate) fn edit(
+    folders: &Folders,
+    change: impl FnOnce(&mut DocumentMut) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let path = folders.config_file();
+    let text = read(&path)?.unwrap_or_default();
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+        invalid(&path, error.span().map(|span| span.start), &text, error.message())
+    })?;
+    change(&mut document)?;
+    write_private(&path, &document.to_string())
+}
+
+/// Returns the table of a profile, which is created if it is missing.
+///
+/// # Errors
+///
+/// Returns a failure if the file contains something else in its place.
+pub(crate) fn profile_table<'a>(
+    document: &'a mut DocumentMut,
+    profile: &str,
+) -> Result<&'a mut dyn toml_edit::TableLike, Failure> {
+    let mut profiles = toml_edit::Table::new();
+    profiles.set_implicit(true);
+    let profiles = document.entry("profiles").or_insert(Item::Table(profiles));
+    let profiles = profiles.as_table_like_mut().ok_or_else(|| not_a_table("profiles"))?;
+    let table = profiles.entry(profile).or_insert(toml_edit::table());
+    table.as_table_like_mut().ok_or_else(|| not_a_table(profile))
+}
+
+pub(crate) fn not_a_table(name: &str) -> Failure {
+    Failure::configuration(format!("config.toml: `{}` must be a table", name.escape_debug()))
+}
+
+/// Reads a file, or returns `None` if it does not exist.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::configuration(format!("failed to read `{}`: {error}", path.display()))),
+    }
+}
+
+/// Replaces a file atomically. Only its owner can read it.
+///
+/// # Errors
+///
+/// Returns a failure that names the path.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let write = || -> std::io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        create_private_folder(folder)?;
+        // A temporary file has the mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::configuration(format!("failed to write `{}`: {error}", path.display())))
+}
+
+fn create_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn invalid(path: &Path, offset: Option<usize>, text: &str, problem: &str) -> Failure {
+    let line = offset.and_then(|offset| text.get(..offset)).map(|before| before.lines().count().max(1));
+    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    Failure::configuration(format!("{}{line}: {}", path.display(), problem.trim_end()))
+}
+
+#[cfg(unix)]
+fn check_only_owner_can_write(path: &Path) -> Result<(), Failure> {
+    if mode(path)? & 0o022 == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(Failure::configuration(format!("other users can change `{path}`"))
+        .with_next(format!("run `chmod go-w {path}`")))
+}
+
+#[cfg(not(unix))]
+fn check_only_owner_can_write(_: &Path) -> Result<(), Failure> {
+    Ok(())
+}
+
+/// Returns the permission bits of a file.
+#[cfg(unix)]
+pub(crate) fn mode(path: &Path) -> Result<u32, Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = std::fs::metadata(path);
+    let metadata =
+        metadata.map_err(|error| Failure::configuration(format!("failed to read `{}`: {error}", path.display())))?;
+    Ok(metadata.permissions().mode() & 0o777)
+}

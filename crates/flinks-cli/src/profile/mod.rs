@@ -1,0 +1,216 @@
+//! Profiles: named configurations in `config.toml`, with their secrets in the keyring or in a file.
+//!
+//! ```text
+//! environment variable  >  secret (keyring or secrets.toml)  >  config.toml
+//! ```
+//!
+//! A value on the left replaces a value on the right. The values of a section become a table with
+//! the fields that the builders of the crates accept, so the crates check them.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `file.rs` | reads and edits `config.toml` |
+//! | `folders.rs` | the folders of the program |
+//! | `secrets.rs` | the keyring and `secrets.toml` |
+//! | `section.rs` | the sections of a profile and their fields |
+
+mod file;
+mod folders;
+mod secrets;
+mod section;
+
+use flinks_consents::flinks::Secret;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+pub(crate) use self::file::{ConfigFile, Login, ProfileTable, edit, is_plain, not_a_table, profile_table};
+pub(crate) use self::folders::Folders;
+pub(crate) use self::secrets::{SecretKind, SecretStore, is_keyring_available};
+pub(crate) use self::section::{Section, StoreKind};
+
+use crate::failure::Failure;
+
+/// The name that is shown if there is no profile and all values come from environment variables.
+const NO_PROFILE: &str = "(environment variables)";
+
+/// The selected profile.
+pub(crate) struct Profile {
+    /// `None` if there is no profile and all values come from environment variables.
+    name: Option<String>,
+    table: ProfileTable,
+    secrets: SecretStore,
+    folders: Folders,
+}
+
+impl Profile {
+    /// Opens the profile with this name, or the default profile. Without any profile, all values
+    /// come from environment variables.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the configuration file is invalid, or if it has no such profile.
+    pub(crate) fn open(folders: Folders, name: Option<&str>) -> Result<Self, Failure> {
+        let mut file = ConfigFile::read(&folders)?;
+        let name = name.map(str::to_owned).or(file.default_profile.clone());
+        let Some(name) = name else {
+            let secrets = SecretStore::new(SecretKind::default(), &folders);
+            return Ok(Self { name: None, table: ProfileTable::default(), secrets, folders });
+        };
+        let Some(table) = file.profiles.remove(&name) else {
+            return Err(unknown_profile(&name, &file));
+        };
+        table.check_for_secrets(&name)?;
+        let secrets = SecretStore::new(table.secrets.unwrap_or_default(), &folders);
+        Ok(Self { name: Some(name), table, secrets, folders })
+    }
+
+    /// Returns the name, for messages.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(NO_PROFILE)
+    }
+
+    /// Returns the name, or `None` if all values come from environment variables.
+    pub(crate) fn selected_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(crate) fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    pub(crate) fn login(&self) -> &Login {
+        &self.table.login
+    }
+
+    /// Returns where the secrets of this profile are stored.
+    pub(crate) fn secrets(&self) -> &SecretStore {
+        &self.secrets
+    }
+
+    /// Returns the kind of the store for consents. The default is a store in files.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the kind in the configuration file is unknown.
+    pub(crate) fn store_kind(&self) -> Result<StoreKind, Failure> {
+        match self.table.store.get("kind") {
+            None => Ok(StoreKind::from_environment()),
+            Some(value) => value.as_str().and_then(StoreKind::from_name).ok_or_else(|| {
+                self.invalid("store", "invalid configuration: kind must be `file`, `redis` or `postgres`")
+            }),
+        }
+    }
+
+    /// Returns the values of a section. The table contains secrets.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the secrets cannot be read, or if an environment variable is not UTF-8.
+    pub(crate) fn values(&self, section: Section) -> Result<Table, Failure> {
+        let mut values = self.table.section(section).clone();
+        for (field, variable) in section.variables(self.store_kind()?) {
+            if let Some(text) = self.value_of_variable(variable)? {
+                values.insert(field.to_owned(), Value::String(text));
+            } else if section.is_secret(field)
+                && let Some(name) = &self.name
+                && let Some(secret) = self.secrets.get(&secret_name(name, section, field))?
+            {
+                values.insert(field.to_owned(), Value::String(secret.expose_secret().to_owned()));
+            }
+        }
+        Ok(values)
+    }
+
+    /// Returns the value of an environment variable, or `None` if it is not set.
+    fn value_of_variable(&self, variable: &str) -> Result<Option<String>, Failure> {
+        match std::env::var(variable) {
+            Ok(text) => Ok(Some(text)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(Failure::configuration(format!("invalid configuration: {variable} must be UTF-8")))
+            }
+        }
+    }
+
+    /// Creates a builder from the values of a section.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure that names the invalid or missing field.
+    pub(crate) fn builder<B: DeserializeOwned>(&self, section: Section) -> Result<B, Failure> {
+        let mut values = self.values(section)?;
+        values.remove("kind");
+        self.resolve_paths(&mut values);
+        let built: Result<B, toml::de::Error> = Value::Table(values).try_into();
+        // `message` does not quote the document.
+        built.map_err(|error| self.invalid(section.name(), error.message().trim_end()))
+    }
+
+    /// Resolves the paths of certificates, which are relative to the configuration file.
+    fn resolve_paths(&self, values: &mut Table) {
+        for field in ["root_certificates", "client_certificate", "client_key"] {
+            if let Some(Value::String(path)) = values.get_mut(field) {
+                let resolved = self.folders.resolve(&*path);
+                *path = resolved.to_string_lossy().into_owned();
+            }
+        }
+    }
+
+    /// Returns the folder of a store in files.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the section has an unknown field.
+    pub(crate) fn store_folder(&self) -> Result<std::path::PathBuf, Failure> {
+        for (field, value) in &self.table.store {
+            match field.as_str() {
+                "kind" => {}
+                "path" if value.is_str() => {}
+                "path" => return Err(self.invalid("store", "invalid configuration: path must be a string")),
+                _ => {
+                    let problem = "invalid configuration: a store in files has only the fields `kind` and `path`";
+                    return Err(self.invalid("store", problem));
+                }
+            }
+        }
+        match self.table.store.get("path").and_then(Value::as_str) {
+            Some(path) => Ok(self.folders.resolve(path)),
+            None => Ok(self.folders.consents(self.name.as_deref().unwrap_or("default"))),
+        }
+    }
+
+    fn invalid(&self, section: &str, problem: &str) -> Failure {
+        let message = match &self.name {
+            Some(name) => format!("section `{section}` of the profile `{name}`: {problem}"),
+            None => format!("section `{section}`: {problem}"),
+        };
+        let next = match &self.name {
+            Some(_) => "`flinks config set` sets a value, and `flinks config set-secret` sets a secret".to_owned(),
+            None => {
+                "run `flinks init` to create a profile, or set the environment variables that `flinks env --all` lists"
+                    .to_owned()
+            }
+        };
+        Failure::configuration(message).with_next(next)
+    }
+}
+
+/// Returns the name of a secret in the keyring, such as `sandbox/pay.password`.
+pub(crate) fn secret_name(profile: &str, section: Section, field: &str) -> String {
+    format!("{profile}/{}.{field}", section.name())
+}
+
+pub(crate) fn unknown_profile(name: &str, file: &ConfigFile) -> Failure {
+    let known: Vec<&str> = file.profiles.keys().map(String::as_str).collect();
+    let failure = Failure::configuration(format!("no profile named `{}`", name.escape_debug()));
+    if known.is_empty() {
+        return failure.with_next(format!("run `flinks init --profile {}`", crate::failure::quoted(name)));
+    }
+    failure.with_next(format!("the profiles are: {}", known.join(", ")))
+}
+
+/// Removes one line break from the end of a secret that was read from standard input or a file.
+pub(crate) fn without_line_break(text: &str) -> Secret {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Secret::new(text.strip_suffix('\r').unwrap_or(text))
+}

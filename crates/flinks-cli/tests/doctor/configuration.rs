@@ -1,0 +1,104 @@
+//! Faults in the configuration, and reports of a working one.
+
+use flinks_emulator::Kind;
+
+use crate::Tests;
+use crate::support::{Doctor, emulator};
+
+pub(crate) const TESTS: Tests = &[
+    ("nothing_is_wrong_with_an_emulator", nothing_is_wrong),
+    ("one_unused_token_is_requested_for_each_product", one_token),
+    ("the_text_of_the_report_lists_each_check", text),
+    ("only_the_selected_sections_are_checked", selected_sections),
+    ("a_missing_value_is_found", missing_value),
+    ("values_for_no_product_are_found", no_product),
+    ("an_unknown_profile_is_found", unknown_profile),
+    ("a_secret_in_the_configuration_file_is_found", secret_in_file),
+    ("the_base_url_of_another_product_is_found", other_product),
+    ("a_missing_certificate_file_is_found", missing_file),
+];
+
+fn nothing_is_wrong() {
+    let emulator = emulator();
+    Doctor::of(&emulator).run(&[]).assert_nothing_is_wrong();
+}
+
+fn one_token() {
+    let emulator = emulator();
+    let before = emulator.issued().len();
+    Doctor::of(&emulator).run(&["pay", "connect", "outbound"]).assert_nothing_is_wrong();
+    let issued = emulator.issued();
+    let mut new: Vec<Kind> = issued.iter().skip(before).map(|token| token.kind).collect();
+    new.sort_by_key(|kind| format!("{kind:?}"));
+    assert_eq!(format!("{new:?}"), "[AccessToken, AuthorizeToken, SessionToken]");
+    assert!(issued.iter().skip(before).all(|token| token.spent.is_none()));
+}
+
+fn text() {
+    let emulator = emulator();
+    let text = Doctor::of(&emulator).text(&[]);
+    for expected in ["pay", "connect", "outbound", "store", "credentials", "nothing is wrong"] {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let text = Doctor::of(&emulator).with("FLINKS_PAY_PASSWORD", "canary").text(&["pay"]);
+    assert!(text.contains("guess: "), "{text}");
+    assert!(text.contains("1 failed"), "{text}");
+}
+
+fn selected_sections() {
+    let emulator = emulator();
+    let doctor = Doctor::of(&emulator).with("FLINKS_PAY_PASSWORD", "canary");
+    doctor.run(&["connect", "store"]).assert_nothing_is_wrong();
+    let report = doctor.run(&["pay"]);
+    let _ = report.assert_failed("pay", "credentials");
+}
+
+fn missing_value() {
+    let emulator = emulator();
+    let report = Doctor::of(&emulator).without("FLINKS_PAY_PASSWORD").run(&["pay"]);
+    report.assert_failed("pay", "configuration").is("password").has_cure("flinks init").exits_with(4);
+    assert_eq!(report.outcome("pay", "credentials"), "skipped");
+}
+
+fn no_product() {
+    let report = Doctor::new().run(&[]);
+    report.assert_failed("profile", "products").is("no values").has_cure("flinks init").exits_with(4);
+}
+
+fn unknown_profile() {
+    let emulator = emulator();
+    let report = Doctor::of(&emulator).with("FLINKS_PROFILE", "sandbox").run(&[]);
+    report
+        .assert_failed("profile", "configuration")
+        .is("`sandbox`")
+        .has_cure("flinks init --profile sandbox")
+        .exits_with(4);
+}
+
+fn secret_in_file() {
+    let doctor = Doctor::new();
+    let text = "default_profile = \"sandbox\"\n[profiles.sandbox.pay]\nusername = \"app\"\npassword = \"canary\"\n";
+    std::fs::write(doctor.path().join("config.toml"), text).unwrap();
+    let report = doctor.run(&[]);
+    report
+        .assert_failed("profile", "configuration")
+        .is("contains the secret pay.password")
+        .has_cure("flinks config set-secret pay.password")
+        .exits_with(4);
+}
+
+fn other_product() {
+    let report = Doctor::outbound("https://payments.flinksapp.com").run(&["outbound"]);
+    report
+        .assert_failed("outbound", "configuration")
+        .is("belongs to Flinks Pay")
+        .has_cure("correct the value")
+        .exits_with(4);
+}
+
+fn missing_file() {
+    let doctor = Doctor::outbound("https://ob.flinksapp.com").with("FLINKS_ROOT_CERTIFICATES", "missing.pem");
+    let report = doctor.run(&["outbound"]);
+    report.assert_failed("outbound", "configuration").is("root_certificates").exits_with(4);
+}
