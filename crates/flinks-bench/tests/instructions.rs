@@ -28,8 +28,8 @@ const CONNECT: [Limit; 2] = [
     Limit { contender: names::FACADE, instructions: 0.895, allocations: 0.8 },
 ];
 const OUTBOUND: [Limit; 2] = [
-    Limit { contender: "flinks-outbound", instructions: 0.9, allocations: 0.855 },
-    Limit { contender: names::FACADE, instructions: 0.935, allocations: 0.87 },
+    Limit { contender: "flinks-outbound", instructions: 0.893, allocations: 0.855 },
+    Limit { contender: names::FACADE, instructions: 0.928, allocations: 0.87 },
 ];
 
 /// The highest accepted ratios to a read of a shared pointer and one clock. The crates read two
