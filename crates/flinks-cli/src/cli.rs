@@ -1,5 +1,7 @@
 //! The arguments of the program.
 
+use std::sync::Arc;
+
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -10,6 +12,7 @@ use crate::commands::{
 use crate::context::Context;
 use crate::doctor;
 use crate::failure::Failure;
+use crate::shell;
 
 /// Requests tokens from Flinks, manages consents, and finds out what is wrong
 ///
@@ -38,7 +41,7 @@ pub(crate) struct Options {
         value_name = "NAME",
         help_heading = "Global options"
     )]
-    pub(crate) profile: Option<String>,
+    profile: Option<String>,
     /// Whether to use colours; NO_COLOR is respected as well
     #[arg(
         long,
@@ -49,7 +52,7 @@ pub(crate) struct Options {
         help_heading = "Global options"
     )]
     color: Color,
-    /// Log what the crates do to standard error; RUST_LOG sets the filter
+    /// Write the log of the libraries to standard error; RUST_LOG sets the filter
     #[arg(short, long, global = true, help_heading = "Global options")]
     verbose: bool,
 }
@@ -63,16 +66,31 @@ enum Color {
 
 impl Options {
     /// Applies the options that concern the whole process.
-    pub(crate) fn apply(&self) {
+    pub(crate) fn apply(&self, command: &Command) {
         let choice = match self.color {
             Color::Auto => ColorChoice::Auto,
             Color::Always => ColorChoice::Always,
             Color::Never => ColorChoice::Never,
         };
         choice.write_global();
-        let default = if self.verbose { "info" } else { "off" };
+        if let Some(name) = self.profile() {
+            shell::select_profile(name);
+        }
+        let default = match command {
+            // The log of the emulator is a part of its output.
+            Command::Emulator(_) => "flinks_emulator=info",
+            _ if self.verbose => "info",
+            _ => return,
+        };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        // The process that reads the log may close the pipe, so ignore errors.
+        let log = tracing_subscriber::fmt().log_internal_errors(false).with_target(self.verbose);
+        log.with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+
+    /// Returns the selected profile. An empty variable selects none.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref().filter(|name| !name.is_empty())
     }
 }
 
@@ -98,36 +116,48 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
-        match self {
-            Self::Init(arguments) => init::run(arguments, context),
-            Self::Config(command) => config::run(command, context),
-            Self::Token(arguments) => token::run(arguments, context).await,
-            Self::WidgetUrl(arguments) => widget_url::run(arguments, context).await,
-            Self::Login(arguments) => login::run(arguments, context).await,
-            Self::Consents(command) => consents::run(command, context).await,
-            Self::KeepAlive(arguments) => keep_alive::run(arguments, context).await,
-            Self::Request(arguments) => request::run(arguments, context).await,
-            Self::Doctor(arguments) => doctor::run(arguments, context).await,
-            Self::Explain(arguments) => explain::run(arguments),
-            Self::Inspect(arguments) => inspect::run(arguments),
+    /// Runs the command. A command that may wait for standard input without another thread runs on a
+    /// thread of its own.
+    pub(crate) async fn run(self: Arc<Self>, context: Arc<Context>) -> Result<(), Failure> {
+        match &*self {
+            Self::Token(arguments) => token::run(arguments, &context).await,
+            Self::WidgetUrl(arguments) => widget_url::run(arguments, &context).await,
+            Self::Login(arguments) => login::run(arguments, &context).await,
+            Self::Consents(command) => consents::run(command, &context).await,
+            Self::KeepAlive(arguments) => keep_alive::run(arguments, &context).await,
+            Self::Request(arguments) => request::run(arguments, &context).await,
+            Self::Doctor(arguments) => doctor::run(arguments, &context).await,
             Self::Emulator(arguments) => emulator::run(arguments).await,
-            Self::Env(arguments) => env::run(arguments, context),
-            Self::Completions(arguments) => completions::run(arguments),
-            Self::Manual(arguments) => completions::write_manual(arguments),
+            _ => {
+                let run = tokio::task::spawn_blocking(move || self.run_blocking(&context));
+                run.await.unwrap_or_else(|_| Err(Failure::new("the command stopped unexpectedly")))
+            }
         }
     }
 
-    /// States what may have happened if the command is interrupted. `None` if nothing is lost.
-    pub(crate) fn interruption(&self) -> Option<&'static str> {
+    fn run_blocking(&self, context: &Context) -> Result<(), Failure> {
         match self {
-            Self::Token(arguments) if !arguments.is_for_consent() => {
-                Some("a token may have been issued, and nobody has it")
-            }
-            Self::WidgetUrl(_) => Some("an authorize token may have been issued, and nobody has it"),
-            Self::Login(_) => Some("if you had already consented in the browser, run the command again"),
-            Self::Request(_) => Some("the request may have reached the server"),
-            _ => None,
+            Self::Init(arguments) => init::run(arguments, context),
+            Self::Config(command) => config::run(command, context),
+            Self::Explain(arguments) => explain::run(arguments),
+            Self::Inspect(arguments) => inspect::run(arguments),
+            Self::Env(arguments) => env::run(arguments, context),
+            Self::Completions(arguments) => completions::run(arguments),
+            Self::Manual(arguments) => completions::write_manual(arguments),
+            _ => Ok(()),
         }
+    }
+
+    /// Returns the result of an interrupted command, with its possible effect.
+    pub(crate) fn interruption(&self) -> Result<(), Failure> {
+        Err(Failure::interrupted(match self {
+            // A service is always stopped by a signal.
+            Self::KeepAlive(arguments) if arguments.is_service() => return Ok(()),
+            Self::Token(arguments) if !arguments.is_for_consent() => "a token may have been issued and is lost",
+            Self::WidgetUrl(_) => "an authorize token may have been issued and is lost",
+            Self::Login(_) => "if you had already consented in the browser, run the command again",
+            Self::Request(_) => "the request may have reached the server",
+            _ => "",
+        }))
     }
 }

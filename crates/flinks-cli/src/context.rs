@@ -6,7 +6,7 @@ use std::time::Duration;
 use flinks_consents::flinks::{ClientBuilder, connect, outbound, pay, tls};
 use flinks_consents::keep_alive::WorkLeases;
 use flinks_consents::store::{FileStore, ScanRecords};
-use flinks_consents::{Consents, ShutdownError};
+use flinks_consents::{ConsentId, Consents, Event, ShutdownError};
 use flinks_postgres::{PostgresStore, PostgresStoreBuilder};
 use flinks_redis::{RedisStore, RedisStoreBuilder};
 
@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::profile::{Folders, Profile, Section, StoreKind};
 
-/// What a command needs: the options of the program, and the clients of the selected profile.
+/// The input of every command: the options of the program, and the clients of the selected profile.
 pub(crate) struct Context {
     pub(crate) options: Options,
     /// The consents in use, whose changes must be completed before the program exits.
@@ -61,7 +61,7 @@ impl Context {
         if let Some(profile) = self.profile.get() {
             return Ok(profile);
         }
-        let profile = self.open_profile(self.options.profile.as_deref())?;
+        let profile = self.open_profile(self.options.profile())?;
         Ok(self.profile.get_or_init(|| profile))
     }
 
@@ -91,27 +91,38 @@ impl Context {
 
     /// Returns the consents in the store of the selected profile.
     pub(crate) async fn consents(&self) -> Result<(Consents, Arc<dyn ConsentStore>), Failure> {
+        self.consents_with_events(|_, _| {}).await
+    }
+
+    /// Like [`consents`](Self::consents), with a callback for events.
+    pub(crate) async fn consents_with_events(
+        &self,
+        on_event: impl Fn(&ConsentId, &Event) + Send + Sync + 'static,
+    ) -> Result<(Consents, Arc<dyn ConsentStore>), Failure> {
         let client = self.outbound()?;
         let store = self.store().await?;
-        let consents = Consents::builder(client).store(Arc::clone(&store)).build();
+        let consents = Consents::builder(client).store(Arc::clone(&store)).on_event(on_event).build();
         self.consents.lock().unwrap_or_else(PoisonError::into_inner).push(consents.clone());
         Ok((consents, store))
     }
 
-    /// Returns whether changes to consents may be in flight.
-    pub(crate) fn has_work(&self) -> bool {
+    /// Returns whether the command uses consents, so that changes may be in flight.
+    pub(crate) fn has_consents(&self) -> bool {
         !self.consents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Completes the changes to consents that are in flight.
+    /// Completes the changes to consents that are in flight. A refresh takes at most the timeout of its
+    /// request, and storing its result takes a few seconds.
     ///
     /// # Errors
     ///
     /// Returns a failure if a change could not be stored.
-    pub(crate) async fn shutdown(&self, limit: Duration) -> Result<(), Failure> {
+    pub(crate) async fn shutdown(&self) -> Result<(), Failure> {
+        const TIME_TO_STORE: Duration = Duration::from_secs(15);
         let open = std::mem::take(&mut *self.consents.lock().unwrap_or_else(PoisonError::into_inner));
         let mut outcome = Ok(());
         for consents in open {
+            let limit = consents.client().timeout().saturating_add(TIME_TO_STORE);
             if let Err(error) = consents.shutdown(limit).await {
                 outcome = Err(shutdown_failure(&error));
             }
@@ -121,7 +132,7 @@ impl Context {
 }
 
 fn shutdown_failure(error: &ShutdownError) -> Failure {
-    let ids: Vec<&str> = error.unstored().iter().map(flinks_consents::ConsentId::as_str).collect();
+    let ids: Vec<&str> = error.unstored().iter().map(ConsentId::as_str).collect();
     let failure = Failure::new(error.to_string()).with_exit(Exit::Failed);
     if ids.is_empty() {
         return failure;
@@ -135,8 +146,10 @@ fn shutdown_failure(error: &ShutdownError) -> Failure {
 ///
 /// Returns a failure if the configuration of the store is invalid, or if its folder cannot be used.
 pub(crate) fn open_store(profile: &Profile) -> Result<OpenStore, Failure> {
-    let invalid =
-        |error: String| Failure::configuration(format!("store: {error}")).with_next("run `flinks doctor store`");
+    let invalid = |error: String| {
+        Failure::configuration(format!("store: {error}"))
+            .with_next(format!("run {}", crate::shell::command("doctor store")))
+    };
     match profile.store_kind()? {
         StoreKind::File => {
             let folder = profile.store_folder()?;

@@ -7,7 +7,7 @@ use flinks_consents::flinks::{self, Advice, Product};
 use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentError, ConsentId};
 
-use crate::output;
+use crate::{output, shell};
 
 /// The exit codes, which are stable. `flinks explain exit-3` describes each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +48,15 @@ impl Failure {
         Self { exit: Exit::Configuration, ..Self::new(message) }
     }
 
-    /// The error for a command that the user interrupted. `consequence` states what may have
-    /// happened.
-    pub(crate) fn interrupted(consequence: Option<&str>) -> Self {
-        let message = match consequence {
-            Some(consequence) => format!("interrupted; {consequence}"),
-            None => "interrupted".to_owned(),
-        };
+    /// The error for a command that the user interrupted. `consequence` states the possible effect.
+    pub(crate) fn interrupted(consequence: &str) -> Self {
+        let message =
+            if consequence.is_empty() { "interrupted".to_owned() } else { format!("interrupted; {consequence}") };
         Self { exit: Exit::Interrupted, ..Self::new(message) }
+    }
+
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.exit == Exit::Interrupted
     }
 
     /// A failure without a message, for example because the reader of a pipe is gone.
@@ -79,8 +80,11 @@ impl Failure {
         let message = format!("consent {}: {}", id.as_str(), failure.message);
         let failure = Self { message, ..failure };
         if is_gone {
-            let next = format!("run `flinks login --consent {}`", quoted(id.as_str()));
-            return failure.with_exit(Exit::ConsentNeeded).with_next(next);
+            let mut next = format!("run {}", login_command(id));
+            if error.is_unknown_consent() {
+                next = format!("{} lists the consents; to obtain this one, {next}", shell::command("consents list"));
+            }
+            return failure.with_next(next);
         }
         failure
     }
@@ -120,12 +124,26 @@ impl fmt::Display for Failure {
 }
 
 /// Returns the exit code for an error of the library.
-fn exit_for(advice: Advice) -> Exit {
+pub(crate) fn exit_for(advice: Advice) -> Exit {
     match advice {
-        Advice::RetryLater => Exit::TryLater,
+        Advice::RetryLater | Advice::WaitOrStartOver => Exit::TryLater,
         Advice::FixConfiguration => Exit::Configuration,
         Advice::FixInput => Exit::Usage,
         Advice::AskUser | Advice::StartOver => Exit::ConsentNeeded,
+        _ => Exit::Failed,
+    }
+}
+
+/// Returns the command that obtains a consent again.
+pub(crate) fn login_command(id: &ConsentId) -> String {
+    shell::command(&format!("login --consent {}", shell::quoted(id.as_str())))
+}
+
+/// Returns the exit code for an error of a store.
+pub(crate) fn exit_for_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Busy(_) => Exit::TryLater,
+        StoreError::Misconfigured(_) => Exit::Configuration,
         _ => Exit::Failed,
     }
 }
@@ -148,12 +166,12 @@ impl From<&flinks::Error> for Failure {
     fn from(error: &flinks::Error) -> Self {
         let failure = Self::new(error.to_string()).with_exit(exit_for(error.advice()));
         let doctor = match error.product() {
-            Some(product) => format!("flinks doctor {}", product_name(product)),
-            None => "flinks doctor".to_owned(),
+            Some(product) => shell::command(&format!("doctor {}", product_name(product))),
+            None => shell::command("doctor"),
         };
         match error.advice() {
-            Advice::FixConfiguration | Advice::Investigate => failure.with_next(format!("run `{doctor}`")),
-            Advice::RetryLater => failure.with_next(format!("try again later, or run `{doctor}`")),
+            Advice::FixConfiguration | Advice::Investigate => failure.with_next(format!("run {doctor}")),
+            Advice::RetryLater => failure.with_next(format!("try again later, or run {doctor}")),
             _ => failure,
         }
     }
@@ -171,26 +189,35 @@ impl From<&ConsentError> for Failure {
             return Self { message: error.to_string(), ..Self::from(call) }.with_exit(exit_for(error.advice()));
         }
         let failure = Self::new(error.to_string()).with_exit(exit_for(error.advice()));
-        if error.is_store() { failure.with_next("run `flinks doctor store`") } else { failure }
+        if error.is_store() { failure.with_next(format!("run {}", shell::command("doctor store"))) } else { failure }
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = match error {
-            StoreError::Unavailable(_) | StoreError::Busy(_) => Exit::TryLater,
-            StoreError::Misconfigured(_) => Exit::Configuration,
-            _ => Exit::Failed,
-        };
-        Self::new(error.to_string()).with_exit(exit).with_next("run `flinks doctor store`")
+        Self::new(error.to_string())
+            .with_exit(exit_for_store(&error))
+            .with_next(format!("run {}", shell::command("doctor store")))
     }
 }
 
-/// Quotes text for a shell, unless it contains only characters that need no quotes.
-pub(crate) fn quoted(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_plain) {
-        return text.to_owned();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_determines_the_exit_code() {
+        for (advice, exit) in [
+            (Advice::RetryLater, Exit::TryLater),
+            (Advice::FixConfiguration, Exit::Configuration),
+            (Advice::FixInput, Exit::Usage),
+            (Advice::AskUser, Exit::ConsentNeeded),
+            (Advice::StartOver, Exit::ConsentNeeded),
+            (Advice::WaitOrStartOver, Exit::TryLater),
+            (Advice::NewToken, Exit::Failed),
+            (Advice::Investigate, Exit::Failed),
+        ] {
+            assert_eq!(exit_for(advice), exit, "{advice:?}");
+        }
     }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

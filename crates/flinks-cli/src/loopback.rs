@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::failure::{Exit, Failure};
@@ -46,15 +46,42 @@ pub(crate) async fn open_in_browser(url: &str, limit: Duration) -> Result<(), Fa
     let link = format!("http://{address}{}", start.path);
     let (opened, mut is_opened) = mpsc::channel(1);
     let router = Router::new().fallback(redirect_once).with_state((start, opened));
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let server = Server::start(listener, router);
     open_link(&link)?;
     let outcome = timeout(limit, is_opened.recv()).await;
-    // The response is on its way, and the server has nothing else to do.
-    tokio::task::yield_now().await;
-    server.abort();
+    server.stop().await;
     match outcome {
         Ok(Some(())) => Ok(()),
         _ => Err(Failure::new(format!("no browser opened the page within {} seconds", limit.as_secs()))),
+    }
+}
+
+/// A running web server.
+struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    fn start(listener: TcpListener, router: Router) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            // The sender is dropped if the command fails.
+            let stopped = async { drop(stopped.await) };
+            // `serve` returns an error only if the listener fails, and then the command reaches its
+            // limit.
+            let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+        });
+        Self { stop: Some(stop), task }
+    }
+
+    /// Stops the server after it has sent its responses.
+    async fn stop(mut self) {
+        const LIMIT: Duration = Duration::from_secs(2);
+        drop(self.stop.take());
+        if timeout(LIMIT, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }
 
@@ -101,7 +128,7 @@ async fn redirect_once(State((start, opened)): State<(OneShot, mpsc::Sender<()>)
 /// Receives callbacks on the path of a redirect URL.
 pub(crate) struct CallbackServer {
     callbacks: mpsc::Receiver<Callback>,
-    task: tokio::task::JoinHandle<()>,
+    server: Server,
     start_link: Option<String>,
 }
 
@@ -130,11 +157,8 @@ impl CallbackServer {
         let (sender, callbacks) = mpsc::channel(16);
         let state = Arc::new(Handler { path, start, sender });
         let router = Router::new().fallback(receive).with_state(state);
-        let task = tokio::spawn(async move {
-            // `serve` returns only if the listener fails, and then the command reaches its limit.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { callbacks, task, start_link })
+        let server = Server::start(listener, router);
+        Ok(Self { callbacks, server, start_link })
     }
 
     /// Opens the page where the end user consents.
@@ -145,22 +169,22 @@ impl CallbackServer {
         }
     }
 
+    /// Stops the server after it has sent its pages.
+    pub(crate) async fn stop(self) {
+        drop(self.callbacks);
+        self.server.stop().await;
+    }
+
     /// Returns the next callback.
     ///
     /// # Errors
     ///
-    /// Returns a failure if none arrives in time.
-    pub(crate) async fn next(&mut self, limit: Duration) -> Result<Callback, Failure> {
-        match timeout(limit, self.callbacks.recv()).await {
+    /// Returns a failure if none arrives before the deadline.
+    pub(crate) async fn next(&mut self, deadline: Instant) -> Result<Callback, Failure> {
+        match timeout_at(deadline, self.callbacks.recv()).await {
             Ok(Some(callback)) => Ok(callback),
             _ => Err(Failure::new("nobody returned from the consent page in time").with_exit(Exit::ConsentNeeded)),
         }
-    }
-}
-
-impl Drop for CallbackServer {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -168,10 +192,6 @@ impl Callback {
     /// Sends the page to the browser.
     pub(crate) async fn show(self, page: Page) {
         let _ = self.respond.send(page).await;
-        // Completes when the handler has taken the page, so that the page is sent before the server
-        // stops.
-        self.respond.closed().await;
-        tokio::task::yield_now().await;
     }
 }
 
@@ -187,7 +207,7 @@ async fn receive(State(handler): State<Arc<Handler>>, request: Request) -> Respo
         return response;
     }
     // A browser also requests paths such as /favicon.ico.
-    if path != handler.path {
+    if path != handler.path || request.method() != Method::GET {
         return StatusCode::NOT_FOUND.into_response();
     }
     let Some(query) = request.uri().query() else { return StatusCode::NOT_FOUND.into_response() };
@@ -228,5 +248,21 @@ impl Page {
             (header::CONNECTION, "close"),
         ];
         (status, headers, page).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_path_redirects_once() {
+        let start = OneShot::new("https://flinks.example/?token=t").unwrap();
+        assert!(start.respond("/").is_none());
+        assert!(start.respond(&format!("{}x", start.path)).is_none());
+        let response = start.respond(&start.path).unwrap();
+        assert_eq!(response.status(), StatusCode::FOUND);
+        assert_eq!(response.headers()[header::LOCATION], "https://flinks.example/?token=t");
+        assert!(start.respond(&start.path).is_none());
     }
 }

@@ -10,12 +10,14 @@
 //! | `explain` | the codes and messages that `flinks explain` knows |
 //! | `loopback` | the web server that receives a callback |
 //! | `failure` | the errors and exit codes |
+//! | `input` | secrets and other text from standard input |
 //! | `output` | text, tables and JSON |
+//! | `signals` | Ctrl-C and other requests to stop |
 
 // The future of the program contains the futures of all commands and clients.
 #![recursion_limit = "256"]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // This is a command-line program.
-#![warn(clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod cli;
 mod commands;
@@ -23,77 +25,81 @@ mod context;
 mod doctor;
 mod explain;
 mod failure;
+mod input;
 mod loopback;
 mod output;
 mod profile;
+mod shell;
+mod signals;
 mod timestamp;
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
 
 use clap::Parser as _;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::failure::Failure;
-
-/// The time that is left for writes and requests in flight when the program is interrupted.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(45);
+use crate::signals::Signals;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    cli.options.apply();
+    let Cli { options, command } = Cli::parse();
+    options.apply(&command);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(format!("failed to start the runtime: {error}")).report(),
     };
-    let exit = runtime.block_on(run(cli));
-    // A read from the terminal cannot be cancelled, so do not wait for it.
+    let exit = runtime.block_on(async {
+        let outcome = match &command {
+            // The emulator handles signals itself.
+            Command::Emulator(arguments) => commands::emulator::run(arguments).await,
+            _ => run(Arc::new(command), Arc::new(Context::new(options))).await,
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        }
+    });
+    // A thread that reads standard input cannot be stopped, so do not wait for it.
     runtime.shutdown_background();
     exit
 }
 
-/// Runs the command until it completes or the user presses Ctrl-C. In both cases, the changes to
-/// consents that are in flight are completed.
-async fn run(cli: Cli) -> ExitCode {
-    let context = Context::new(cli.options);
-    let consequence = cli.command.interruption();
+/// Runs a command until it completes or a signal stops it. In both cases, the changes to consents
+/// that are in flight are completed, unless a second signal arrives.
+async fn run(command: Arc<Command>, context: Arc<Context>) -> Result<(), Failure> {
+    let mut signals = Signals::install()?;
     let outcome = tokio::select! {
-        outcome = cli.command.run(&context) => outcome,
-        () = interrupted() => {
-            if context.has_work() {
+        outcome = Arc::clone(&command).run(Arc::clone(&context)) => outcome,
+        () = signals.next() => {
+            signals.restore_terminal();
+            if context.has_consents() {
                 output::note("completing the changes in flight; press Ctrl-C again to stop now");
             }
-            Err(Failure::interrupted(consequence))
+            command.interruption()
         }
     };
-    tokio::spawn(async {
-        interrupted().await;
-        std::process::exit(Failure::interrupted(None).exit_code().into());
-    });
-    let outcome = match (outcome, context.shutdown(SHUTDOWN_LIMIT).await) {
-        (Ok(()), Err(error)) => Err(error),
-        (outcome, Err(error)) => {
-            error.report();
+    let mut shutdown = std::pin::pin!(context.shutdown());
+    let mut is_interrupted = matches!(&outcome, Err(failure) if failure.is_interruption());
+    let completed = loop {
+        tokio::select! {
+            completed = &mut shutdown => break completed,
+            () = signals.next() => {
+                if is_interrupted {
+                    return Err(Failure::interrupted("changes to consents may be lost"));
+                }
+                is_interrupted = true;
+                output::note("completing the changes in flight; press Ctrl-C again to stop now");
+            }
+        }
+    };
+    match (outcome, completed) {
+        (outcome, Ok(())) => outcome,
+        (Ok(()), Err(failure)) => Err(failure),
+        (outcome, Err(failure)) => {
+            failure.report();
             outcome
         }
-        (outcome, Ok(())) => outcome,
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
     }
-}
-
-/// Completes when the user presses Ctrl-C or another process asks this one to stop.
-async fn interrupted() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        return;
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -30,10 +30,20 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| write_failure(&error))
 }
 
+/// Writes text from a server to standard output. On a terminal, control characters are replaced,
+/// because they could change how the terminal shows other text.
+pub(crate) fn foreign(text: &[u8]) -> Result<(), Failure> {
+    if !io::stdout().is_terminal() {
+        return bytes(text);
+    }
+    let is_unsafe = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    bytes(String::from_utf8_lossy(text).replace(is_unsafe, "\u{fffd}").as_bytes())
+}
+
 /// Prints a line with colours to standard output. They are removed if they are not supported.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| write_failure(&error))
+    writeln!(stdout, "{}", wrapped(text)).and_then(|()| stdout.flush()).map_err(|error| write_failure(&error))
 }
 
 fn write_failure(error: &io::Error) -> Failure {
@@ -47,7 +57,8 @@ fn write_failure(error: &io::Error) -> Failure {
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text =
         serde_json::to_string_pretty(value).map_err(|error| Failure::new(format!("failed to write JSON: {error}")))?;
-    line(&text)
+    // JSON allows control characters above U+007F in strings, but a terminal may obey them.
+    line(&text.replace(|character: char| character.is_control() && character != '\n', "\u{fffd}"))
 }
 
 /// Prints a table that fits the terminal, or nothing but the heading if there are no rows.
@@ -57,11 +68,30 @@ pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<(), Fai
     if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size_of(io::stdout()) {
         table.set_width(width);
     }
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|text| printable(text)).collect::<Vec<_>>()));
     for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
+        column.set_padding((0, 2));
     }
     line(&table.trim_fmt())
+}
+
+/// Breaks long lines between words if standard output is a terminal. The continuation of a line is
+/// indented as the line is, and by two more spaces.
+pub(crate) fn wrapped(text: &str) -> String {
+    let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size_of(io::stdout()) else {
+        return text.to_owned();
+    };
+    let wrap = |line: &str| {
+        let indent = line.chars().take_while(|character| *character == ' ').count().saturating_add(2).min(12);
+        let indent = " ".repeat(indent);
+        textwrap::fill(line, textwrap::Options::new(width.into()).subsequent_indent(&indent))
+    };
+    text.lines().map(wrap).collect::<Vec<_>>().join("\n")
+}
+
+/// Replaces control characters, which could change how the terminal shows other text.
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// Prints an error to standard error.

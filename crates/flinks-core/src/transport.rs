@@ -88,6 +88,18 @@ impl Transport {
         Self { timeout, long_timeout: Some(timeout), ..self.clone() }
     }
 
+    /// Returns the HTTP client, for requests that the program sends itself.
+    ///
+    /// It uses the proxy, the certificates and the connections of this transport, and it follows no
+    /// redirects. It has no timeout except the one for connecting.
+    ///
+    /// The version in the name of the `reqwest-0_13` feature is the version of `reqwest` whose
+    /// types this method exposes.
+    #[cfg(feature = "reqwest-0_13")]
+    pub fn http_client(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     /// Returns the base URL.
     pub fn base_url(&self) -> &BaseUrl {
         self.templates.base_url()

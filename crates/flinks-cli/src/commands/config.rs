@@ -3,11 +3,12 @@
 use clap::{Args, Subcommand};
 use toml::Value;
 
-use super::secret_from_stdin;
 use crate::context::Context;
-use crate::failure::{Failure, quoted};
+use crate::failure::Failure;
+use crate::input;
 use crate::output;
 use crate::profile::{self, ConfigFile, Folders, Login, SecretKind, SecretStore, Section, StoreKind};
+use crate::shell::quoted;
 
 /// Show and change profiles
 ///
@@ -43,6 +44,10 @@ pub(crate) struct SetSecret {
     /// Section and field: pay.password, connect.secret_key, outbound.client_secret, store.url,
     /// store.name_key or store.keys
     key: String,
+    /// Accepted only to explain that the value is not an argument. The message of the parser would
+    /// repeat the secret.
+    #[arg(hide = true)]
+    extra: Vec<String>,
 }
 
 /// Remove a value or a secret
@@ -110,13 +115,7 @@ impl<'a> Key<'a> {
         let Some(section) = Section::from_name(section) else {
             return Err(Failure::usage("invalid key: the sections are pay, connect, outbound, store and login"));
         };
-        let mut fields: Vec<&str> = section.variables(store).into_iter().map(|(field, _)| field).collect();
-        if section == Section::Store {
-            fields.push("kind");
-            if store == StoreKind::File {
-                fields.push("path");
-            }
-        }
+        let fields = section.fields(store);
         if fields.contains(&field) {
             return Ok(Self::Setting(section, field));
         }
@@ -151,9 +150,13 @@ fn show(context: &Context) -> Result<(), Failure> {
     output::line(&format!("profile = {}", profile.name()))?;
     output::line(&format!("secrets are in {}", profile.secrets().description()))?;
     for section in Section::ALL {
+        let in_use = profile.variables_in_use(section)?;
+        let variables = section.variables(profile.store_kind()?);
         for (field, value) in profile.values(section)? {
             let text = if section.is_secret(&field) { "(set)".to_owned() } else { value.to_string() };
-            output::line(&format!("{}.{field} = {text}", section.name()))?;
+            let variable = variables.iter().find(|(name, variable)| *name == field && in_use.contains(variable));
+            let origin = variable.map(|(_, variable)| format!("  # from {variable}")).unwrap_or_default();
+            output::line(&format!("{}.{field} = {text}{origin}", section.name()))?;
         }
     }
     let login = profile.login();
@@ -180,9 +183,14 @@ fn set(arguments: &Set, context: &Context) -> Result<(), Failure> {
             Err(Failure::usage("invalid value: store.kind must be `file`, `redis` or `postgres`"))
         }
         Key::Setting(section, field) => {
+            profile::check_value(section, field, value)?;
+            if section.is_secret(field) {
+                // A secret address would replace the new one.
+                context.profile()?.secrets().remove(&profile::secret_name(&name, section, field))?;
+            }
             // The crates read a number only for numeric fields, and text for all others.
             let item = match value.parse::<i64>() {
-                Ok(number) if is_numeric(field) => toml_edit::value(number),
+                Ok(number) if profile::is_numeric(field) => toml_edit::value(number),
                 _ => toml_edit::value(value),
             };
             write(&name, section.name(), field, item)
@@ -190,11 +198,11 @@ fn set(arguments: &Set, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn is_numeric(field: &str) -> bool {
-    field.ends_with("_seconds") || field.starts_with("max_")
-}
-
 fn set_secret(arguments: &SetSecret, context: &Context) -> Result<(), Failure> {
+    if !arguments.extra.is_empty() {
+        return Err(Failure::usage("a secret must not be an argument, because other users can see arguments")
+            .with_next("run the command without it, and enter the secret or pass it on standard input"));
+    }
     let name = selected_profile(context)?;
     let profile = context.profile()?;
     let Key::Setting(section, field) = Key::parse(&arguments.key, profile.store_kind()?)? else {
@@ -203,7 +211,7 @@ fn set_secret(arguments: &SetSecret, context: &Context) -> Result<(), Failure> {
     if !section.is_secret(field) {
         return Err(not_a_secret(&arguments.key));
     }
-    let secret = secret_from_stdin(&arguments.key)?;
+    let secret = input::secret(&arguments.key)?;
     profile.secrets().set(&profile::secret_name(&name, section, field), &secret)?;
     output::note(&format!("stored {} in {}", arguments.key, profile.secrets().description()));
     Ok(())
@@ -215,24 +223,26 @@ fn not_a_secret(key: &str) -> Failure {
 
 fn unset(arguments: &Unset, context: &Context) -> Result<(), Failure> {
     let name = selected_profile(context)?;
-    let profile = context.profile()?;
-    let (section, field) = match Key::parse(&arguments.key, profile.store_kind()?)? {
-        Key::Secrets => return Err(Failure::usage("`secrets` cannot be removed")),
-        Key::Login(field) => ("login", field),
-        Key::Setting(section, field) => {
-            if section.is_secret(field) {
-                profile.secrets().remove(&profile::secret_name(&name, section, field))?;
-            }
-            (section.name(), field)
-        }
+    // A field of a store may have become unknown, because the kind of the store was changed.
+    let Some((section, field)) = arguments.key.split_once('.') else {
+        return Err(Failure::usage("invalid key: expected a section and a field, such as pay.url"));
     };
+    let secret = Section::from_name(section).filter(|section| section.is_secret(field));
+    if let Some(section) = secret {
+        context.profile()?.secrets().remove(&profile::secret_name(&name, section, field))?;
+    }
+    let mut is_removed = secret.is_some();
     profile::edit(&Folders::find()?, |document| {
         let table = profile::profile_table(document, &name)?;
         if let Some(section) = table.get_mut(section).and_then(|item| item.as_table_like_mut()) {
-            section.remove(field);
+            is_removed |= section.remove(field).is_some();
         }
         Ok(())
-    })
+    })?;
+    if !is_removed {
+        output::note("the profile has no such value");
+    }
+    Ok(())
 }
 
 fn set_default(arguments: &Use) -> Result<(), Failure> {
@@ -252,49 +262,37 @@ fn move_secrets(place: SecretKind, context: &Context) -> Result<(), Failure> {
     let profile = context.profile()?;
     let folders = Folders::find()?;
     let new = SecretStore::new(place, &folders);
-    let names: Vec<String> = secret_names(&name);
-    // A new profile may select a keyring that this machine does not have. It then has no secrets.
-    let stored: Vec<_> = names
-        .iter()
-        .map(|name| Ok((name, profile.secrets().get(name)?)))
-        .collect::<Result<_, Failure>>()
-        .unwrap_or_default();
-    for (name, secret) in &stored {
-        if let Some(secret) = secret {
-            new.set(name, secret)?;
+    let old = profile.secrets();
+    let mut moved = 0_u32;
+    // Without a keyring, nothing can be in it.
+    let may_have_secrets = *old != SecretStore::Keyring || profile::is_keyring_available();
+    if may_have_secrets && *old != new {
+        let names = profile::secret_names(&name);
+        let read = |name: &String| Ok((name.clone(), old.get(name)?));
+        let stored: Vec<_> = names.iter().map(read).collect::<Result<_, Failure>>()?;
+        for (name, secret) in &stored {
+            if let Some(secret) = secret {
+                new.set(name, secret)?;
+                moved = moved.saturating_add(1);
+            }
+        }
+        for (name, secret) in &stored {
+            if secret.is_some() {
+                old.remove(name)?;
+            }
         }
     }
     profile::edit(&folders, |document| {
         profile::profile_table(document, &name)?.insert("secrets", toml_edit::value(place.name()));
         Ok(())
     })?;
-    if profile.secrets().description() != new.description() {
-        for (name, secret) in stored {
-            if secret.is_some() {
-                profile.secrets().remove(name)?;
-            }
-        }
-    }
-    output::note(&format!("the secrets of the profile are now in {}", new.description()));
+    output::note(&format!("moved {moved} secrets; the profile now stores secrets in {}", new.description()));
     Ok(())
-}
-
-/// Returns the names of all secrets that a profile can have.
-pub(crate) fn secret_names(profile: &str) -> Vec<String> {
-    let secrets = [
-        (Section::Pay, "password"),
-        (Section::Connect, "secret_key"),
-        (Section::Outbound, "client_secret"),
-        (Section::Store, "url"),
-        (Section::Store, "name_key"),
-        (Section::Store, "keys"),
-    ];
-    secrets.into_iter().map(|(section, field)| profile::secret_name(profile, section, field)).collect()
 }
 
 fn remove(arguments: &Remove, context: &Context) -> Result<(), Failure> {
     let profile = context.open_profile(Some(&arguments.name))?;
-    for name in secret_names(&arguments.name) {
+    for name in profile::secret_names(&arguments.name) {
         profile.secrets().remove(&name)?;
     }
     profile::edit(&Folders::find()?, |document| {
@@ -305,7 +303,11 @@ fn remove(arguments: &Remove, context: &Context) -> Result<(), Failure> {
             document.remove("default_profile");
         }
         Ok(())
-    })
+    })?;
+    if profile.store_kind()? == StoreKind::File && profile.store_folder()?.exists() {
+        output::note(&format!("the consents of the profile are still in `{}`", profile.store_folder()?.display()));
+    }
+    Ok(())
 }
 
 fn write(profile: &str, section: &str, field: &str, value: toml_edit::Item) -> Result<(), Failure> {

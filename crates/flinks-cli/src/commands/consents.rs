@@ -10,9 +10,9 @@ use flinks_consents::{ConsentId, ConsentStanding, ConsentStatus, Consents, EndRe
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use super::secret_from_stdin;
 use crate::context::{ConsentStore, Context, open_store};
 use crate::failure::{Exit, Failure};
+use crate::input;
 use crate::output;
 use crate::timestamp;
 
@@ -86,7 +86,7 @@ pub(crate) struct Revoke {
 #[derive(Args)]
 pub(crate) struct Due {
     /// List consents that would expire within this time
-    #[arg(long, value_name = "DURATION", default_value = "7days", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "7days", value_parser = timestamp::parse_duration)]
     within: Duration,
     /// The maximum number of consents
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
@@ -105,7 +105,7 @@ pub(crate) struct Migrate {
     /// The profile whose store receives the consents
     #[arg(long, value_name = "PROFILE")]
     to: String,
-    /// The number of consents per second; default: no limit
+    /// The maximum number of consents per second; default: no limit
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
 }
@@ -125,18 +125,26 @@ pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Fail
 async fn list(arguments: &List, context: &Context) -> Result<(), Failure> {
     let (consents, store) = context.consents().await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let (statuses, unreadable) = match &arguments.owner {
-        Some(owner) => (consents.list(owner, &Page::first(limit)).await?, 0),
-        None => scan(&consents, store.as_ref(), limit).await?,
+    // One more than the limit shows whether there are more.
+    let (mut statuses, unreadable) = match &arguments.owner {
+        Some(owner) => (consents.list(owner, &Page::first(limit.saturating_add(1))).await?, 0),
+        None => scan(&consents, store.as_ref(), limit.saturating_add(1)).await?,
     };
+    cut_to(limit, &mut statuses);
     print_statuses(&statuses, arguments.json)?;
-    if statuses.len() == limit {
-        output::note(&format!("showing the first {limit} consents; use --limit to see more"));
-    }
     if unreadable == 0 {
         return Ok(());
     }
-    Err(Failure::new(format!("unreadable records: {unreadable}")).with_next("run `flinks doctor store`"))
+    Err(Failure::new(format!("unreadable records: {unreadable}"))
+        .with_next(format!("run {}", crate::shell::command("doctor store"))))
+}
+
+/// Removes what exceeds the limit, and says so.
+fn cut_to<T>(limit: usize, items: &mut Vec<T>) {
+    if items.len() > limit {
+        items.truncate(limit);
+        output::note(&format!("there are more than {limit} consents; --limit sets another maximum"));
+    }
 }
 
 /// Returns the statuses of up to `limit` consents, and the number of unreadable records.
@@ -189,13 +197,13 @@ async fn show(arguments: &Show, context: &Context) -> Result<(), Failure> {
         ("access token until", optional(status.access_token_expires_at.map(with_distance))),
     ];
     for (name, value) in lines {
-        output::line(&format!("{name:<20}{value}"))?;
+        output::line(&output::printable(&format!("{name:<20}{value}")))?;
     }
     Ok(())
 }
 
 async fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
-    let token = RefreshToken::new(secret_from_stdin("the refresh token")?)?;
+    let token = RefreshToken::new(input::secret_in_background("the refresh token").await?)?;
     let (consents, _) = context.consents().await?;
     let mut consent = consents.new_consent(&arguments.id);
     if let Some(owner) = &arguments.owner {
@@ -208,6 +216,9 @@ async fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
     let stored = consent.import(token, last_used).await;
     stored.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
     output::note(&format!("stored the consent {}", arguments.id.as_str()));
+    if arguments.last_used.is_none() {
+        output::note("assumed that the refresh token was last used now; --last-used sets another time");
+    }
     Ok(())
 }
 
@@ -239,7 +250,9 @@ async fn due(arguments: &Due, context: &Context) -> Result<(), Failure> {
     let (consents, _) = context.consents().await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
     let mut statuses = Vec::new();
-    for id in consents.due_within(arguments.within, limit).await? {
+    let mut due = consents.due_within(arguments.within, limit.saturating_add(1)).await?;
+    cut_to(limit, &mut due);
+    for id in due {
         match consents.consent(&id).status().await {
             Ok(status) => statuses.push(status),
             Err(error) if error.is_unknown_consent() => {}
@@ -273,8 +286,14 @@ async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> 
     if summary.is_complete() {
         return Ok(());
     }
-    let failure = Failure::new("the migration is incomplete").with_next("run the command again");
-    Err(if summary.busy > 0 { failure.with_exit(Exit::TryLater) } else { failure })
+    let failure = Failure::new("the migration is incomplete");
+    Err(if summary.busy > 0 {
+        failure.with_exit(Exit::TryLater).with_next("run the command again")
+    } else if summary.unreadable > 0 {
+        failure.with_next(format!("run {}", crate::shell::command("doctor store")))
+    } else {
+        failure.with_next("a consent with the same id is in both stores: remove one of them")
+    })
 }
 
 fn print_statuses(statuses: &[ConsentStatus], json: bool) -> Result<(), Failure> {
@@ -289,7 +308,10 @@ fn print_statuses(statuses: &[ConsentStatus], json: bool) -> Result<(), Failure>
             status.owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default(),
             status.label.clone().unwrap_or_default(),
             standing(&status.standing),
-            timestamp::relative(status.idle_deadline, now),
+            match status.standing {
+                ConsentStanding::Ended { .. } => String::new(),
+                _ => timestamp::relative(status.idle_deadline, now),
+            },
         ]
     });
     output::table(&["ID", "OWNER", "LABEL", "STANDING", "USE BEFORE"], rows.collect())

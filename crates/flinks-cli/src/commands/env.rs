@@ -1,11 +1,14 @@
 //! `flinks env`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use crate::context::Context;
-use crate::failure::{Failure, quoted};
+use crate::failure::Failure;
 use crate::output;
 use crate::profile::Section;
+use crate::shell::quoted;
 
 /// Print the environment variables of the profile
 ///
@@ -23,14 +26,21 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let profile = context.profile()?;
     let kind = profile.store_kind()?;
+    let mut printed = BTreeSet::new();
     for section in Section::ALL {
         let values = profile.values(section)?;
         for (field, variable) in section.variables(kind) {
+            // The products share some variables.
+            if printed.contains(variable) {
+                continue;
+            }
             if arguments.all {
+                printed.insert(variable);
                 output::line(variable)?;
                 continue;
             }
             let Some(value) = values.get(field) else { continue };
+            printed.insert(variable);
             if !arguments.show {
                 output::line(variable)?;
                 continue;

@@ -1,11 +1,12 @@
 //! `flinks explain`.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 
 use clap::Args;
 
 use crate::explain;
 use crate::failure::Failure;
+use crate::input;
 use crate::output;
 
 /// Explain a FlinksCode, an OAuth error, a status, an exit code or an error message
@@ -23,9 +24,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// The maximum size of a message on standard input, in bytes.
-const MAX_INPUT: u64 = 64 * 1024;
-
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.list {
         return list(arguments.json);
@@ -39,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return output::json(&topics);
     }
     let texts: Vec<String> = topics.iter().map(ToString::to_string).collect();
-    output::line(texts.join("\n\n").trim_end())
+    output::line(&output::wrapped(texts.join("\n\n").trim_end()))
 }
 
 fn list(json: bool) -> Result<(), Failure> {
@@ -52,13 +50,10 @@ fn list(json: bool) -> Result<(), Failure> {
 }
 
 fn read_message() -> Result<String, Failure> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
+    if std::io::stdin().is_terminal() {
         return Err(Failure::usage("missing code or message").with_next("`flinks explain --list` lists all topics"));
     }
-    let mut bytes = Vec::new();
-    let read = stdin.lock().take(MAX_INPUT).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::new(format!("failed to read standard input: {error}")))?;
+    let bytes = input::limited(std::io::stdin().lock(), input::MAX_TEXT, "the message")?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

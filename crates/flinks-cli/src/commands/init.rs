@@ -1,6 +1,6 @@
 //! `flinks init`.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 
 use clap::Args;
 use dialoguer::{Input, MultiSelect, Password, Select};
@@ -10,14 +10,16 @@ use toml_edit::Item;
 
 use super::login::DEFAULT_REDIRECT_URL;
 use crate::context::Context;
-use crate::failure::{Failure, quoted};
+use crate::failure::Failure;
+use crate::input;
 use crate::output;
-use crate::profile::{self, ConfigFile, Folders, ProfileTable, SecretKind, SecretStore, Section};
+use crate::profile::{self, ConfigFile, Folders, Login, ProfileTable, SecretKind, SecretStore, Section, StoreKind};
+use crate::shell::quoted;
 
 /// Create a profile, or add values to an existing one
 ///
-/// On a terminal, the command asks for the values. Otherwise, it reads the sections of the profile as
-/// TOML from standard input, for example `[pay]` with `url`, `username` and `password`. Secrets are
+/// On a terminal, the command prompts for the values. Otherwise, it reads the sections of the profile
+/// as TOML from standard input, for example `[pay]` with `url`, `username` and `password`. Secrets are
 /// stored in the keyring, or in a file if the machine has no keyring.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -39,12 +41,9 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         None => (profile_name(context, "sandbox")?, read_sections()?),
     };
     let existing = file.profiles.get(&name);
-    let kind = secret_kind(arguments, existing);
+    let kind = secret_kind(arguments, existing, &name)?;
     let store = SecretStore::new(kind, &folders);
     let (settings, secrets) = separate(sections)?;
-    for ((section, field), secret) in &secrets {
-        store.set(&profile::secret_name(&name, *section, field), secret)?;
-    }
     profile::edit(&folders, |document| {
         if file.default_profile.is_none() {
             document.insert("default_profile", toml_edit::value(&name));
@@ -52,14 +51,17 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         let table = profile::profile_table(document, &name)?;
         table.insert("secrets", toml_edit::value(kind.name()));
         for (section, fields) in settings {
-            let section_table = table.entry(&section).or_insert(toml_edit::table());
-            let section_table = section_table.as_table_like_mut().ok_or_else(|| profile::not_a_table(&section))?;
+            let section_table = table.entry(section).or_insert(toml_edit::table());
+            let section_table = section_table.as_table_like_mut().ok_or_else(|| profile::not_a_table(section))?;
             for (field, value) in fields {
-                section_table.insert(&field, item(value)?);
+                section_table.insert(&field, value);
             }
         }
         Ok(())
     })?;
+    for ((section, field), secret) in &secrets {
+        store.set(&profile::secret_name(&name, *section, field), secret)?;
+    }
     if !secrets.is_empty() {
         output::note(&format!("the secrets are in {}", store.description()));
     }
@@ -77,29 +79,26 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
 type Sections = Table;
 
 fn profile_name(context: &Context, default: &str) -> Result<String, Failure> {
-    check_name(context.options.profile.as_deref().unwrap_or(default)).map(str::to_owned)
+    profile::check_name(context.options.profile().unwrap_or(default)).map(str::to_owned)
 }
 
-/// A name becomes part of a folder and of the names of secrets.
-fn check_name(name: &str) -> Result<&str, Failure> {
-    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(is_valid) {
-        return Err(Failure::usage(
-            "invalid profile name: must contain only letters, digits, hyphens and underscores, at most 64",
-        ));
+fn secret_kind(arguments: &Arguments, existing: Option<&ProfileTable>, name: &str) -> Result<SecretKind, Failure> {
+    if let Some(existing) = existing {
+        let kind = existing.secrets.unwrap_or_default();
+        return match arguments.secrets {
+            Some(other) if other != kind => Err(Failure::usage("the profile stores its secrets in another place")
+                .with_next(format!("run `flinks config secrets {} --profile {}` first", other.name(), quoted(name)))),
+            _ => Ok(kind),
+        };
     }
-    Ok(name)
-}
-
-fn secret_kind(arguments: &Arguments, existing: Option<&ProfileTable>) -> SecretKind {
-    if let Some(kind) = arguments.secrets.or(existing.and_then(|table| table.secrets)) {
-        return kind;
+    if let Some(kind) = arguments.secrets {
+        return Ok(kind);
     }
     if profile::is_keyring_available() {
-        return SecretKind::Keyring;
+        return Ok(SecretKind::Keyring);
     }
     output::warning("this machine has no keyring, so the secrets are stored in a file");
-    SecretKind::File
+    Ok(SecretKind::File)
 }
 
 /// The credentials of the emulator, which are public.
@@ -135,13 +134,8 @@ fn emulator_sections(url: &str) -> Sections {
     sections
 }
 
-/// The maximum size of the sections on standard input, in bytes.
-const MAX_INPUT: u64 = 64 * 1024;
-
 fn read_sections() -> Result<Sections, Failure> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
-    read.map_err(|error| Failure::usage(format!("failed to read standard input: {}", error.kind())))?;
+    let text = input::text("the profile")?;
     let sections: Table = toml::from_str(&text)
         // The message of `toml` may quote a line, and thus a secret.
         .map_err(|_| Failure::usage("standard input must be TOML with sections such as `[pay]`"))?;
@@ -151,10 +145,14 @@ fn read_sections() -> Result<Sections, Failure> {
     Ok(sections)
 }
 
+type Settings = Vec<(&'static str, Vec<(String, Item)>)>;
 type SecretValues = Vec<((Section, String), Secret)>;
 
-/// Separates the secrets from the other values.
-fn separate(sections: Sections) -> Result<(Vec<(String, Table)>, SecretValues), Failure> {
+/// Checks the sections, and separates the secrets from the other values. An unknown field is refused,
+/// because it may be a misspelled secret.
+fn separate(sections: Sections) -> Result<(Settings, SecretValues), Failure> {
+    let kind = sections.get("store").and_then(|store| store.get("kind")).and_then(Value::as_str);
+    let kind = kind.and_then(StoreKind::from_name).unwrap_or(StoreKind::File);
     let mut settings = Vec::new();
     let mut secrets = Vec::new();
     for (name, value) in sections {
@@ -162,11 +160,20 @@ fn separate(sections: Sections) -> Result<(Vec<(String, Table)>, SecretValues), 
             return Err(Failure::usage("standard input must contain only sections such as `[pay]`"));
         };
         let section = Section::from_name(&name);
-        if section.is_none() && name != "login" {
-            return Err(Failure::usage("unknown section: the sections are pay, connect, outbound, store and login"));
-        }
-        let mut plain = Table::new();
+        let (name, known) = match section {
+            Some(section) => (section.name(), section.fields(kind)),
+            None if name == "login" => ("login", Login::FIELDS.to_vec()),
+            None => {
+                return Err(Failure::usage(
+                    "unknown section: the sections are pay, connect, outbound, store and login",
+                ));
+            }
+        };
+        let mut plain = Vec::new();
         for (field, value) in fields {
+            if !known.contains(&field.as_str()) {
+                return Err(Failure::usage(format!("unknown field in `{name}`: expected one of {}", known.join(", "))));
+            }
             match section {
                 Some(section) if !profile::is_plain(section, &field, &value) => {
                     let Value::String(text) = value else {
@@ -174,7 +181,12 @@ fn separate(sections: Sections) -> Result<(Vec<(String, Table)>, SecretValues), 
                     };
                     secrets.push(((section, field), Secret::new(text)));
                 }
-                _ => drop(plain.insert(field, value)),
+                _ => {
+                    if let (Some(section), Value::String(text)) = (section, &value) {
+                        profile::check_value(section, &field, text)?;
+                    }
+                    plain.push((field, item(value)?));
+                }
             }
         }
         settings.push((name, plain));
@@ -186,23 +198,22 @@ fn item(value: Value) -> Result<Item, Failure> {
     match value {
         Value::String(text) => Ok(toml_edit::value(text)),
         Value::Integer(number) => Ok(toml_edit::value(number)),
-        Value::Boolean(boolean) => Ok(toml_edit::value(boolean)),
         _ => Err(Failure::usage("the values of a section must be strings or whole numbers")),
     }
 }
 
-/// Asks for the name of the profile and the values of the products.
+/// Prompts for the name of the profile and the values of the products.
 fn ask(context: &Context) -> Result<(String, Sections), Failure> {
-    let failed = |error: dialoguer::Error| Failure::new(format!("failed to read from the terminal: {error}"));
-    let name = match &context.options.profile {
-        Some(name) => name.clone(),
+    let failed = |error: dialoguer::Error| input::prompt_failure(&error);
+    let name = match context.options.profile() {
+        Some(name) => name.to_owned(),
         None => {
             let kinds = ["sandbox", "production"];
             let chosen = Select::new().with_prompt("Profile").items(kinds).default(0).interact().map_err(failed)?;
             kinds.get(chosen).copied().unwrap_or("sandbox").to_owned()
         }
     };
-    check_name(&name)?;
+    profile::check_name(&name)?;
     let products = ["Pay", "Connect", "Outbound"];
     let chosen = MultiSelect::new()
         .with_prompt("Products (space selects, enter confirms)")
@@ -217,7 +228,7 @@ fn ask(context: &Context) -> Result<(String, Sections), Failure> {
         Ok(Value::String(input.interact_text().map_err(failed)?.trim().to_owned()))
     };
     let secret = |prompt: &str| -> Result<Value, Failure> {
-        Ok(Value::String(Password::new().with_prompt(prompt).interact().map_err(failed)?))
+        Ok(Value::String(Password::new().with_prompt(prompt).allow_empty_password(true).interact().map_err(failed)?))
     };
     let is_production = name == "production";
     let mut sections = Table::new();

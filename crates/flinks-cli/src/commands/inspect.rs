@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::secret_from_stdin;
 use crate::failure::Failure;
+use crate::input;
 use crate::output;
 use crate::timestamp;
 
@@ -21,11 +21,21 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Accepted only to explain that a token is not an argument. The message of the parser would
+    /// repeat it.
+    #[arg(hide = true)]
+    extra: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let token = secret_from_stdin("a token")?;
+    if !arguments.extra.is_empty() {
+        return Err(Failure::usage("a token must not be an argument, because other users can see arguments")
+            .with_next("pass it on standard input"));
+    }
+    let token = input::secret("a token")?;
     let token = token.expose_secret().trim();
+    // Accept the output of `flinks token --output header` as well.
+    let token = token.strip_prefix("authorization: ").unwrap_or(token);
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
     let mut parts = token.split('.');
     let (Some(header), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -82,6 +92,6 @@ fn text(name: &str, value: &Value) -> String {
             time.map_or_else(|| number.to_string(), timestamp::utc)
         }
         (_, Value::String(text)) => text.escape_debug().to_string(),
-        (_, value) => value.to_string(),
+        (_, value) => output::printable(&value.to_string()),
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use flinks_consents::flinks::outbound::{AuthorizationCode, Client, PendingAuthorization};
 use flinks_consents::flinks::{Cause, RedirectUrl, SpendError};
-use flinks_consents::{ConsentId, Consents, OwnerId};
+use flinks_consents::{ConsentId, Consents, OwnerId, Replaced};
+use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, login_command};
 use crate::loopback::{self, CallbackServer, OneShot, Page};
 use crate::output;
 use crate::profile::Login;
@@ -17,7 +18,8 @@ use crate::timestamp;
 /// Obtain a consent for Outbound in the browser and store it
 ///
 /// The browser returns to a loopback address, which must be registered with Flinks as a redirect URL.
-/// An existing consent with the same id is replaced.
+/// An existing consent with the same id is replaced. Its owner and label are kept unless new ones are
+/// given.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The id under which the consent is stored
@@ -38,6 +40,9 @@ pub(crate) struct Arguments {
     /// A label for the consent, such as the name of the bank
     #[arg(long)]
     label: Option<String>,
+    /// If a consent with the same id exists, revoke it at Flinks after the new one is stored
+    #[arg(long)]
+    revoke_replaced: bool,
     /// Print the URL of the consent page instead of opening a browser
     #[arg(long)]
     no_browser: bool,
@@ -55,7 +60,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         Failure::configuration("the id of the bank is not set")
             .with_next("pass --provider, or run `flinks config set login.provider_id ID`")
     })?;
-    // The store is opened first, so that nobody consents in vain.
+    // Open the store first, so that a store error appears before the end user consents.
     let (consents, _) = context.consents().await?;
     let (port, path) = address_of(&redirect_url)?;
     let listener = loopback::bind(port).await?;
@@ -78,10 +83,15 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         server.open_in_browser().map_err(|failure| failure.with_next("run the command again with --no-browser"))?;
         output::note("continue in the browser");
     }
-    let code = receive_code(&mut server, client, started.pending, &arguments.consent).await;
-    let (code, callback) = code?;
-    let outcome = store_consent(&consents, arguments, code).await;
-    callback.show(if outcome.is_ok() { Page::Done } else { Page::Failed }).await;
+    let outcome = match receive_code(&mut server, client, started.pending, &arguments.consent).await {
+        Ok((code, callback)) => {
+            let stored = store_consent(&consents, arguments, code).await;
+            callback.show(if stored.is_ok() { Page::Done } else { Page::Failed }).await;
+            stored
+        }
+        Err(failure) => Err(failure),
+    };
+    server.stop().await;
     outcome
 }
 
@@ -98,7 +108,7 @@ fn address_of(redirect_url: &RedirectUrl) -> Result<(u16, String), Failure> {
     let url = url::Url::parse(redirect_url.as_str()).ok();
     let address = url.as_ref().and_then(|url| {
         let is_loopback = url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
-        if is_loopback { Some((url.port()?, url.path().to_owned())) } else { None }
+        if is_loopback { Some((url.port_or_known_default()?, url.path().to_owned())) } else { None }
     });
     address.ok_or_else(|| {
         Failure::configuration(
@@ -108,7 +118,7 @@ fn address_of(redirect_url: &RedirectUrl) -> Result<(u16, String), Failure> {
 }
 
 /// Waits until the end user returns with a code. A callback with another `state`, for example from
-/// an older tab, is answered and otherwise ignored.
+/// an older tab, gets an error page and is otherwise ignored.
 async fn receive_code(
     server: &mut CallbackServer,
     client: &Client,
@@ -117,8 +127,10 @@ async fn receive_code(
 ) -> Result<(AuthorizationCode, loopback::Callback), Failure> {
     // Verification consumes the pending authorization, even if the callback belongs to another tab.
     let pending = serde_json::to_string(&pending).map_err(|_| Failure::new("failed to keep the authorization"))?;
+    let now = Instant::now();
+    let deadline = now.checked_add(LIMIT).unwrap_or(now);
     loop {
-        let callback = server.next(LIMIT).await.map_err(|failure| failure.with_next(login_command(id)))?;
+        let callback = server.next(deadline).await.map_err(|failure| failure.with_next(try_again(id)))?;
         let pending: PendingAuthorization =
             serde_json::from_str(&pending).map_err(|_| Failure::new("failed to keep the authorization"))?;
         match client.verify(pending, &callback.query) {
@@ -129,18 +141,21 @@ async fn receive_code(
             }
             Err(error) => {
                 callback.show(Page::Declined).await;
-                return Err(Failure::from(&error).with_exit(Exit::ConsentNeeded).with_next(login_command(id)));
+                return Err(Failure::from(&error).with_exit(Exit::ConsentNeeded).with_next(try_again(id)));
             }
         }
     }
 }
 
-fn login_command(id: &ConsentId) -> String {
-    format!("run `flinks login --consent {}` to try again", crate::failure::quoted(id.as_str()))
+fn try_again(id: &ConsentId) -> String {
+    format!("run {} to try again", login_command(id))
 }
 
 async fn store_consent(consents: &Consents, arguments: &Arguments, code: AuthorizationCode) -> Result<(), Failure> {
     let mut consent = consents.new_consent(&arguments.consent);
+    if arguments.revoke_replaced {
+        consent = consent.revoke_replaced();
+    }
     if let Some(owner) = &arguments.owner {
         consent = consent.owner(owner.clone());
     }
@@ -151,16 +166,32 @@ async fn store_consent(consents: &Consents, arguments: &Arguments, code: Authori
         let failure = Failure::from(error.error());
         match error {
             SpendError::Unspent(..) => failure,
+            // The end user would consent in vain until the configuration is corrected.
+            _ if failure.exit() == Exit::Configuration => failure,
             // The code is lost with this process.
-            _ => failure.with_exit(Exit::ConsentNeeded).with_next(login_command(&arguments.consent)),
+            _ => failure.with_exit(Exit::ConsentNeeded).with_next(try_again(&arguments.consent)),
         }
     })?;
-    let deadline =
-        stored.consent.idle_deadline().await.map_err(|error| Failure::of_consent(&arguments.consent, &error))?;
-    output::note(&format!(
-        "stored the consent {}; use it before {}",
-        arguments.consent.as_str(),
-        timestamp::utc(deadline)
-    ));
+    report_replaced(&stored.replaced);
+    let id = arguments.consent.as_str();
+    match stored.consent.idle_deadline().await {
+        Ok(deadline) => output::note(&format!("stored the consent {id}; use it before {}", timestamp::utc(deadline))),
+        // The consent is stored, so the command succeeds.
+        Err(_) => output::note(&format!("stored the consent {id}")),
+    }
     Ok(())
+}
+
+/// Reports whether the connection of a replaced consent may still exist at Flinks.
+fn report_replaced(replaced: &Replaced) {
+    match replaced {
+        Replaced::Kept => output::note(
+            "replaced a consent with the same id; its connection at Flinks may still exist (see --revoke-replaced)",
+        ),
+        Replaced::Revoked => output::note("revoked the replaced consent"),
+        Replaced::Failed(error) => {
+            output::warning(&format!("failed to revoke the replaced consent, which may still exist: {error}"));
+        }
+        _ => {}
+    }
 }

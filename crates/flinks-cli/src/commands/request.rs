@@ -1,17 +1,16 @@
 //! `flinks request`.
 
-use std::io::Read as _;
+use std::error::Error as _;
 use std::time::Duration;
 
 use clap::Args;
 use flinks_consents::flinks::{HeaderValue, outbound};
 use flinks_consents::{AppTokenSource, ConsentId};
-use reqwest::{Method, Response, StatusCode, Url, header, redirect};
+use reqwest::{Method, Response, StatusCode, Url, header};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::output;
-use crate::profile::Section;
+use crate::{input, output, shell, timestamp};
 
 /// Send an authenticated request to the Open Banking API
 ///
@@ -34,18 +33,18 @@ pub(crate) struct Arguments {
     /// The JSON body of the request, or @FILE, or @- for standard input
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
-    /// Another header, such as "x-fapi-interaction-id: 7"
+    /// Another header, such as "x-fapi-interaction-id: 7"; can be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// Print the status and the headers of the response to standard error
     #[arg(long)]
     include: bool,
     /// How long to wait for the response
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timestamp::parse_duration)]
     timeout: Duration,
 }
 
-/// The maximum size of a body on standard input, in bytes.
+/// The maximum size of a body, in bytes.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
 /// A request without its credentials, which can be sent twice.
@@ -55,21 +54,23 @@ struct Prepared {
     url: Url,
     headers: header::HeaderMap,
     body: Option<Vec<u8>>,
+    timeout: Duration,
 }
 
 impl Prepared {
     async fn send(&self, authorization: HeaderValue) -> Result<Response, reqwest::Error> {
-        let mut request = self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
+        let request = self.client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
+        let mut request = request.timeout(self.timeout).header(header::AUTHORIZATION, authorization);
         if let Some(body) = &self.body {
             request = request.body(body.clone());
         }
-        request.header(header::AUTHORIZATION, authorization).send().await
+        request.send().await
     }
 }
 
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let outbound = context.outbound()?;
-    let prepared = prepare(arguments, context, &outbound)?;
+    let prepared = prepare(arguments, &outbound).await?;
     let send = |authorization| prepared.send(authorization);
     let is_rejected = |response: &Result<Response, reqwest::Error>| matches!(response, Ok(response) if response.status() == StatusCode::UNAUTHORIZED);
     let response = match &arguments.consent {
@@ -80,48 +81,62 @@ pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), 
         }
         None => AppTokenSource::new(outbound, arguments.scope.as_deref()).send(send, is_rejected).await?,
     };
-    let response = response.map_err(|error| unsent(&error))?;
+    let response = response.map_err(|error| unsent(&error, &arguments.method))?;
     print(response, arguments).await
 }
 
-fn prepare(arguments: &Arguments, context: &Context, outbound: &outbound::Client) -> Result<Prepared, Failure> {
+async fn prepare(arguments: &Arguments, outbound: &outbound::Client) -> Result<Prepared, Failure> {
     let url = url(outbound.base_url().as_str(), &arguments.path)?;
     let mut headers = header::HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let body = match &arguments.data {
         Some(data) => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Some(read_body(data)?)
+            let data = data.clone();
+            let read = tokio::task::spawn_blocking(move || read_body(&data)).await;
+            Some(read.unwrap_or_else(|_| Err(Failure::new("failed to read the body")))?)
         }
         None => None,
     };
-    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let mut custom = header::HeaderMap::new();
     for text in &arguments.headers {
         let (name, value) = header(text)?;
-        headers.insert(name, value);
+        custom.append(name, value);
     }
-    let client = client(arguments, context)?;
-    Ok(Prepared { client, method: arguments.method.clone(), url, headers, body })
+    // Replaces `accept` and `content-type`.
+    headers.extend(custom);
+    let (client, method) = (outbound.http_client().clone(), arguments.method.clone());
+    Ok(Prepared { client, method, url, headers, body, timeout: arguments.timeout })
 }
 
-/// Appends a path to the base URL. An absolute URL would send the token to another server.
+/// Appends a path to the base URL. Another form could send the token to another server, or to another
+/// path of a gateway.
 fn url(base_url: &str, path: &str) -> Result<Url, Failure> {
     if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
         return Err(Failure::usage("invalid path: must start with a single `/`; the host comes from the profile"));
     }
-    let base = Url::parse(base_url);
-    let url = Url::parse(&format!("{base_url}{path}"));
-    match (base, url) {
-        (Ok(base), Ok(url)) if url.origin() == base.origin() => Ok(url),
-        _ => Err(Failure::usage("invalid path")),
-    }
+    let outside = || Failure::usage("invalid path: must stay below the base URL of the profile");
+    let base = Url::parse(base_url).map_err(|_| outside())?;
+    let url = Url::parse(&format!("{base_url}{path}")).map_err(|_| outside())?;
+    let prefix = format!("{}/", base.path().trim_end_matches('/'));
+    if url.origin() == base.origin() && url.path().starts_with(&prefix) { Ok(url) } else { Err(outside()) }
 }
+
+/// The headers that the HTTP client sets, or that could send the request to another server.
+const RESERVED_HEADERS: [header::HeaderName; 5] = [
+    header::AUTHORIZATION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::PROXY_AUTHORIZATION,
+    header::TRANSFER_ENCODING,
+];
 
 fn header(text: &str) -> Result<(header::HeaderName, HeaderValue), Failure> {
     let invalid = || Failure::usage("invalid --header: expected `NAME: VALUE`");
     let (name, value) = text.split_once(':').ok_or_else(invalid)?;
     let name: header::HeaderName = name.trim().parse().map_err(|_| invalid())?;
-    if name == header::AUTHORIZATION {
-        return Err(Failure::usage("invalid --header: `authorization` is set by this command"));
+    if RESERVED_HEADERS.contains(&name) {
+        return Err(Failure::usage(format!("invalid --header: `{name}` is set by this command")));
     }
     let mut value: HeaderValue = value.trim().parse().map_err(|_| invalid())?;
     value.set_sensitive(true);
@@ -129,48 +144,43 @@ fn header(text: &str) -> Result<(header::HeaderName, HeaderValue), Failure> {
 }
 
 fn read_body(data: &str) -> Result<Vec<u8>, Failure> {
-    let Some(file) = data.strip_prefix('@') else { return Ok(data.as_bytes().to_vec()) };
-    let read = if file == "-" {
-        let mut body = Vec::new();
-        std::io::stdin().lock().take(MAX_BODY).read_to_end(&mut body).map(|_| body)
-    } else {
-        std::fs::read(file)
-    };
-    read.map_err(|error| Failure::usage(format!("failed to read the body: {error}")))
-}
-
-/// Creates an HTTP client with the certificates of the profile. It follows no redirects, which could
-/// lead to another server.
-fn client(arguments: &Arguments, context: &Context) -> Result<reqwest::Client, Failure> {
-    let mut builder = reqwest::Client::builder()
-        .timeout(arguments.timeout)
-        .redirect(redirect::Policy::none())
-        .user_agent(concat!("flinks-cli/", env!("CARGO_PKG_VERSION")));
-    let values = context.profile()?.values(Section::Outbound)?;
-    if let Some(path) = values.get("root_certificates").and_then(toml::Value::as_str) {
-        let path = context.profile()?.folders().resolve(path);
-        let invalid = |problem: String| Failure::configuration(format!("root_certificates: {problem}"));
-        let pem =
-            std::fs::read(&path).map_err(|error| invalid(format!("failed to read `{}`: {error}", path.display())))?;
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| invalid("must be in PEM format".into()))?;
-        builder = builder.tls_certs_only(certificates);
+    let Some(path) = data.strip_prefix('@') else { return Ok(data.as_bytes().to_vec()) };
+    if path == "-" {
+        return input::limited(std::io::stdin().lock(), MAX_BODY, "the body");
     }
-    builder.build().map_err(|_| {
-        Failure::configuration("failed to create an HTTP client").with_next("run `flinks doctor outbound`")
-    })
+    let file = std::fs::File::open(path);
+    let file = file.map_err(|error| Failure::usage(format!("failed to read the body: {error}")))?;
+    input::limited(file, MAX_BODY, "the body")
 }
 
 /// The failure of a request, without the URL, whose query may contain a secret.
-fn unsent(error: &reqwest::Error) -> Failure {
-    let problem = if error.is_timeout() {
-        "timed out; the request may have reached the server"
-    } else if error.is_connect() {
-        "no connection to the server; nothing was sent"
-    } else {
-        "the connection failed; the request may have reached the server"
-    };
-    Failure::new(problem).with_exit(Exit::TryLater).with_next("run `flinks doctor outbound`")
+fn unsent(error: &reqwest::Error, method: &Method) -> Failure {
+    let doctor = format!("run {}", shell::command("doctor outbound"));
+    if is_tls(error) {
+        return Failure::configuration("TLS failed; nothing was sent").with_next(doctor);
+    }
+    if error.is_connect() {
+        let failure = Failure::new("no connection to the server; nothing was sent");
+        return failure.with_exit(Exit::TryLater).with_next(doctor);
+    }
+    let problem = if error.is_timeout() { "timed out" } else { "the connection failed" };
+    let failure = Failure::new(format!("{problem}; the request may have reached the server")).with_next(doctor);
+    // Only an idempotent request may be repeated without looking at its effect.
+    if method.is_idempotent() { failure.with_exit(Exit::TryLater) } else { failure }
+}
+
+/// Returns whether the TLS handshake failed.
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(source) = next {
+        let of_io = source.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if source.is::<rustls::Error>() || of_io.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+        {
+            return true;
+        }
+        next = source.source();
+    }
+    false
 }
 
 async fn print(mut response: Response, arguments: &Arguments) -> Result<(), Failure> {
@@ -183,7 +193,7 @@ async fn print(mut response: Response, arguments: &Arguments) -> Result<(), Fail
     }
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) => output::bytes(&chunk)?,
+            Ok(Some(chunk)) => output::foreign(&chunk)?,
             Ok(None) => break,
             Err(_) => return Err(Failure::new("the response is incomplete").with_exit(Exit::TryLater)),
         }
@@ -193,8 +203,41 @@ async fn print(mut response: Response, arguments: &Arguments) -> Result<(), Fail
     }
     let failure = Failure::new(format!("the server responded with {status}"));
     Err(match status.as_u16() {
-        401 | 403 => failure.with_next("run `flinks doctor outbound`"),
-        429 | 503 => failure.with_exit(Exit::TryLater),
+        401 | 403 => failure.with_next(format!("run {}", shell::command("doctor outbound"))),
+        429 => failure.with_exit(Exit::TryLater),
+        502..=504 if arguments.method.is_idempotent() => failure.with_exit(Exit::TryLater),
         _ => failure,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_below_the_base_url() {
+        for (base, path, expected) in [
+            ("https://ob.example", "/api/x?a=b", Some("https://ob.example/api/x?a=b")),
+            ("https://gw.example/flinks", "/api", Some("https://gw.example/flinks/api")),
+            ("https://gw.example/flinks", "/../admin", None),
+            ("https://gw.example/flinks", "/%2e%2e/admin", None),
+            ("https://gw.example/flinks", "/../flinks-admin", None),
+            ("https://ob.example", "https://evil.example/", None),
+            ("https://ob.example", "//evil.example/", None),
+            ("https://ob.example", "/\\evil.example/", None),
+            ("https://ob.example", "@evil.example/", None),
+            ("https://ob.example", ":80/", None),
+        ] {
+            let found = url(base, path).ok();
+            assert_eq!(found.as_ref().map(Url::as_str), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn headers_that_redirect_a_request_are_refused() {
+        for text in ["host: evil.example", "Authorization: Bearer x", "content-length: 1", "x", "a b: c", "x: a\nb"] {
+            assert!(header(text).is_err(), "{text}");
+        }
+        assert_eq!(header("x-id: 7").unwrap().1, "7");
+    }
 }

@@ -48,7 +48,7 @@ enum Format {
     Text,
     /// A JSON object with the token, its header and its expiry
     Json,
-    /// A line such as `authorization: Bearer …`, for `curl -H "$(…)"`
+    /// A line such as `authorization: Bearer …`, for `flinks token … | curl --header @- URL`
     Header,
 }
 
@@ -128,5 +128,5 @@ fn printable_access_token(token: &AccessToken) -> Printable {
 
 fn note_single_use(use_of: &str, expires_at: Option<SystemTime>) {
     let expiry = expires_at.map(|time| format!(" and expires at {}", timestamp::utc(time))).unwrap_or_default();
-    output::note(&format!("this token is now yours to spend: it {use_of}{expiry}"));
+    output::note(&format!("the token is valid for one use: it {use_of}{expiry}"));
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a certificate, and what to do about it.
+//! The problems of a certificate, and their cures.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use crate::timestamp;
 /// The remaining validity from which a certificate causes a warning.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// What a server presented.
+/// The certificates that a server presented.
 #[derive(Clone, Debug)]
 pub(super) struct Presented {
     /// The certificate of the server. `None` if it cannot be parsed.
@@ -71,7 +71,7 @@ pub(super) fn common_time(chain: &[Option<Summary>]) -> Option<UnixTime> {
     (start <= end).then(|| UnixTime::since_unix_epoch(since))
 }
 
-/// The outcome for a certificate that was verified.
+/// Returns the outcome for a certificate that was verified.
 pub(super) fn verified(presented: Option<&Presented>, version: &str, now: SystemTime) -> Outcome {
     let Some(leaf) = presented.and_then(|presented| presented.leaf.as_ref()) else {
         return Outcome::passed(format!("{version}, certificate verified"));
@@ -91,7 +91,7 @@ pub(super) fn verified(presented: Option<&Presented>, version: &str, now: System
     }
 }
 
-/// The outcome for a certificate that was rejected.
+/// Returns the outcome for a certificate that was rejected.
 pub(super) fn outcome(
     problem: CertificateProblem,
     presented: Option<&Presented>,

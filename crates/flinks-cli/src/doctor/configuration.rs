@@ -68,7 +68,7 @@ pub(super) struct Target {
     pub(super) instance: Option<String>,
 }
 
-/// What the checks of a product need.
+/// A product with its client, its server and its values.
 pub(super) struct Subject {
     pub(super) product: Product,
     pub(super) client: Client,
@@ -113,10 +113,14 @@ pub(super) fn check(product: Product, profile: &Profile, timeout: Duration) -> S
     let client = client(product, profile, timeout).map_err(|failure| invalid(&failure))?;
     let target = target(client.base_url().as_str(), client.base_url().is_loopback(), &values)
         .ok_or_else(|| Outcome::failed(Exit::Configuration, "the base URL has no host", "correct the base URL"))?;
-    let certificates = Certificates::read(profile, &values)?;
+    let certificates = Certificates::read(&values)?;
     let mut detail = target.url.as_str().trim_end_matches('/').to_owned();
+    let variables = profile.variables_in_use(product.section()).map_err(|failure| invalid(&failure))?;
     if let Some(instance) = &target.instance {
         detail = format!("instance `{instance}`, {detail}");
+    }
+    if !variables.is_empty() {
+        detail = format!("{detail}; environment variables in use: {}", variables.join(", "));
     }
     Ok((Outcome::passed(detail), Subject { product, client, target, values, certificates }))
 }
@@ -157,10 +161,10 @@ fn target(base_url: &str, is_loopback: bool, values: &Table) -> Option<Target> {
 }
 
 impl Certificates {
-    fn read(profile: &Profile, values: &Table) -> Result<Self, Outcome> {
+    fn read(values: &Table) -> Result<Self, Outcome> {
         let read = |field: &str| -> Result<Option<Vec<u8>>, Outcome> {
             let Some(path) = values.get(field).and_then(Value::as_str) else { return Ok(None) };
-            let path = profile.folders().resolve(path);
+            let path = std::path::PathBuf::from(path);
             std::fs::read(&path).map(Some).map_err(|error| {
                 let problem = format!("failed to read {field} from `{}`: {error}", path.display());
                 Outcome::failed(Exit::Configuration, problem, format!("correct the path in `{field}`"))

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::configuration::{Client, Product, Subject};
 use super::report::Outcome;
-use crate::failure::Exit;
+use crate::failure::{Exit, exit_for};
 use crate::timestamp;
 
 /// Requests one token and drops it unused.
@@ -57,7 +57,7 @@ impl Facts {
     }
 }
 
-/// What the values themselves suggest. Flinks does not document the form of its credentials.
+/// A suspicion that follows from the form of the values. Flinks does not document that form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suspicion {
     /// The secret has the form of a token.
@@ -134,7 +134,7 @@ fn outcome(product: Product, facts: &Facts, suspicion: Suspicion) -> Outcome {
         let cure = "try again later, and look at https://status.flinks.com";
         return Outcome::failed(Exit::TryLater, problem, cure);
     }
-    Outcome::failed(exit(facts.advice), problem, general_cure(facts))
+    Outcome::failed(exit_for(facts.advice), problem, general_cure(facts))
 }
 
 fn credentials_cure(product: Product, suspicion: Suspicion) -> String {
@@ -186,15 +186,6 @@ fn general_cure(facts: &Facts) -> String {
     match &facts.code {
         Some(code) => format!("{cure}; `flinks explain {code}` has more information"),
         None => cure.to_owned(),
-    }
-}
-
-fn exit(advice: Advice) -> Exit {
-    match advice {
-        Advice::RetryLater => Exit::TryLater,
-        Advice::FixConfiguration | Advice::FixInput => Exit::Configuration,
-        Advice::AskUser | Advice::StartOver => Exit::ConsentNeeded,
-        _ => Exit::Failed,
     }
 }
 

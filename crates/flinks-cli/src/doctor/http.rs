@@ -1,4 +1,5 @@
-//! One request without credentials: is the server Flinks, and is the clock right?
+//! One request without credentials, which shows whether a gateway responds instead of Flinks and
+//! whether the clock is right.
 
 use std::error::Error;
 use std::io;
@@ -29,7 +30,7 @@ pub(super) struct Response {
     date: Option<SystemTime>,
 }
 
-/// Why there was no response.
+/// The reason for which there was no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestFailure {
     Timeout,
@@ -103,8 +104,8 @@ fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     None
 }
 
-/// The outcome of the request. Every response of an API is accepted, because the base URL has no
-/// page.
+/// Returns the outcome of the request. Most statuses are accepted, because the base URL is not an
+/// endpoint.
 pub(super) fn reachability(
     result: &Result<Response, RequestFailure>,
     product: Product,

@@ -18,12 +18,12 @@
 //! | `proxy.rs` | the proxy variables, and a tunnel through a proxy |
 //! | `network.rs` | name resolution and connections |
 //! | `tls.rs` | the handshake, which records the certificates of the server |
-//! | `certificate.rs` | what is wrong with a certificate |
+//! | `certificate.rs` | the problems of a certificate, and their cures |
 //! | `http.rs` | an unauthenticated request, and the clock |
 //! | `credentials.rs` | a token that nobody uses |
 //! | `product.rs` | the order of the checks of a product |
 //! | `store.rs` | the order of the checks of a store |
-//! | `store_error.rs` | what to do about an error of a store |
+//! | `store_error.rs` | the cures for the errors of a store |
 //! | `records.rs` | the records and consents in a store |
 
 mod certificate;
@@ -51,9 +51,10 @@ use crate::profile::Profile;
 
 /// Find out what is wrong, and what to do about it
 ///
-/// The command checks the configuration, name resolution, TLS, the proxy, the clock, the credentials
-/// and the store. It sends credentials only after it has verified TLS. For each product, it requests
-/// one token and does not use it. The report contains no secrets, so you can send it to others.
+/// The command checks the configuration, the proxy, name resolution, TLS, the clock, the credentials
+/// and the store. It sends credentials only after it has verified TLS, or to a host for which the
+/// configuration allows plain HTTP. For each product, it requests one token and does not use it. The
+/// report contains no secrets, so you can send it to others.
 ///
 /// The exit code is 0 if no check failed, and otherwise that of the first check that failed.
 #[derive(Args)]

@@ -10,14 +10,31 @@ use tokio::time::timeout;
 use super::report::{Outcome, Step};
 use crate::failure::Exit;
 
-/// Why no address was found.
+/// The server or the proxy to which a connection is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) role: Role<'a>,
+}
+
+/// The purpose of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role<'a> {
+    Server,
+    /// A server of Connect, whose name contains the instance.
+    Instance(&'a str),
+    Proxy,
+}
+
+/// The reason for which no address was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ResolutionFailure {
     NotFound,
     Timeout,
 }
 
-/// Why no connection was made.
+/// The reason for which no connection was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConnectionFailure {
     Refused,
@@ -26,69 +43,69 @@ enum ConnectionFailure {
     Other(io::ErrorKind),
 }
 
-/// Resolves the name of a host. `instance` is the instance of Connect that the name contains.
-pub(super) async fn resolve(host: &str, port: u16, instance: Option<&str>, limit: Duration) -> Step<Vec<SocketAddr>> {
-    let found = match timeout(limit, lookup_host((host, port))).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect::<Vec<_>>()),
-        Ok(Err(_)) => Err(ResolutionFailure::NotFound),
-        Err(_) => Err(ResolutionFailure::Timeout),
+/// Resolves the name of a host.
+pub(super) async fn resolve(peer: Peer<'_>, limit: Duration) -> Step<Vec<SocketAddr>> {
+    let host = peer.host;
+    let addresses: Vec<SocketAddr> = match timeout(limit, lookup_host((host, peer.port))).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(_)) => Vec::new(),
+        Err(_) => return Err(resolution_outcome(ResolutionFailure::Timeout, peer)),
     };
-    match found {
-        Ok(addresses) if addresses.is_empty() => Err(resolution_outcome(ResolutionFailure::NotFound, host, instance)),
-        Ok(addresses) if host.parse::<IpAddr>().is_ok() => {
-            Ok((Outcome::passed("not needed: the host is an address"), addresses))
-        }
-        Ok(addresses) => {
-            let texts: Vec<String> = addresses.iter().take(4).map(|address| address.ip().to_string()).collect();
-            Ok((Outcome::passed(format!("{host} is {}", texts.join(", "))), addresses))
-        }
-        Err(failure) => Err(resolution_outcome(failure, host, instance)),
+    if addresses.is_empty() {
+        return Err(resolution_outcome(ResolutionFailure::NotFound, peer));
     }
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok((Outcome::passed("not needed: the host is an address"), addresses));
+    }
+    let texts: Vec<String> = addresses.iter().take(4).map(|address| address.ip().to_string()).collect();
+    Ok((Outcome::passed(format!("{host} is {}", texts.join(", "))), addresses))
 }
 
-fn resolution_outcome(failure: ResolutionFailure, host: &str, instance: Option<&str>) -> Outcome {
-    match (failure, instance) {
-        (ResolutionFailure::Timeout, _) => Outcome::failed(
-            Exit::TryLater,
-            format!("the name server did not resolve {host} in time"),
-            "check the name servers of this machine, for example in /etc/resolv.conf, or try again later",
-        ),
-        (ResolutionFailure::NotFound, Some(instance)) => Outcome::failed(
-            Exit::Configuration,
-            format!("the host name {host} cannot be resolved"),
-            format!(
+fn resolution_outcome(failure: ResolutionFailure, peer: Peer<'_>) -> Outcome {
+    let host = peer.host;
+    if failure == ResolutionFailure::Timeout {
+        let problem = format!("the name server did not resolve {host} in time");
+        let cure = "check the name servers of this machine, for example in /etc/resolv.conf, or try again later";
+        return Outcome::failed(Exit::TryLater, problem, cure);
+    }
+    let problem = format!("the host name {host} cannot be resolved");
+    match peer.role {
+        Role::Instance(instance) => {
+            let cure = format!(
                 "there may be no instance `{instance}`: each country has its own; run `flinks config set \
                  connect.instance` with the name that Flinks gave you, and check that this machine resolves other names"
-            ),
-        )
-        .guess(),
-        (ResolutionFailure::NotFound, None) => Outcome::failed(
+            );
+            Outcome::failed(Exit::Configuration, problem, cure).guess()
+        }
+        Role::Server => Outcome::failed(
             Exit::Configuration,
-            format!("the host name {host} cannot be resolved"),
+            problem,
             "check the spelling of the host, and that this machine resolves other names; inside a container, check \
              its DNS settings",
+        ),
+        Role::Proxy => Outcome::failed(
+            Exit::Configuration,
+            problem,
+            "check the spelling of the proxy in HTTPS_PROXY or ALL_PROXY, and the VPN of this machine",
         ),
     }
 }
 
 /// Connects to the first address that accepts a connection.
-pub(super) async fn connect(addresses: &[SocketAddr], limit: Duration) -> Step<TcpStream> {
+pub(super) async fn connect(addresses: &[SocketAddr], role: Role<'_>, limit: Duration) -> Step<TcpStream> {
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     // Each address has its share, so that one that does not respond does not use up the time.
     let share = limit.checked_div(count).unwrap_or(limit);
-    let mut last = Err((ConnectionFailure::Unreachable, None));
+    let mut failed = connection_outcome(ConnectionFailure::Unreachable, None, role);
     for address in addresses {
-        last = match timeout(share, TcpStream::connect(address)).await {
+        let failure = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok((Outcome::passed(format!("connected to {address}")), stream)),
-            Ok(Err(error)) => Err((connection_failure(error.kind()), Some(*address))),
-            Err(_) => Err((ConnectionFailure::Timeout, Some(*address))),
+            Ok(Err(error)) => connection_failure(error.kind()),
+            Err(_) => ConnectionFailure::Timeout,
         };
+        failed = connection_outcome(failure, Some(*address), role);
     }
-    let (failure, address) = match last {
-        Ok(()) => (ConnectionFailure::Unreachable, None),
-        Err(last) => last,
-    };
-    Err(connection_outcome(failure, address))
+    Err(failed)
 }
 
 fn connection_failure(kind: io::ErrorKind) -> ConnectionFailure {
@@ -102,9 +119,16 @@ fn connection_failure(kind: io::ErrorKind) -> ConnectionFailure {
     }
 }
 
-fn connection_outcome(failure: ConnectionFailure, address: Option<SocketAddr>) -> Outcome {
-    let place = address.map_or_else(|| "the server".to_owned(), |address| address.to_string());
+fn connection_outcome(failure: ConnectionFailure, address: Option<SocketAddr>, role: Role<'_>) -> Outcome {
+    let address = address.map_or_else(|| "the host".to_owned(), |address| address.to_string());
+    let place = if role == Role::Proxy { format!("the proxy {address}") } else { address };
     match failure {
+        ConnectionFailure::Refused | ConnectionFailure::Timeout if role == Role::Proxy => Outcome::failed(
+            Exit::TryLater,
+            format!("{place} did not accept a connection"),
+            "check the host and the port in HTTPS_PROXY or ALL_PROXY, or remove the variable if this network requires no \
+             proxy",
+        ),
         ConnectionFailure::Refused => Outcome::failed(
             Exit::TryLater,
             format!("{place} refused the connection"),
@@ -142,14 +166,15 @@ mod tests {
     #[test]
     fn a_name_that_is_not_found_may_be_a_missing_instance() {
         let name = "toolbx-api.private.fin.ag";
-        let outcome = resolution_outcome(ResolutionFailure::NotFound, name, Some("toolbx"));
+        let peer = |host, role| Peer { host, port: 443, role };
+        let outcome = resolution_outcome(ResolutionFailure::NotFound, peer(name, Role::Instance("toolbx")));
         assert_eq!(
             problem(&outcome),
             ("the host name toolbx-api.private.fin.ag cannot be resolved", true, Exit::Configuration)
         );
-        let outcome = resolution_outcome(ResolutionFailure::NotFound, "ob.example", None);
+        let outcome = resolution_outcome(ResolutionFailure::NotFound, peer("ob.example", Role::Server));
         assert_eq!(problem(&outcome), ("the host name ob.example cannot be resolved", false, Exit::Configuration));
-        let outcome = resolution_outcome(ResolutionFailure::Timeout, "ob.example", None);
+        let outcome = resolution_outcome(ResolutionFailure::Timeout, peer("ob.example", Role::Server));
         assert_eq!(problem(&outcome), ("the name server did not resolve ob.example in time", false, Exit::TryLater));
     }
 
@@ -162,7 +187,7 @@ mod tests {
             (io::ErrorKind::NetworkUnreachable, "192.0.2.1:443 cannot be reached from this network"),
             (io::ErrorKind::PermissionDenied, "failed to connect to 192.0.2.1:443: permission denied"),
         ] {
-            assert_eq!(problem(&connection_outcome(connection_failure(kind), address)).0, expected);
+            assert_eq!(problem(&connection_outcome(connection_failure(kind), address, Role::Server)).0, expected);
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::configuration::{self, Product, Subject};
+use super::network::{self, Peer, Role};
 use super::proxy::{self, Route};
 use super::report::{Outcome, Report, Section};
 use super::tls::{self, Tls};
-use super::{credentials, http, network};
+use super::{credentials, http};
 use crate::profile::{Login, Profile};
 
 const CHECKS: &[&str] = &[
@@ -62,12 +63,15 @@ async fn check_steps(product: Product, profile: &Profile, limit: Duration, secti
 async fn check_network(subject: &Subject, limit: Duration, section: &mut Section<'_>) -> Option<Tls> {
     let target = &subject.target;
     let route = section.take(proxy::check(target))?;
-    let (host, port, instance) = match &route {
-        Route::Direct => (target.host.as_str(), target.port, target.instance.as_deref()),
-        Route::Through(proxy) => (proxy.host.as_str(), proxy.port, None),
+    let peer = match (&route, &target.instance) {
+        (Route::Through(proxy), _) => Peer { host: &proxy.host, port: proxy.port, role: Role::Proxy },
+        (Route::Direct, Some(instance)) => {
+            Peer { host: &target.host, port: target.port, role: Role::Instance(instance) }
+        }
+        (Route::Direct, None) => Peer { host: &target.host, port: target.port, role: Role::Server },
     };
-    let addresses = section.take(network::resolve(host, port, instance, limit).await)?;
-    let mut stream = section.take(network::connect(&addresses, limit).await)?;
+    let addresses = section.take(network::resolve(peer, limit).await)?;
+    let mut stream = section.take(network::connect(&addresses, peer.role, limit).await)?;
     let is_inspectable = match &route {
         Route::Direct => {
             section.record(Outcome::skipped("no proxy is used"))?;

@@ -45,8 +45,9 @@ struct Variables {
 
 impl Variables {
     fn from_env() -> Self {
-        let first =
-            |upper: &str, lower: &str| std::env::var(upper).or_else(|_| std::env::var(lower)).unwrap_or_default();
+        let first = |upper: &str, lower: &str| {
+            std::env::var(upper).ok().or_else(|| std::env::var(lower).ok()).unwrap_or_default()
+        };
         Self {
             https: first("HTTPS_PROXY", "https_proxy"),
             all: first("ALL_PROXY", "all_proxy"),
@@ -127,7 +128,7 @@ async fn request_tunnel(stream: &mut TcpStream, proxy: &Proxy, target: &Target) 
     stream.write_all(&request).await.ok()?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        // One byte at a time, so that no byte of the TLS handshake is read.
+        // Reads one byte at a time, so that no byte of the TLS handshake is read.
         head.push(stream.read_u8().await.ok()?);
         if head.len() > MAX_HEAD {
             return None;

@@ -13,16 +13,16 @@ use crate::context::ConsentStore;
 use crate::failure::Exit;
 use crate::profile::StoreKind;
 
-/// The number of records that are read at most, so that the command ends soon.
+/// The maximum number of records that are read, because a large store would take too long.
 const MAX_RECORDS: u64 = 100_000;
 const PAGE: usize = 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The remaining time from which keep-alive refreshes a consent by default.
+/// The remaining time at which keep-alive refreshes a consent by default.
 const DUE: Duration = DAY.saturating_mul(7);
-/// The remaining time from which keep-alive apparently does not run.
+/// The remaining time that no consent reaches if keep-alive runs regularly.
 const URGENT: Duration = DAY.saturating_mul(2);
 
-/// What the records show.
+/// The numbers of records by their state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     active: u64,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
@@ -25,7 +26,7 @@ pub(super) enum Outcome {
     },
 }
 
-/// What is wrong, and what to do about it.
+/// A problem and its cure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) problem: String,
@@ -154,12 +155,16 @@ impl Report {
     fn text(&self) -> String {
         let mut text = format!("flinks {} on {}\n", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
         let mut area = "";
-        for check in &self.checks {
-            if check.area != area {
-                area = check.area;
+        for checks in self.checks.chunk_by(are_skipped_alike) {
+            let Some(first) = checks.first() else { continue };
+            if first.area != area {
+                area = first.area;
                 let _ = writeln!(text, "\n{area}");
             }
-            write_check(&mut text, check);
+            match &first.outcome {
+                Outcome::Skipped { because } => write_skipped(&mut text, checks, because),
+                _ => write_check(&mut text, first),
+            }
         }
         let failed = self.count(Outcome::is_failed);
         let warnings = self.count(|outcome| matches!(outcome, Outcome::Warning(_)));
@@ -171,19 +176,30 @@ impl Report {
     }
 }
 
-fn write_check(text: &mut String, Check { name, outcome, .. }: &Check) {
-    const INDENT: &str = "                          ";
-    let _ = match outcome {
-        Outcome::Passed { detail } => writeln!(text, "  {GOOD}ok{GOOD:#}       {name:<16} {detail}"),
-        Outcome::Skipped { because } => writeln!(text, "  skipped  {name:<16} {because}"),
-        Outcome::Warning(finding) => {
-            writeln!(text, "  {WARNING}warning{WARNING:#}  {name:<16} {}", finding.problem)
-        }
-        Outcome::Failed { finding, .. } => writeln!(text, "  {BAD}failed{BAD:#}   {name:<16} {}", finding.problem),
+/// Returns whether two checks were skipped for the same reason, so that one line shows both.
+fn are_skipped_alike(one: &Check, other: &Check) -> bool {
+    one.area == other.area && matches!(one.outcome, Outcome::Skipped { .. }) && one.outcome == other.outcome
+}
+
+fn write_skipped(text: &mut String, checks: &[Check], because: &str) {
+    let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+    let _ = match names.as_slice() {
+        [name] => writeln!(text, "  skipped  {name:<16} {because}"),
+        names => writeln!(text, "  skipped  {}: {because}", names.join(", ")),
     };
+}
+
+fn write_check(text: &mut String, Check { name, outcome, .. }: &Check) {
+    let (style, word, message) = match outcome {
+        Outcome::Passed { detail } => (GOOD, "ok", detail),
+        Outcome::Skipped { because } => (Style::new(), "skipped", because),
+        Outcome::Warning(finding) => (WARNING, "warning", &finding.problem),
+        Outcome::Failed { finding, .. } => (BAD, "failed", &finding.problem),
+    };
+    let _ = writeln!(text, "  {style}{word:<8}{style:#} {name:<16} {message}");
     if let Some(finding) = outcome.finding() {
         let label = if finding.is_guess { "guess: " } else { "" };
-        let _ = writeln!(text, "{INDENT}{label}{}", finding.cure);
+        let _ = writeln!(text, "{:28}{label}{}", "", finding.cure);
     }
 }
 
@@ -250,7 +266,7 @@ struct JsonCheck<'a> {
     name: &'a str,
     /// `passed`, `warning`, `failed` or `skipped`.
     outcome: &'static str,
-    /// What was found if the check passed, or why it was skipped.
+    /// The result if the check passed, or the reason for which it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -323,6 +339,12 @@ mod tests {
         let failure = report.verdict().unwrap_err();
         assert_eq!(failure.exit(), Exit::TryLater);
         assert_eq!(failure.message(), "2 of 2 checks failed");
+    }
+
+    #[test]
+    fn checks_that_were_skipped_for_one_reason_share_a_line() {
+        let text = report_with(vec![Outcome::failed(Exit::TryLater, "broken", "mend it")]).text();
+        assert!(text.contains("  skipped  two, three: the check `one` failed\n"), "{text}");
     }
 
     #[test]

@@ -127,7 +127,8 @@ async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, StoreEr
     timeout(limit, call).await.unwrap_or(Err(TIMED_OUT))
 }
 
-/// Whether a warning about a server means that refresh tokens will be lost or that calls fail.
+/// The severity of a warning about a server. `Failure` means that refresh tokens may be lost, or that
+/// calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Severity {
     Warning,
@@ -217,7 +218,7 @@ mod tests {
         let warning = (Severity::Warning, "one".to_owned());
         let failure = (Severity::Failure, "two".to_owned());
         assert!(matches!(settings_outcome(&[], "cure"), Outcome::Passed { .. }));
-        assert_eq!(settings_outcome(&[warning.clone()], "cure"), Outcome::warning("one", "cure"));
+        assert_eq!(settings_outcome(std::slice::from_ref(&warning), "cure"), Outcome::warning("one", "cure"));
         assert_eq!(
             settings_outcome(&[warning, failure], "cure"),
             Outcome::failed(Exit::Configuration, "one; two", "cure")

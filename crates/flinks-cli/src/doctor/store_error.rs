@@ -1,11 +1,12 @@
-//! What to do about an error of a store.
+//! The cures for the errors of a store.
 //!
-//! The variant of the error and the call decide. The message is shown, but never examined.
+//! A cure depends on the variant of the error and on the call. The message is shown, but never
+//! examined.
 
 use flinks_consents::store::StoreError;
 
 use super::report::Outcome;
-use crate::failure::Exit;
+use crate::failure::exit_for_store;
 use crate::profile::StoreKind;
 
 /// The call that returned the error.
@@ -17,14 +18,9 @@ pub(super) enum Call {
     Read,
 }
 
-/// Returns a failed outcome.
+/// Returns the outcome of a call that failed.
 pub(super) fn outcome(error: &StoreError, kind: StoreKind, call: Call) -> Outcome {
-    let exit = match error {
-        StoreError::Unavailable(_) | StoreError::Busy(_) => Exit::TryLater,
-        StoreError::Misconfigured(_) => Exit::Configuration,
-        _ => Exit::Failed,
-    };
-    Outcome::failed(exit, error.to_string(), cure(error, kind, call))
+    Outcome::failed(exit_for_store(error), error.to_string(), cure(error, kind, call))
 }
 
 fn cure(error: &StoreError, kind: StoreKind, call: Call) -> &'static str {
@@ -83,6 +79,7 @@ fn misconfigured(kind: StoreKind, call: Call) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
 
     #[test]
     fn the_variant_and_the_call_decide() {

@@ -26,8 +26,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Creates a configuration that trusts what the clients trust: the platform's authorities and
-    /// those of the section.
+    /// Creates a configuration that trusts the same authorities as the clients: those of the platform
+    /// and those of the section.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-/// Why a handshake or a request over TLS failed.
+/// The reason for which a handshake or a request over TLS failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TlsFailure {
     Certificate(CertificateProblem),
@@ -231,7 +231,7 @@ async fn handshake(
     })
 }
 
-/// Returns what is wrong, and what to do about it.
+/// Returns the outcome of a failed handshake or request.
 pub(super) fn outcome(failure: TlsFailure, presented: Option<&Presented>, target: &Target, now: SystemTime) -> Outcome {
     let host = &target.host;
     match failure {

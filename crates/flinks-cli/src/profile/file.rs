@@ -1,6 +1,7 @@
 //! Reads and edits `config.toml`.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -95,7 +96,7 @@ impl ProfileTable {
                 ))
                 .with_next(format!(
                     "remove the line, and then run `flinks config set-secret {key} --profile {}`",
-                    crate::failure::quoted(profile)
+                    crate::shell::quoted(profile)
                 )));
             }
         }
@@ -127,12 +128,17 @@ pub(crate) fn edit(
     change: impl FnOnce(&mut DocumentMut) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let path = folders.config_file();
+    let _lock = lock(&path)?;
     let text = read(&path)?.unwrap_or_default();
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         invalid(&path, error.span().map(|span| span.start), &text, error.message())
     })?;
     change(&mut document)?;
-    write_private(&path, &document.to_string())
+    let text = document.to_string();
+    // A file that cannot be read again would block every command.
+    let checked: Result<ConfigFile, _> = toml::from_str(&text);
+    checked.map_err(|error| Failure::usage(format!("invalid value: {}", error.message().trim_end())))?;
+    write_private(&path, &text)
 }
 
 /// Returns the table of a profile, which is created if it is missing.
@@ -178,10 +184,28 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+        // A link to the file stays a link.
+        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        file.persist(target).map_err(|error| error.error)?;
         Ok(())
     };
     write().map_err(|error| Failure::configuration(format!("failed to write `{}`: {error}", path.display())))
+}
+
+/// Waits until no other process changes the file. The lock ends when the returned file is dropped.
+///
+/// # Errors
+///
+/// Returns a failure if the lock file cannot be created.
+pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
+    let lock = || -> std::io::Result<File> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        create_private_folder(folder)?;
+        let file = File::options().create(true).truncate(false).write(true).open(folder.join(".lock"))?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().map_err(|error| Failure::configuration(format!("failed to lock `{}`: {error}", path.display())))
 }
 
 fn create_private_folder(folder: &Path) -> std::io::Result<()> {
@@ -198,14 +222,20 @@ fn invalid(path: &Path, offset: Option<usize>, text: &str, problem: &str) -> Fai
     Failure::configuration(format!("{}{line}: {}", path.display(), problem.trim_end()))
 }
 
+/// Checks the file and its folder, in which another user could replace the file.
 #[cfg(unix)]
 fn check_only_owner_can_write(path: &Path) -> Result<(), Failure> {
-    if mode(path)? & 0o022 == 0 {
-        return Ok(());
+    use std::os::unix::fs::MetadataExt as _;
+    for path in [Some(path), path.parent()].into_iter().flatten() {
+        let owner = metadata(path)?.uid();
+        let is_trusted = owner == 0 || owner == rustix::process::geteuid().as_raw();
+        if !is_trusted || mode(path)? & 0o022 != 0 {
+            let quoted = crate::shell::quoted(&path.to_string_lossy());
+            return Err(Failure::configuration(format!("other users can change `{}`", path.display()))
+                .with_next(format!("make sure that the file is yours, and run `chmod go-w {quoted}`")));
+        }
     }
-    let path = path.display();
-    Err(Failure::configuration(format!("other users can change `{path}`"))
-        .with_next(format!("run `chmod go-w {path}`")))
+    Ok(())
 }
 
 #[cfg(not(unix))]
@@ -217,8 +247,13 @@ fn check_only_owner_can_write(_: &Path) -> Result<(), Failure> {
 #[cfg(unix)]
 pub(crate) fn mode(path: &Path) -> Result<u32, Failure> {
     use std::os::unix::fs::PermissionsExt as _;
-    let metadata = std::fs::metadata(path);
-    let metadata =
-        metadata.map_err(|error| Failure::configuration(format!("failed to read `{}`: {error}", path.display())))?;
-    Ok(metadata.permissions().mode() & 0o777)
+    Ok(metadata(path)?.permissions().mode() & 0o777)
+}
+
+#[cfg(unix)]
+fn metadata(path: &Path) -> Result<std::fs::Metadata, Failure> {
+    // The parent of a file name alone is the current folder.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let failed = |error| Failure::configuration(format!("failed to read `{}`: {error}", path.display()));
+    std::fs::metadata(path).map_err(failed)
 }

@@ -18,8 +18,9 @@ mod file;
 mod folders;
 mod secrets;
 mod section;
+#[cfg(test)]
+mod tests;
 
-use flinks_consents::flinks::Secret;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -28,7 +29,7 @@ pub(crate) use self::folders::Folders;
 pub(crate) use self::secrets::{SecretKind, SecretStore, is_keyring_available};
 pub(crate) use self::section::{Section, StoreKind};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// The name that is shown if there is no profile and all values come from environment variables.
 const NO_PROFILE: &str = "(environment variables)";
@@ -52,10 +53,16 @@ impl Profile {
     pub(crate) fn open(folders: Folders, name: Option<&str>) -> Result<Self, Failure> {
         let mut file = ConfigFile::read(&folders)?;
         let name = name.map(str::to_owned).or(file.default_profile.clone());
+        if name.is_none() && !file.profiles.is_empty() {
+            let known: Vec<&str> = file.profiles.keys().map(String::as_str).collect();
+            return Err(Failure::configuration("no profile is selected")
+                .with_next(format!("run `flinks config use NAME`; the profiles are: {}", known.join(", "))));
+        }
         let Some(name) = name else {
             let secrets = SecretStore::new(SecretKind::default(), &folders);
             return Ok(Self { name: None, table: ProfileTable::default(), secrets, folders });
         };
+        check_name(&name).map_err(|failure| failure.with_exit(Exit::Configuration))?;
         let Some(table) = file.profiles.remove(&name) else {
             return Err(unknown_profile(&name, &file));
         };
@@ -72,10 +79,6 @@ impl Profile {
     /// Returns the name, or `None` if all values come from environment variables.
     pub(crate) fn selected_name(&self) -> Option<&str> {
         self.name.as_deref()
-    }
-
-    pub(crate) fn folders(&self) -> &Folders {
-        &self.folders
     }
 
     pub(crate) fn login(&self) -> &Login {
@@ -108,6 +111,7 @@ impl Profile {
     /// Returns a failure if the secrets cannot be read, or if an environment variable is not UTF-8.
     pub(crate) fn values(&self, section: Section) -> Result<Table, Failure> {
         let mut values = self.table.section(section).clone();
+        self.resolve_paths(&mut values);
         for (field, variable) in section.variables(self.store_kind()?) {
             if let Some(text) = self.value_of_variable(variable)? {
                 values.insert(field.to_owned(), Value::String(text));
@@ -119,6 +123,16 @@ impl Profile {
             }
         }
         Ok(values)
+    }
+
+    /// Returns the environment variables that replace or set values of a section.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the kind of the store is unknown.
+    pub(crate) fn variables_in_use(&self, section: Section) -> Result<Vec<&'static str>, Failure> {
+        let variables = section.variables(self.store_kind()?).into_iter().map(|(_, variable)| variable);
+        Ok(variables.filter(|variable| std::env::var_os(variable).is_some()).collect())
     }
 
     /// Returns the value of an environment variable, or `None` if it is not set.
@@ -140,7 +154,6 @@ impl Profile {
     pub(crate) fn builder<B: DeserializeOwned>(&self, section: Section) -> Result<B, Failure> {
         let mut values = self.values(section)?;
         values.remove("kind");
-        self.resolve_paths(&mut values);
         let built: Result<B, toml::de::Error> = Value::Table(values).try_into();
         // `message` does not quote the document.
         built.map_err(|error| self.invalid(section.name(), error.message().trim_end()))
@@ -195,22 +208,66 @@ impl Profile {
     }
 }
 
+/// Checks a value before it is stored. The crates check it again when it is used.
+///
+/// # Errors
+///
+/// Returns a failure if a number or a URL has another form. A URL with a password could otherwise end
+/// up in `config.toml`.
+pub(crate) fn check_value(section: Section, field: &str, text: &str) -> Result<(), Failure> {
+    let name = section.name();
+    if is_numeric(field) && !text.parse::<u64>().is_ok_and(|number| number > 0) {
+        return Err(Failure::usage(format!("invalid value: {name}.{field} must be a whole number, at least 1")));
+    }
+    if field == "url" && section != Section::Store {
+        let is_valid = |url: url::Url| {
+            url.has_host() && url.username().is_empty() && url.password().is_none() && url.query().is_none()
+        };
+        if !url::Url::parse(text).is_ok_and(is_valid) {
+            return Err(Failure::usage(format!(
+                "invalid value: {name}.url must be an absolute URL without user info and query, such as https://host"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether the value of a field is a whole number.
+pub(crate) fn is_numeric(field: &str) -> bool {
+    field.ends_with("_seconds") || field.starts_with("max_")
+}
+
+/// Returns the names of all secrets that a profile can have.
+pub(crate) fn secret_names(profile: &str) -> Vec<String> {
+    let of_section = |section: Section| section.secrets().iter().map(move |field| secret_name(profile, section, field));
+    Section::ALL.into_iter().flat_map(of_section).collect()
+}
+
 /// Returns the name of a secret in the keyring, such as `sandbox/pay.password`.
 pub(crate) fn secret_name(profile: &str, section: Section, field: &str) -> String {
     format!("{profile}/{}.{field}", section.name())
+}
+
+/// Checks the name of a profile, which becomes part of a folder and of the names of secrets.
+///
+/// # Errors
+///
+/// Returns a failure if the name contains other characters than letters, digits, `-` and `_`.
+pub(crate) fn check_name(name: &str) -> Result<&str, Failure> {
+    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_valid) {
+        return Err(Failure::usage(
+            "invalid profile name: must contain only letters, digits, hyphens and underscores, at most 64",
+        ));
+    }
+    Ok(name)
 }
 
 pub(crate) fn unknown_profile(name: &str, file: &ConfigFile) -> Failure {
     let known: Vec<&str> = file.profiles.keys().map(String::as_str).collect();
     let failure = Failure::configuration(format!("no profile named `{}`", name.escape_debug()));
     if known.is_empty() {
-        return failure.with_next(format!("run `flinks init --profile {}`", crate::failure::quoted(name)));
+        return failure.with_next(format!("run `flinks init --profile {}`", crate::shell::quoted(name)));
     }
     failure.with_next(format!("the profiles are: {}", known.join(", ")))
-}
-
-/// Removes one line break from the end of a secret that was read from standard input or a file.
-pub(crate) fn without_line_break(text: &str) -> Secret {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    Secret::new(text.strip_suffix('\r').unwrap_or(text))
 }

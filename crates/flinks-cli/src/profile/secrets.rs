@@ -31,7 +31,7 @@ impl SecretKind {
 }
 
 /// A place for secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SecretStore {
     Keyring,
     File(PathBuf),
@@ -49,7 +49,7 @@ impl SecretStore {
     pub(crate) fn description(&self) -> String {
         match self {
             Self::Keyring => "the keyring".to_owned(),
-            Self::File(path) => format!("`{}`, which only you can read", path.display()),
+            Self::File(path) => format!("the file `{}`", path.display()),
         }
     }
 
@@ -109,6 +109,7 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
 }
 
 fn change_file(path: &Path, change: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<(), Failure> {
+    let _lock = file::lock(path)?;
     let mut secrets = read_file(path)?;
     change(&mut secrets);
     let text = toml::to_string(&secrets).map_err(|_| Failure::new("failed to write the secrets as TOML"))?;
@@ -120,9 +121,9 @@ fn check_only_owner_can_read(path: &Path) -> Result<(), Failure> {
     if file::mode(path)? & 0o077 == 0 {
         return Ok(());
     }
-    let path = path.display();
-    Err(Failure::configuration(format!("other users can read the secrets in `{path}`"))
-        .with_next(format!("run `chmod 600 {path}`, and replace the secrets if other people use this machine")))
+    let quoted = crate::shell::quoted(&path.to_string_lossy());
+    Err(Failure::configuration(format!("other users can read the secrets in `{}`", path.display()))
+        .with_next(format!("run `chmod 600 {quoted}`, and replace the secrets if other people use this machine")))
 }
 
 #[cfg(not(unix))]

@@ -29,15 +29,31 @@ impl Section {
         Self::ALL.into_iter().find(|section| section.name() == name)
     }
 
-    /// Returns whether the field is a secret, which is not stored in `config.toml`. The address of
-    /// a store may contain a password.
-    pub(crate) fn is_secret(self, field: &str) -> bool {
+    /// Returns the fields that are secrets, which are not stored in `config.toml`. The address of a
+    /// store may contain a password.
+    pub(crate) fn secrets(self) -> &'static [&'static str] {
         match self {
-            Self::Pay => field == "password",
-            Self::Connect => field == "secret_key",
-            Self::Outbound => field == "client_secret",
-            Self::Store => matches!(field, "url" | "name_key" | "keys"),
+            Self::Pay => &["password"],
+            Self::Connect => &["secret_key"],
+            Self::Outbound => &["client_secret"],
+            Self::Store => &["url", "name_key", "keys"],
         }
+    }
+
+    pub(crate) fn is_secret(self, field: &str) -> bool {
+        self.secrets().contains(&field)
+    }
+
+    /// Returns the names of all fields. Those of a store depend on its kind.
+    pub(crate) fn fields(self, store: StoreKind) -> Vec<&'static str> {
+        let mut fields: Vec<&str> = self.variables(store).into_iter().map(|(field, _)| field).collect();
+        if self == Self::Store {
+            fields.push("kind");
+            if store == StoreKind::File {
+                fields.push("path");
+            }
+        }
+        fields
     }
 
     /// Returns each field with its environment variable.

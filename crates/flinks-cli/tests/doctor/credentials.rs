@@ -1,6 +1,6 @@
 //! Faults of credentials, and errors of Flinks.
 
-use flinks_emulator::{Emulator, Fault, Operation};
+use flinks_emulator::{Emulator, Fault, Kind, Operation};
 
 use crate::Tests;
 use crate::support::{Doctor, emulator};
@@ -38,28 +38,29 @@ fn wrong_secret_key() {
         .assert_failed("connect", "credentials")
         .is("UNAUTHORIZED")
         .has_cure("flinks config set-secret connect.secret_key")
-        .is_a_guess()
+        .guessed()
         .exits_with(4);
 }
 
 /// Requests an authorize token as an application does.
 fn authorize_token(emulator: &Emulator) -> String {
     Doctor::of(emulator).run(&["connect"]).assert_nothing_is_wrong();
-    emulator.issued().pop().unwrap().value
+    let mut issued = emulator.issued().into_iter();
+    issued.find(|token| token.kind == Kind::AuthorizeToken).unwrap().value
 }
 
 fn swapped_key_and_token() {
     let emulator = emulator();
     let token = authorize_token(&emulator);
     let report = Doctor::of(&emulator).hide(&token).with("FLINKS_CONNECT_SECRET_KEY", &token).run(&["connect"]);
-    report.assert_failed("connect", "credentials").has_cure("may be an authorize token").is_a_guess().exits_with(4);
+    report.assert_failed("connect", "credentials").has_cure("may be an authorize token").guessed().exits_with(4);
 }
 
 fn wrong_instance() {
     let emulator = emulator();
     let other = "00000000-0000-4000-8000-0000000000ff";
     let report = Doctor::of(&emulator).with("FLINKS_CONNECT_CUSTOMER_ID", other).run(&["connect"]);
-    let _ = report.assert_failed("connect", "credentials").has_cure("instance").is_a_guess();
+    let _ = report.assert_failed("connect", "credentials").has_cure("instance").guessed();
 }
 
 fn customer_id_as_key() {
@@ -69,7 +70,7 @@ fn customer_id_as_key() {
     report
         .assert_failed("connect", "credentials")
         .has_cure("the secret key is the customer id")
-        .is_a_guess()
+        .guessed()
         .exits_with(4);
 }
 
@@ -80,7 +81,7 @@ fn wrong_client_secret() {
         .assert_failed("outbound", "credentials")
         .is("invalid_client")
         .has_cure("flinks config set-secret outbound.client_secret")
-        .is_a_guess()
+        .guessed()
         .exits_with(4);
 }
 
@@ -91,7 +92,7 @@ fn swapped_client() {
         .with("FLINKS_OUTBOUND_CLIENT_ID", &config.client_secret)
         .with("FLINKS_OUTBOUND_CLIENT_SECRET", &config.client_id);
     let report = doctor.run(&["outbound"]);
-    report.assert_failed("outbound", "credentials").has_cure("may be swapped").is_a_guess().exits_with(4);
+    report.assert_failed("outbound", "credentials").has_cure("may be swapped").guessed().exits_with(4);
 }
 
 fn rate_limit() {
@@ -116,14 +117,14 @@ fn not_found() {
     let emulator = emulator();
     emulator.fail_always(Operation::OutboundToken, Fault::status(404));
     let report = Doctor::of(&emulator).run(&["outbound"]);
-    report.assert_failed("outbound", "credentials").is("404").has_cure("base URL").is_a_guess().exits_with(4);
+    report.assert_failed("outbound", "credentials").is("404").has_cure("base URL").guessed().exits_with(4);
 }
 
 fn malformed() {
     let emulator = emulator();
     emulator.fail_always(Operation::PayAuthorize, Fault::reply(200, "<html>canary</html>"));
     let report = Doctor::of(&emulator).run(&["pay"]);
-    report.assert_failed("pay", "credentials").has_cure("may not be Flinks").is_a_guess().exits_with(1);
+    report.assert_failed("pay", "credentials").has_cure("may not be Flinks").guessed().exits_with(1);
 }
 
 fn redirect() {

@@ -64,7 +64,7 @@ fn not_mounted() {
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::create_dir(&folder).unwrap();
     let report = doctor.run(&["store"]);
-    report.assert_failed("store", "connection").is("is empty").has_cure("mount the volume").is_a_guess().exits_with(4);
+    report.assert_failed("store", "connection").is("is empty").has_cure("mount the volume").guessed().exits_with(4);
 }
 
 fn due_consent() {

@@ -16,8 +16,12 @@ pub(crate) const TESTS: Tests = &[
 ];
 
 fn run(response: String) -> Report {
-    let report = Doctor::outbound(&format!("http://{}", respond(response))).run(&["outbound"]);
+    let server = respond(response);
+    let report = Doctor::outbound(&format!("http://{}", server.address)).run(&["outbound"]);
     assert_eq!(report.outcome("outbound", "credentials"), "skipped");
+    let received = server.received();
+    assert!(received.starts_with("GET / HTTP/1.1\r\n"), "{received}");
+    assert!(!received.contains("canary"), "the server received a secret");
     report
 }
 

@@ -42,9 +42,11 @@ fn trial(name: String, test: fn()) -> Trial {
 }
 
 fn with_server(tests: Tests, is_installed: bool, server: &str) -> Vec<Trial> {
-    let create = |(name, test): &(&str, fn())| match is_installed {
-        true => trial((*name).to_owned(), *test),
-        false => trial(format!("{name} ({server} is not installed)"), *test).with_ignored_flag(true),
+    let create = |(name, test): &(&str, fn())| {
+        if is_installed {
+            return trial((*name).to_owned(), *test);
+        }
+        trial(format!("{name} ({server} is not installed)"), *test).with_ignored_flag(true)
     };
     tests.iter().map(create).collect()
 }

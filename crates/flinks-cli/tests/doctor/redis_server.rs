@@ -112,7 +112,7 @@ fn other_keys() {
         .assert_failed("store", "records")
         .is("1 of 1 records are unreadable")
         .has_cure("flinks config set-secret store.keys")
-        .is_a_guess()
+        .guessed()
         .exits_with(4);
 }
 

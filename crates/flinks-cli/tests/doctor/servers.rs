@@ -1,39 +1,88 @@
 //! Servers that misbehave.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpSocket;
 
 use crate::support::block_on;
 
-/// Starts a server that responds to each request with this text, and returns its address. The server
-/// runs until the test program ends.
-pub(crate) fn respond(response: impl Into<String>) -> SocketAddr {
+/// A server that sends the same response to each request. It runs until the test program ends.
+pub(crate) struct Responder {
+    pub(crate) address: SocketAddr,
+    received: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Responder {
+    /// Returns the bytes that the server has received.
+    pub(crate) fn received(&self) -> String {
+        String::from_utf8_lossy(&self.received.lock().unwrap()).into_owned()
+    }
+}
+
+/// Starts a server that responds to each request with this text.
+pub(crate) fn respond(response: impl Into<String>) -> Responder {
     let response = response.into();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&received);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (response, log) = (response.clone(), Arc::clone(&log));
+            std::thread::spawn(move || serve(stream, &response, &log));
+        }
+    });
+    Responder { address, received }
+}
+
+fn serve(mut stream: TcpStream, response: &str, log: &Mutex<Vec<u8>>) {
+    /// The first byte of a TLS handshake, which does not end with an empty line.
+    const HANDSHAKE: u8 = 22;
+    let mut head = Vec::new();
+    let mut bytes = [0; 16 * 1024];
+    while !head.ends_with(b"\r\n\r\n") && head.first() != Some(&HANDSHAKE) {
+        match stream.read(&mut bytes) {
+            Ok(length) if length > 0 => head.extend(&bytes[..length]),
+            _ => break,
+        }
+    }
+    log.lock().unwrap().extend(&head);
+    // The client may have closed the connection.
+    let _ = stream.write_all(response.as_bytes());
+}
+
+/// Starts a proxy that connects every client to the same server, and returns its address.
+pub(crate) fn proxy_to(server: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let response = response.clone();
-            std::thread::spawn(move || serve(stream, &response));
+            std::thread::spawn(move || tunnel(stream, server));
         }
     });
     address
 }
 
-fn serve(mut stream: TcpStream, response: &str) {
+fn tunnel(mut client: TcpStream, server: SocketAddr) {
     let mut head = Vec::new();
-    let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => break,
-        }
+        let mut byte = [0];
+        client.read_exact(&mut byte).unwrap();
+        head.extend(byte);
     }
-    // The client may have closed the connection.
-    let _ = stream.write_all(response.as_bytes());
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    let mut server = TcpStream::connect(server).unwrap();
+    let (mut requests, mut sink) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || {
+        // A direction ends if either side closes the connection.
+        let _ = std::io::copy(&mut requests, &mut sink);
+        let _ = sink.shutdown(Shutdown::Write);
+    });
+    let _ = std::io::copy(&mut server, &mut client);
+    let _ = client.shutdown(Shutdown::Both);
 }
 
 /// Returns a response with these headers, each of which ends with a line break.

@@ -39,8 +39,10 @@ pub(crate) struct Doctor {
 impl Doctor {
     /// Creates an environment without any values.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { folder, variables: Vec::new(), secrets: vec!["canary".to_owned()] }
+        let this =
+            Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), secrets: vec!["canary".to_owned()] };
+        // The log goes to standard error, which is checked as well.
+        this.with("RUST_LOG", "trace")
     }
 
     /// Creates an environment with valid values for an emulator.
@@ -202,7 +204,7 @@ impl Report {
     }
 }
 
-/// What the command found.
+/// A problem that the command found.
 #[must_use]
 pub(crate) struct Problem<'a> {
     check: &'a Value,
@@ -231,7 +233,7 @@ impl Problem<'_> {
     }
 
     #[track_caller]
-    pub(crate) fn is_a_guess(self) -> Self {
+    pub(crate) fn guessed(self) -> Self {
         assert_eq!(self.check["is_guess"], true, "{}", self.check);
         self
     }

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use flinks_emulator::{ClientCertificates, Config, Tls};
+use flinks_emulator::{ClientCertificates, Config, Emulator, Tls};
 use rcgen::CertificateParams;
 
 use crate::Tests;
 use crate::certificates::{Authority, parameters, serve_self_signed, valid_in_years};
-use crate::servers::{close, respond, response, silent};
+use crate::servers::{close, proxy_to, respond, response, silent};
 use crate::support::{Doctor, Report, block_on};
 
 pub(crate) const TESTS: Tests = &[
     ("nothing_is_wrong_with_tls", nothing_is_wrong),
+    ("tls_through_a_proxy_is_verified", through_a_proxy),
+    ("an_interception_of_tls_by_a_proxy_is_found", interception_by_a_proxy),
     ("an_expired_certificate_is_found", expired),
     ("a_certificate_that_is_not_valid_yet_is_found", not_valid_yet),
     ("a_self_signed_certificate_is_found", self_signed),
@@ -33,7 +35,7 @@ fn run_with(parameters: &CertificateParams) -> Report {
     doctor.with("FLINKS_ROOT_CERTIFICATES", "authority.pem").run(&["outbound"])
 }
 
-fn start_emulator(folder: &Path, certificates: ClientCertificates) -> flinks_emulator::Emulator {
+fn start_emulator(folder: &Path, certificates: ClientCertificates) -> Emulator {
     let tls = Tls::new(&[]).unwrap().client_certificates(certificates).write_to(folder).unwrap();
     block_on(tls.start_with(Config::default())).unwrap()
 }
@@ -42,6 +44,40 @@ fn nothing_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start_emulator(folder.path(), ClientCertificates::Required);
     Doctor::of(&emulator).run(&["pay", "connect", "outbound"]).assert_nothing_is_wrong();
+}
+
+/// Starts an emulator that a client reaches as `ob.example` through a proxy.
+fn behind_a_proxy(folder: &Path) -> (Emulator, Doctor) {
+    let tls = Tls::new(&["ob.example".to_owned()]).unwrap().write_to(folder).unwrap();
+    let emulator = block_on(tls.start_with(Config::default())).unwrap();
+    emulator.allow_host("ob.example");
+    let address = emulator.base_url().strip_prefix("https://").unwrap().parse().unwrap();
+    let proxy = format!("http://canary-user:canary-password@{}", proxy_to(address));
+    let doctor = Doctor::of(&emulator).with("FLINKS_OUTBOUND_URL", "https://ob.example").with("HTTPS_PROXY", &proxy);
+    (emulator, doctor)
+}
+
+fn through_a_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_emulator, doctor) = behind_a_proxy(folder.path());
+    let report = doctor.run(&["outbound"]);
+    assert_eq!(report.outcome("outbound", "tunnel"), "passed");
+    assert_eq!(report.outcome("outbound", "TLS"), "passed");
+    // The emulator has a page at its base URL.
+    report
+        .assert_warning("outbound", "reachability")
+        .is("a web page")
+        .has_cure("captive portal")
+        .guessed()
+        .exits_with(0);
+}
+
+fn interception_by_a_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (emulator, doctor) = behind_a_proxy(folder.path());
+    let report = doctor.without("FLINKS_ROOT_CERTIFICATES").without("SSL_CERT_FILE").run(&["outbound"]);
+    report.assert_failed("outbound", "TLS").has_cure("root_certificates").guessed().exits_with(4);
+    assert_eq!(emulator.requests().len(), 0);
 }
 
 fn expired() {
@@ -67,7 +103,7 @@ fn interception() {
         .assert_failed("outbound", "TLS")
         .is("CN=Example Inspection Authority")
         .has_cure("a proxy may intercept TLS")
-        .is_a_guess()
+        .guessed()
         .exits_with(4);
 }
 
@@ -81,7 +117,7 @@ fn other_name() {
 }
 
 fn plain_http() {
-    let address = respond(response("400 Bad Request", ""));
+    let address = respond(response("400 Bad Request", "")).address;
     let report = Doctor::outbound(&format!("https://{address}")).run_within("2s", &["outbound"]);
     report.assert_failed("outbound", "TLS").is("does not use TLS").has_cure("port").exits_with(4);
 }
@@ -101,17 +137,12 @@ fn client_certificate() {
 
 fn closed() {
     let report = Doctor::outbound(&format!("https://{}", close())).run(&["outbound"]);
-    report
-        .assert_failed("outbound", "TLS")
-        .is("closed the connection")
-        .has_cure("firewall")
-        .is_a_guess()
-        .exits_with(75);
+    report.assert_failed("outbound", "TLS").is("closed the connection").has_cure("firewall").guessed().exits_with(75);
 }
 
 fn silent_server() {
     let (_listener, address) = silent();
-    let report = Doctor::outbound(&format!("https://{address}")).run_within("300ms", &["outbound"]);
+    let report = Doctor::outbound(&format!("https://{address}")).run_within("3s", &["outbound"]);
     report
         .assert_failed("outbound", "TLS")
         .is("did not complete the TLS handshake")

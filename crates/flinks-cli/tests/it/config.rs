@@ -43,11 +43,15 @@ fn invalid_sections_are_refused_and_nothing_is_written() {
         ("password = \"s3cret-canary\"", "no section"),
         ("[bank]\nurl = \"x\"", "unknown section"),
         ("[pay]\npassword = 7", "a number as a secret"),
+        ("[pay]\npasword_ = \"s3cret-canary\"", "a misspelled secret"),
+        ("[pay]\npassword = \"s3cret-canary\"\ntimeout_seconds = [1]", "a list"),
+        ("[login]\nprovider_id = 1000", "a number instead of a text"),
     ] {
         let output = home.run_with_input(&["init"], input);
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(!String::from_utf8_lossy(&output.stderr).contains("s3cret-canary"), "{name}");
         assert!(!home.config_file().exists(), "{name}");
+        assert!(!home.path().join("secrets.toml").exists(), "{name}");
     }
     let output = home.run_with_input(&["init", "--profile", "../x"], "[pay]\nurl = \"x\"");
     assert_eq!(output.status.code(), Some(2));
@@ -78,7 +82,7 @@ fn secrets_never_come_from_arguments() {
     home.succeed(&["config", "set", "store.url", "redis://127.0.0.1"]);
     assert_command!(home, ["config", "set", "store.url", "redis://:x@127.0.0.1"]);
     assert_command!(home, ["config", "set-secret", "pay.url"], input: "x");
-    assert_command!(home, ["config", "set", "pay.pasword", "x"]);
+    assert_command!(home, ["config", "set", "pay.pass", "x"]);
 }
 
 #[test]
@@ -184,4 +188,70 @@ fn the_name_of_each_secret_is_known() {
     }
     home.succeed(&["config", "remove", "emulator"]);
     assert_eq!(fs::read_to_string(home.path().join("secrets.toml")).unwrap().trim(), "");
+}
+
+#[test]
+fn changes_of_several_processes_are_kept() {
+    let home = Home::with_profile();
+    let scopes = ["pay", "connect", "outbound"];
+    let mut running = Vec::new();
+    for section in scopes {
+        for field in ["timeout_seconds", "connect_timeout_seconds", "max_attempts"] {
+            let key = format!("{section}.{field}");
+            running.push(home.command(&["config", "set", &key, "3"]).spawn().unwrap());
+        }
+    }
+    for mut process in running {
+        assert!(process.wait().unwrap().success());
+    }
+    assert_eq!(fs::read_to_string(home.config_file()).unwrap().matches("= 3\n").count(), 9);
+}
+
+#[test]
+fn a_secret_among_the_arguments_is_not_repeated() {
+    let home = Home::with_profile();
+    assert_command!(home, ["config", "set-secret", "pay.password", "s3cret-canary"]);
+}
+
+#[test]
+fn secrets_move_to_a_file() {
+    let home = Home::with_profile();
+    home.succeed(&["config", "secrets", "file"]);
+    home.succeed(&["token", "pay"]);
+    // A keyring that does not exist contains no secrets, so nothing can be moved out of it.
+    let text = fs::read_to_string(home.config_file()).unwrap();
+    fs::write(home.config_file(), text.replace("secrets = \"file\"", "secrets = \"keyring\"")).unwrap();
+    assert_command!(home, ["config", "secrets", "file"]);
+    // Secrets that cannot be read are not forgotten.
+    fs::set_permissions(home.path().join("secrets.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(home.run(&["config", "secrets", "keyring"]).status.code(), Some(4));
+    assert!(fs::read_to_string(home.config_file()).unwrap().contains("secrets = \"file\""));
+}
+
+#[test]
+fn a_plain_address_replaces_a_secret_one() {
+    let home = Home::with_profile();
+    home.succeed(&["config", "set", "store.kind", "redis"]);
+    assert!(home.run_with_input(&["config", "set-secret", "store.url"], "redis://:p@127.0.0.1").status.success());
+    home.succeed(&["config", "set", "store.url", "redis://127.0.0.1"]);
+    assert!(!fs::read_to_string(home.path().join("secrets.toml")).unwrap().contains("store.url"));
+    home.succeed(&["config", "set", "store.kind", "file"]);
+    home.succeed(&["config", "unset", "store.url"]);
+    home.succeed(&["consents", "list"]);
+}
+
+#[test]
+fn a_suggested_command_selects_the_same_profile() {
+    let home = Home::with_profile();
+    assert!(
+        home.run_with_input(
+            &["init", "--profile", "other", "--secrets", "file"],
+            "[pay]\nurl = \"http://127.0.0.1:1\"\nusername = \"u\"\npassword = \"p\""
+        )
+        .status
+        .success()
+    );
+    let output = home.run(&["token", "pay", "--profile", "other"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("`flinks doctor pay --profile other`"), "{stderr}");
 }

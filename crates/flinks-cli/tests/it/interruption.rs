@@ -65,5 +65,22 @@ fn a_repeated_keep_alive_stops() {
     let mut running = Running::start(&mut home.command(&["keep-alive", "--every", "1h"]));
     assert!(running.line().contains("0 refreshed"));
     running.interrupt();
-    assert_eq!(running.finish().0, Some(130));
+    assert_eq!(running.finish().0, Some(0));
+}
+
+/// A signal while a change is completed does not lose it, and a second one stops the command.
+#[test]
+fn o4_the_second_signal_stops_a_command_that_completes_a_change() {
+    let home = Home::with_profile();
+    home.add_consent("user-7");
+    home.emulator.fail_next(Operation::OutboundToken, Fault::Hold { when: When::After });
+    let running = Running::start(&mut home.command(&["consents", "refresh", "user-7"]));
+    home.block_on(home.emulator.received(Operation::OutboundToken, 1));
+    running.interrupt();
+    let (running, line) = running.error_line();
+    assert!(line.contains("completing the changes in flight"), "{line}");
+    running.interrupt();
+    let (exit, _, stderr) = running.finish();
+    assert_eq!(exit, Some(130));
+    assert!(stderr.contains("changes to consents may be lost"), "{stderr}");
 }

@@ -101,6 +101,30 @@ fn a_refused_code_stores_nothing() {
 }
 
 #[test]
+fn wrong_client_credentials_are_a_configuration_error() {
+    let home = Home::with_profile();
+    assert!(home.run_with_input(&["config", "set-secret", "outbound.client_secret"], "wrong").status.success());
+    let login = Login::start(&home, &[]);
+    let code = home.emulator.issue_code(&login.redirect_url());
+    let (status, _) = get(&format!("{}?code={code}&state={}", login.redirect_url(), login.parameter("state")));
+    assert_eq!(status, 502);
+    assert_eq!(login.running.finish().0, Some(4));
+}
+
+#[test]
+fn a_replaced_consent_is_reported_and_revoked_on_request() {
+    let home = Home::with_profile();
+    home.add_consent("user-7");
+    home.succeed(&["token", "outbound", "--consent", "user-7"]);
+    let login = Login::start(&home, &["--revoke-replaced"]);
+    let code = home.emulator.issue_code(&login.redirect_url());
+    get(&format!("{}?code={code}&state={}", login.redirect_url(), login.parameter("state")));
+    let (exit, _, stderr) = login.running.finish();
+    assert_eq!(exit, Some(0), "{stderr}");
+    assert!(stderr.contains("replaced consent"), "{stderr}");
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let home = Home::with_profile();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -116,7 +140,7 @@ fn a_port_in_use_is_named() {
 fn a_redirect_url_on_another_machine_is_refused() {
     let home = Home::with_profile();
     for (url, exit) in
-        [("https://app.example/callback", 4), ("http://127.0.0.1/callback", 4), ("http://192.168.1.1:80/callback", 2)]
+        [("https://app.example/callback", 4), ("http://[::1]:8765/callback", 4), ("http://192.168.1.1:80/callback", 2)]
     {
         let output = home.run(&["login", "--no-browser", "--redirect-url", url]);
         assert_eq!(output.status.code(), Some(exit), "{url}");

@@ -63,6 +63,35 @@ fn the_application_s_own_token_is_the_default() {
 }
 
 #[test]
+fn a3_a_proxy_never_receives_the_token_for_a_loopback_address() {
+    let home = Home::with_profile();
+    let proxy = Home::empty();
+    let mut command = home.command(&["request", "GET", ACCOUNTS]);
+    let output =
+        command.env("HTTP_PROXY", proxy.emulator.base_url()).env("http_proxy", proxy.emulator.base_url()).output();
+    assert!(output.is_ok());
+    assert!(proxy.emulator.requests().is_empty());
+    assert_eq!(home.emulator.count(Operation::OutboundAccounts), 1);
+}
+
+#[test]
+fn a_long_body_is_refused() {
+    let home = Home::with_profile();
+    let body = "x".repeat(16 * 1024 * 1024 + 1);
+    assert_command!(home, ["request", "POST", "/api/x", "--data", "@-"], input: &body);
+    assert!(home.emulator.requests().is_empty());
+}
+
+#[test]
+fn only_an_idempotent_request_may_be_repeated() {
+    let home = Home::with_profile();
+    home.emulator.fail_always(Operation::OutboundAccounts, Fault::status(503));
+    assert_eq!(home.run(&["request", "GET", ACCOUNTS]).status.code(), Some(75));
+    home.emulator.fail_always(Operation::OutboundAccounts, Fault::Reset { when: flinks_emulator::When::After });
+    assert_eq!(home.run(&["request", "GET", ACCOUNTS]).status.code(), Some(75));
+}
+
+#[test]
 fn an_unknown_consent_needs_a_login() {
     let home = Home::with_profile();
     assert_command!(home, ["request", "GET", ACCOUNTS, "--consent", "user-7"]);

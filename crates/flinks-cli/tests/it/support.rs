@@ -171,6 +171,13 @@ impl Running {
         line.trim_end().to_owned()
     }
 
+    /// Returns the next line of standard error.
+    pub(crate) fn error_line(mut self) -> (Self, String) {
+        let mut line = String::new();
+        BufReader::with_capacity(1, self.0.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        (self, line)
+    }
+
     /// Waits for the process, and returns its exit code, the rest of standard output, and standard
     /// error.
     pub(crate) fn finish(mut self) -> (Option<i32>, String, String) {

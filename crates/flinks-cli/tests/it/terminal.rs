@@ -22,7 +22,7 @@ fn a_token_is_not_printed_on_a_terminal() {
     session.exp_eof().unwrap();
     assert!(home.emulator.requests().is_empty());
     let mut session = spawn(&home, &["token", "pay", "--show"]);
-    session.exp_string("now yours to spend").unwrap();
+    session.exp_string("valid for one use").unwrap();
     session.exp_eof().unwrap();
     assert_eq!(home.emulator.requests().len(), 1);
 }
@@ -74,4 +74,18 @@ fn a_narrow_terminal_shows_all_columns() {
     for line in text.lines() {
         assert!(line.chars().count() <= 40, "{line:?}");
     }
+}
+
+#[test]
+fn ctrl_c_in_a_prompt_stops_the_command() {
+    let home = Home::with_profile();
+    for _ in 0..5 {
+        let mut session = spawn(&home, &["config", "set-secret", "connect.secret_key"]);
+        session.exp_string("Enter connect.secret_key").unwrap();
+        session.send_control('c').unwrap();
+        session.exp_string("interrupted").unwrap();
+        session.exp_eof().unwrap();
+        assert!(matches!(session.process().wait(), Ok(rexpect::process::WaitStatus::Exited(_, 130))));
+    }
+    home.succeed(&["token", "connect"]);
 }

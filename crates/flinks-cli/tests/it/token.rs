@@ -50,7 +50,7 @@ fn a_single_use_token_comes_with_a_note() {
     let home = Home::with_profile();
     let output = home.run(&["token", "pay"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("now yours to spend"), "{stderr}");
+    assert!(stderr.contains("valid for one use"), "{stderr}");
     let output = home.run(&["token", "outbound"]);
     assert!(output.stderr.is_empty());
 }

@@ -210,6 +210,17 @@ impl Client {
         AccessToken::new(Bearer::new(secret.into(), deadline))
     }
 
+    /// Returns the HTTP client, for requests to the Open Banking API that your application sends
+    /// itself.
+    ///
+    /// It uses the proxy, the certificates and the connections of this client, and it follows no
+    /// redirects. It has no timeout except the one for connecting, so set one for each request. Send
+    /// access tokens only to the [`base_url`](Self::base_url).
+    #[cfg(feature = "reqwest-0_13")]
+    pub fn http_client(&self) -> &reqwest::Client {
+        self.transport.http_client()
+    }
+
     /// Returns the base URL.
     pub fn base_url(&self) -> &BaseUrl {
         &self.base_url

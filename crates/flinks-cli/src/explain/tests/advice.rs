@@ -128,7 +128,8 @@ impl Local {
             Refresh => self.refresh().await,
             _ => {
                 let lifetime = Duration::from_secs(600);
-                let token = self.outbound.restore_access_token("token", self.outbound.clock().wall(), lifetime).unwrap();
+                let token =
+                    self.outbound.restore_access_token("token", self.outbound.clock().wall(), lifetime).unwrap();
                 self.outbound.revoke(&token).await.unwrap_err()
             }
         }
