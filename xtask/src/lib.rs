@@ -31,6 +31,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod docs;
 pub mod error;
 pub mod generate;
 mod git;

@@ -11,6 +11,7 @@ use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 use xtask::Product;
+use xtask::docs;
 use xtask::generate::{Mode, Outcome, list_crates, regenerate};
 use xtask::maintain::diff::{self, ProductDiff, Side};
 use xtask::maintain::import::{self, Options};
@@ -42,6 +43,19 @@ enum Command {
         /// Process only this product
         #[arg(long, value_enum)]
         product: Option<Product>,
+        /// Write nothing and print the differences
+        #[arg(long)]
+        check: bool,
+        /// The root folder of the project (default: this project)
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
+    /// Write the documents that are derived from other documents: the runbook, llms.txt and
+    /// llms-full.txt
+    ///
+    /// Exit codes: 0 all files are up to date or were written, 1 a file could not be derived, 2
+    /// invalid command line, 3 a file is stale (with --check).
+    Docs {
         /// Write nothing and print the differences
         #[arg(long)]
         check: bool,
@@ -187,6 +201,7 @@ fn main() -> ExitCode {
             let mode = if check { Mode::Check } else { Mode::Write };
             run_regenerate(&root.unwrap_or(here), product, mode)
         }
+        Command::Docs { check, root } => run_docs(&root.unwrap_or(here), if check { Mode::Check } else { Mode::Write }),
         Command::Import { files, product, retrieved, root } => {
             let options = Options { files, product, retrieved: retrieved.unwrap_or_else(today) };
             finish(run_import(&root.unwrap_or(here), &options))
@@ -225,7 +240,16 @@ fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode
             codes.push(report(name, &Path::new("crates").join(name).join("public-api.txt"), outcome));
         }
     }
-    // A failure takes precedence over a stale file.
+    worst(&codes)
+}
+
+fn run_docs(root: &Path, mode: Mode) -> ExitCode {
+    let report = |(path, outcome): (PathBuf, _)| report(&path.to_string_lossy(), &path, outcome);
+    worst(&docs::write(root, mode).into_iter().map(report).collect::<Vec<_>>())
+}
+
+/// Returns the worst exit code. A failure takes precedence over a stale file.
+fn worst(codes: &[u8]) -> ExitCode {
     let worst = [FAILED, STALE].into_iter().find(|code| codes.contains(code));
     ExitCode::from(worst.unwrap_or(0))
 }
@@ -345,7 +369,7 @@ fn report(name: &str, file: &Path, outcome: xtask::Result<Outcome>) -> u8 {
             0
         }
         Ok(Outcome::Stale(diff)) => {
-            println!("{BAD}stale{BAD:#}   {name}  run `cargo xtask regenerate`");
+            println!("{BAD}stale{BAD:#}   {name}  run the same command without --check");
             for line in diff.lines() {
                 let style = match line.as_bytes().first() {
                     Some(b'+') => AnsiColor::Green.on_default(),

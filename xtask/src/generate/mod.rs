@@ -348,7 +348,7 @@ impl Outcome {
 
 /// Compares a file with `wanted`. If the file differs and `mode` is [`Mode::Write`], writes
 /// `wanted` to the file.
-fn write_or_compare(root: &Path, path: &Path, wanted: &str, mode: Mode) -> Result<Outcome> {
+pub(crate) fn write_or_compare(root: &Path, path: &Path, wanted: &str, mode: Mode) -> Result<Outcome> {
     let found = match std::fs::read_to_string(root.join(path)) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

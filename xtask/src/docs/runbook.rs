@@ -1,0 +1,111 @@
+//! The chapter of the guide that lists what to do about each code and message.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{Error, Result};
+
+pub(super) const PATH: &str = "crates/flinks-guide/pages/runbook.md";
+const TOPICS: &str = "crates/flinks-cli/src/explain/topics.toml";
+
+/// The part of `topics.toml` that the chapter shows.
+#[derive(Deserialize)]
+struct Table {
+    topic: Vec<Topic>,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    name: String,
+    kind: String,
+    #[serde(default)]
+    statuses: Vec<u16>,
+    meaning: String,
+    advice: Option<String>,
+    action: Option<String>,
+    #[serde(default)]
+    cases: Vec<Case>,
+    #[serde(default)]
+    commands: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    when: String,
+    advice: Option<String>,
+    action: String,
+}
+
+const HEAD: &str = "\
+<!-- Written by `cargo xtask docs` from crates/flinks-cli/src/explain/topics.toml. Do not edit. -->
+
+# When it fails
+
+Find the code or the message of an error on this page, or let the command line find it:
+
+```console
+$ flinks explain invalid_grant
+$ flinks doctor outbound
+```
+
+`flinks doctor` checks the configuration, the network, TLS, the credentials and the store, and names the cure for
+each fault. A word in parentheses is the value of `Error::advice`, by which a program decides what to do.
+";
+
+/// The sections of the chapter, each with the condition for its topics.
+const SECTIONS: [(&str, &str, fn(&Topic) -> bool); 5] = [
+    ("Advice", "`Error::advice` and `ConsentError::advice` return one of these values.", |topic| {
+        topic.kind == "advice"
+    }),
+    ("Codes of Connect", "`Error::flinks_code` returns these codes.", |topic| topic.kind == "flinks-code"),
+    ("Errors of Outbound", "`Error::oauth_error` returns these codes.", |topic| topic.kind == "oauth-error"),
+    ("Messages", "Each name stands for a group of messages, and `flinks explain` recognizes them in a log.", |topic| {
+        topic.kind == "message" && !is_exit_code(topic)
+    }),
+    ("Exit codes of `flinks`", "The codes are stable.", is_exit_code),
+];
+
+fn is_exit_code(topic: &Topic) -> bool {
+    topic.name.starts_with("exit-")
+}
+
+pub(super) fn text(root: &Path) -> Result<String> {
+    let text = super::read(root, Path::new(TOPICS))?;
+    let table: Table = toml::from_str(&text).map_err(|error| Error::new(error.message()).in_file(Path::new(TOPICS)))?;
+    let mut page = HEAD.to_owned();
+    for (heading, introduction, is_in_section) in SECTIONS {
+        let _ = write!(page, "\n## {heading}\n\n{introduction}\n");
+        for topic in table.topic.iter().filter(|topic| is_in_section(topic)) {
+            write_topic(&mut page, topic);
+        }
+    }
+    Ok(page)
+}
+
+fn write_topic(page: &mut String, topic: &Topic) {
+    let _ = write!(page, "\n### {}\n\n{}", topic.name, topic.meaning);
+    if !topic.statuses.is_empty() {
+        let statuses: Vec<String> = topic.statuses.iter().map(u16::to_string).collect();
+        let _ = write!(page, " Status: {}.", statuses.join(", "));
+    }
+    page.push('\n');
+    if let Some(action) = &topic.action {
+        let _ = write!(page, "\n{action}{}\n", advice(topic.advice.as_deref()));
+    }
+    if !topic.cases.is_empty() {
+        page.push('\n');
+    }
+    for case in &topic.cases {
+        let _ = writeln!(page, "- If {}: {}{}", case.when, case.action, advice(case.advice.as_deref()));
+    }
+    if !topic.commands.is_empty() {
+        let commands: Vec<String> = topic.commands.iter().map(|command| format!("`{command}`")).collect();
+        let _ = write!(page, "\nCommands: {}\n", commands.join(", "));
+    }
+}
+
+fn advice(name: Option<&str>) -> String {
+    name.map(|name| format!(" (`{name}`)")).unwrap_or_default()
+}
