@@ -116,8 +116,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Runs the command. A command that may wait for standard input without another thread runs on a
-    /// thread of its own.
+    /// Runs the command. A command that may wait for standard input runs on a separate thread, unless it
+    /// starts one itself.
     pub(crate) async fn run(self: Arc<Self>, context: Arc<Context>) -> Result<(), Failure> {
         match &*self {
             Self::Token(arguments) => token::run(arguments, &context).await,

@@ -8,6 +8,7 @@ use flinks_emulator::{Emulator, credentials};
 
 use crate::service::Clients;
 
+// ANCHOR: emulated
 /// An in-process emulator. Its clock and those of its clients are advanced together.
 #[derive(Debug)]
 pub struct Emulated {
@@ -52,3 +53,4 @@ impl Emulated {
         self.emulator.advance(by);
     }
 }
+// ANCHOR_END: emulated

@@ -97,6 +97,7 @@ fn render(metrics: &PrometheusHandle) -> String {
     metrics.render()
 }
 
+// ANCHOR: secure
 /// Adds headers that keep codes and login ids out of `Referer` headers and caches.
 async fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
@@ -111,3 +112,4 @@ async fn secure(mut response: Response) -> Response {
     );
     response
 }
+// ANCHOR_END: secure

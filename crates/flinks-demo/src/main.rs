@@ -58,6 +58,7 @@ fn variable(name: &str, default: &str) -> Result<String, String> {
     }
 }
 
+// ANCHOR: stopped
 /// Waits for Ctrl-C or for SIGTERM, the signal that stops a container.
 async fn stopped() {
     #[cfg(unix)]
@@ -79,3 +80,4 @@ async fn stopped() {
         () = terminated => {}
     }
 }
+// ANCHOR_END: stopped

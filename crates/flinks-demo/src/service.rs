@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use crate::pages;
 use crate::visitor::{UNAVAILABLE, Visitor};
 
+// ANCHOR: app
 /// The clients of Pay, Connect and Outbound.
 pub type Clients = (pay::Client, connect::Client, outbound::Client);
 
@@ -61,6 +62,7 @@ impl App {
         Ok(self.consents.consent(&format!("{}/{bank}", visitor.user).parse::<ConsentId>()?))
     }
 }
+// ANCHOR_END: app
 
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -73,6 +75,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/consents/{bank}/revoke", post(revoke_consent))
 }
 
+// ANCHOR: payment
 /// The form that starts a payment. A real application takes the reference and the amount from a
 /// stored order, not from a form.
 #[derive(Deserialize)]
@@ -89,7 +92,9 @@ async fn start_payment(State(app): Shared, Form(payment): Form<Payment>) -> Repl
     let session = app.pay.initiate_session(app.pay.authorize().await?, &session).await?;
     Ok(pages::payment_started(&payment.reference, app.pay.app_url(&session).expose_secret()))
 }
+// ANCHOR_END: payment
 
+// ANCHOR: widget
 async fn show_widget(State(app): Shared, visitor: Visitor) -> Reply<Markup> {
     let widget = app.connect.widget(&format!("{}/banks/landing", app.public_url).parse()?).demo(true);
     let started = widget.start(app.connect.generate_authorize_token().await?, StatePlacement::Query)?;
@@ -117,7 +122,9 @@ async fn finish_widget(State(app): Shared, visitor: Visitor, RawQuery(query): Ra
     }
     Ok(Redirect::to("/"))
 }
+// ANCHOR_END: widget
 
+// ANCHOR: consent
 async fn start_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Redirect> {
     let request =
         app.consents.client().authorization(&bank, &format!("{}/consents/callback", app.public_url).parse()?)?;
@@ -136,7 +143,9 @@ async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): R
     }
     Ok(Redirect::to("/"))
 }
+// ANCHOR_END: consent
 
+// ANCHOR: accounts
 async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Markup> {
     let url = format!("{}/api/fdx/5/accounts?resultType=details", app.consents.client().base_url());
     let request = |authorization| app.http.get(&url).header("Authorization", authorization).send();
@@ -152,12 +161,16 @@ fn data_error(error: reqwest::Error) -> Failure {
     tracing::warn!("{}", error.without_url());
     UNAVAILABLE
 }
+// ANCHOR_END: accounts
 
+// ANCHOR: revoke
 async fn revoke_consent(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Redirect> {
     let _ = app.consent(&visitor, &bank)?.revoke().await?;
     Ok(Redirect::to("/"))
 }
+// ANCHOR_END: revoke
 
+// ANCHOR: failure
 /// A page that shows an error and what the user can do about it.
 pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str, pub(crate) Option<Duration>);
 
@@ -179,7 +192,9 @@ impl IntoResponse for Failure {
         (status, retry_after, pages::failure(text)).into_response()
     }
 }
+// ANCHOR_END: failure
 
+// ANCHOR: serve
 /// Serves requests until `stop` completes. Then waits up to 10 seconds for in-flight requests and
 /// up to 45 seconds for in-flight refreshes, and stores pending writes.
 ///
@@ -204,3 +219,4 @@ where
     }
     served
 }
+// ANCHOR_END: serve

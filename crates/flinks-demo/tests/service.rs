@@ -41,6 +41,7 @@ impl Service {
         Self { emulated, url, http, stop, ended }
     }
 
+    // ANCHOR: requests
     /// Starts a session and returns its cookie.
     async fn cookie(&self) -> String {
         let response = self.http.get(&self.url).send().await.unwrap();
@@ -67,6 +68,7 @@ impl Service {
         let code = self.emulated.emulator.issue_code(&format!("{}/consents/callback", self.url));
         format!("/consents/callback?code={code}&state={state}")
     }
+    // ANCHOR_END: requests
 }
 
 /// Returns the metrics of all services in this process.
@@ -75,6 +77,7 @@ fn metrics() -> PrometheusHandle {
     METRICS.clone()
 }
 
+// ANCHOR: helpers
 /// Returns a query parameter of the URL to which a response redirects.
 fn parameter(response: &Response, name: &str) -> String {
     let location = response.headers()[LOCATION].to_str().unwrap();
@@ -88,6 +91,7 @@ async fn status(request: RequestBuilder) -> StatusCode {
 async fn text(request: RequestBuilder) -> String {
     request.send().await.unwrap().text().await.unwrap()
 }
+// ANCHOR_END: helpers
 
 #[tokio::test]
 async fn bank_is_connected_used_replaced_and_disconnected() {
@@ -121,6 +125,7 @@ async fn bank_is_connected_used_replaced_and_disconnected() {
     assert_eq!(status(service.get("/consents/1000/accounts", &cookie)).await, StatusCode::CONFLICT);
 }
 
+// ANCHOR: payment
 #[tokio::test]
 async fn payment_starts_and_invalid_amount_is_a_client_error() {
     let service = Service::start().await;
@@ -136,6 +141,7 @@ async fn payment_starts_and_invalid_amount_is_a_client_error() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "7000");
 }
+// ANCHOR_END: payment
 
 #[tokio::test]
 async fn forged_landing_is_refused() {
@@ -157,6 +163,7 @@ async fn forged_landing_is_refused() {
     assert_eq!(service.emulated.emulator.count(Operation::ConnectAuthorize), 1);
 }
 
+// ANCHOR: landing
 #[tokio::test]
 async fn pending_landing_is_used_once_even_if_the_request_fails() {
     let service = Service::start().await;
@@ -169,7 +176,9 @@ async fn pending_landing_is_used_once_even_if_the_request_fails() {
     assert_eq!(status(service.get(&landing, &cookie)).await, StatusCode::CONFLICT);
     assert_eq!(service.emulated.emulator.count(Operation::ConnectAuthorize), 1);
 }
+// ANCHOR_END: landing
 
+// ANCHOR: shutdown
 #[tokio::test]
 async fn request_in_flight_gets_its_response_before_shutdown() {
     let service = Service::start().await;
@@ -183,6 +192,7 @@ async fn request_in_flight_gets_its_response_before_shutdown() {
     assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::SEE_OTHER);
     service.ended.await.unwrap().unwrap();
 }
+// ANCHOR_END: shutdown
 
 #[tokio::test]
 async fn metrics_show_calls_and_refreshes() {

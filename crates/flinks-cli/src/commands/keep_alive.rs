@@ -134,7 +134,7 @@ fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
 }
 
 /// Returns a failure if a person or a later run must act. `needs_attention` is set if a refresh failed
-/// for a reason that does not go away.
+/// for a permanent reason.
 fn check(summary: &Summary, needs_attention: bool) -> Result<(), Failure> {
     if let Some(error) = &summary.unstored {
         return Err(Failure::from(error));

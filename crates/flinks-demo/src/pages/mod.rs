@@ -116,6 +116,7 @@ pub(crate) fn new_payment(reference: &str) -> Markup {
     document("Pay a bill", &content)
 }
 
+// ANCHOR: pages
 /// The page that is shown after a payment session has started.
 pub(crate) fn payment_started(reference: &str, url: &str) -> Markup {
     let content = html! {
@@ -190,3 +191,4 @@ pub(crate) fn text(advice: Advice) -> &'static str {
         _ => "Something went wrong on our side.",
     }
 }
+// ANCHOR_END: pages
