@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
 use crate::{ClientCertificates, Emulator, Tls};
+use clap::{Args, ValueEnum};
 
 #[derive(Args)]
 pub(super) struct TlsOptions {
