@@ -125,7 +125,7 @@ pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Fail
 async fn list(arguments: &List, context: &Context) -> Result<(), Failure> {
     let (consents, store) = context.consents().await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    // One more than the limit shows whether there are more.
+    // An additional item shows whether there are more.
     let (mut statuses, unreadable) = match &arguments.owner {
         Some(owner) => (consents.list(owner, &Page::first(limit.saturating_add(1))).await?, 0),
         None => scan(&consents, store.as_ref(), limit.saturating_add(1)).await?,
