@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
@@ -94,6 +94,9 @@ fn open_link(link: &str) -> Result<(), Failure> {
 pub(crate) struct OneShot {
     path: String,
     location: Arc<Mutex<Option<HeaderValue>>>,
+    /// Signalled by the second request. The browser that this program starts sends exactly one, so
+    /// somebody else has sent the other one.
+    opened_again: Arc<Notify>,
 }
 
 impl OneShot {
@@ -101,7 +104,11 @@ impl OneShot {
         let mut location =
             HeaderValue::from_str(url).map_err(|_| Failure::new("the URL cannot be sent to a browser"))?;
         location.set_sensitive(true);
-        Ok(Self { path: format!("/{}", Uuid::new_v4().simple()), location: Arc::new(Mutex::new(Some(location))) })
+        Ok(Self {
+            path: format!("/{}", Uuid::new_v4().simple()),
+            location: Arc::new(Mutex::new(Some(location))),
+            opened_again: Arc::default(),
+        })
     }
 
     /// Returns the redirect if this is the first request for the secret path.
@@ -109,7 +116,10 @@ impl OneShot {
         if path != self.path {
             return None;
         }
-        let location = self.location.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let Some(location) = self.location.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            self.opened_again.notify_one();
+            return None;
+        };
         let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Some((StatusCode::FOUND, [(header::LOCATION, location), no_store]).into_response())
     }
@@ -130,6 +140,7 @@ pub(crate) struct CallbackServer {
     callbacks: mpsc::Receiver<Callback>,
     server: Server,
     start_link: Option<String>,
+    opened_again: Arc<Notify>,
 }
 
 /// A request to the redirect URL, whose browser waits for a page.
@@ -154,11 +165,12 @@ impl CallbackServer {
     pub(crate) fn start(listener: TcpListener, path: String, start: Option<OneShot>) -> Result<Self, Failure> {
         let address = listener.local_addr().map_err(|error| Failure::new(format!("failed to listen: {error}")))?;
         let start_link = start.as_ref().map(|start| format!("http://{address}{}", start.path));
+        let opened_again = start.as_ref().map(|start| Arc::clone(&start.opened_again)).unwrap_or_default();
         let (sender, callbacks) = mpsc::channel(16);
         let state = Arc::new(Handler { path, start, sender });
         let router = Router::new().fallback(receive).with_state(state);
         let server = Server::start(listener, router);
-        Ok(Self { callbacks, server, start_link })
+        Ok(Self { callbacks, server, start_link, opened_again })
     }
 
     /// Opens the page where the end user consents.
@@ -179,13 +191,28 @@ impl CallbackServer {
     ///
     /// # Errors
     ///
-    /// Returns a failure if none arrives before the deadline.
+    /// Returns a failure if none arrives before the deadline, or if the start page was opened twice.
     pub(crate) async fn next(&mut self, deadline: Instant) -> Result<Callback, Failure> {
-        match timeout_at(deadline, self.callbacks.recv()).await {
-            Ok(Some(callback)) => Ok(callback),
+        let received = async {
+            tokio::select! {
+                biased;
+                () = self.opened_again.notified() => Err(opened_again()),
+                callback = self.callbacks.recv() => Ok(callback),
+            }
+        };
+        match timeout_at(deadline, received).await {
+            Ok(Err(failure)) => Err(failure),
+            Ok(Ok(Some(callback))) => Ok(callback),
             _ => Err(Failure::new("nobody returned from the consent page in time").with_exit(Exit::ConsentNeeded)),
         }
     }
+}
+
+/// The failure of a login that another user of the machine may have opened. That user could consent
+/// with another bank account, which would be stored under the id of this login.
+fn opened_again() -> Failure {
+    Failure::new("the page was opened twice, perhaps by another user of this machine; nothing was stored")
+        .with_next("on a machine that you share, use --no-browser")
 }
 
 impl Callback {

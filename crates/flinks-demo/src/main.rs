@@ -38,10 +38,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (app, emulated) = if env::var_os("FLINKS_OUTBOUND_URL").is_some() {
         let clients = (pay::Client::from_env()?, connect::Client::from_env()?, outbound::Client::from_env()?);
         let store = FileStore::open(variable("DEMO_STORE", "demo-consents")?)?;
-        (App::new(clients, store, public_url.clone())?, None)
+        (App::new(clients, store, public_url.clone()), None)
     } else {
         let emulated = Emulated::start().await?;
-        (App::new(emulated.clients()?, MemoryStore::new(), public_url.clone())?, Some(Arc::new(emulated)))
+        (App::new(emulated.clients()?, MemoryStore::new(), public_url.clone()), Some(Arc::new(emulated)))
     };
     let app = Arc::new(app);
     eprintln!("open {public_url}");

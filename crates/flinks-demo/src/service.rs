@@ -32,7 +32,6 @@ pub struct App {
     pub(crate) connect: connect::Client,
     pub(crate) consents: Consents,
     keep_alive: KeepAlive,
-    http: reqwest::Client,
     pub(crate) public_url: String,
     /// The confirmed bank logins. A real application encrypts them and stores them in its database.
     pub(crate) logins: Mutex<Vec<(String, LoginId)>>,
@@ -43,19 +42,12 @@ type Reply<T> = Result<T, Failure>;
 
 impl App {
     /// Creates the state. `public_url` is the URL at which browsers reach the application.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the HTTP client for the Open Banking API cannot be built.
-    pub fn new(clients: Clients, store: impl WorkLeases + Clone, public_url: String) -> reqwest::Result<Self> {
+    pub fn new(clients: Clients, store: impl WorkLeases + Clone, public_url: String) -> Self {
         let (pay, connect, outbound) = clients;
         let consents = Consents::builder(outbound).store(store.clone()).build();
         let keep_alive = KeepAlive::new(consents.clone(), store)
             .on_ended(|id| tracing::warn!("the end user of {} must consent again", id.as_str()));
-        // Requests carry access tokens, so redirects are not followed.
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let http = http.timeout(Duration::from_secs(30)).build()?;
-        Ok(Self { pay, connect, consents, keep_alive, http, public_url, logins: Mutex::default() })
+        Self { pay, connect, consents, keep_alive, public_url, logins: Mutex::default() }
     }
 
     fn consent(&self, visitor: &Visitor, bank: &str) -> Reply<Consent> {
@@ -147,8 +139,14 @@ async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): R
 
 // ANCHOR: accounts
 async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Markup> {
-    let url = format!("{}/api/fdx/5/accounts?resultType=details", app.consents.client().base_url());
-    let request = |authorization| app.http.get(&url).header("Authorization", authorization).send();
+    let client = app.consents.client();
+    let url = format!("{}/api/fdx/5/accounts?resultType=details", client.base_url());
+    // This HTTP client sends the access token as the calls of the crate do: with the same proxy and
+    // certificates, and without following redirects.
+    let request = |authorization| {
+        let request = client.http_client().get(&url).timeout(Duration::from_secs(30));
+        request.header("Authorization", authorization).send()
+    };
     let consent = app.consent(&visitor, &bank)?;
     let response =
         consent.send(request, |response| matches!(response, Ok(response) if response.status() == 401)).await?;

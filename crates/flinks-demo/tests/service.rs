@@ -31,7 +31,7 @@ impl Service {
         let emulated = Arc::new(Emulated::start().await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = Arc::new(App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone()).unwrap());
+        let app = Arc::new(App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone()));
         let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)), metrics());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(serve(listener, app, routes, async {

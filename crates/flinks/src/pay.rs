@@ -168,6 +168,16 @@ impl Client {
         outcome.map_err(|error| SpendError::new(token, error))
     }
 
+    /// Returns the HTTP client, for requests to Flinks Pay that your application sends itself.
+    ///
+    /// It uses the proxy, the certificates and the connections of this client, and it follows no
+    /// redirects. It has no timeout except the one for connecting, so set one for each request. Send
+    /// tokens only to the [`base_url`](Self::base_url).
+    #[cfg(feature = "reqwest-0_13")]
+    pub fn http_client(&self) -> &reqwest::Client {
+        self.transport.http_client()
+    }
+
     /// Returns the base URL.
     pub fn base_url(&self) -> &BaseUrl {
         &self.base_url

@@ -54,17 +54,35 @@ $ flinks doctor outbound
 each fault. A word in parentheses is the value of `Error::advice`, by which a program decides what to do.
 ";
 
-/// The sections of the chapter, each with the condition for its topics.
-const SECTIONS: [(&str, &str, fn(&Topic) -> bool); 5] = [
-    ("Advice", "`Error::advice` and `ConsentError::advice` return one of these values.", |topic| {
-        topic.kind == "advice"
-    }),
-    ("Codes of Connect", "`Error::flinks_code` returns these codes.", |topic| topic.kind == "flinks-code"),
-    ("Errors of Outbound", "`Error::oauth_error` returns these codes.", |topic| topic.kind == "oauth-error"),
-    ("Messages", "Each name stands for a group of messages, and `flinks explain` recognizes them in a log.", |topic| {
-        topic.kind == "message" && !is_exit_code(topic)
-    }),
-    ("Exit codes of `flinks`", "The codes are stable.", is_exit_code),
+/// A section of the chapter.
+struct Section {
+    heading: &'static str,
+    introduction: &'static str,
+    contains: fn(&Topic) -> bool,
+}
+
+const SECTIONS: [Section; 5] = [
+    Section {
+        heading: "Advice",
+        introduction: "`Error::advice` and `ConsentError::advice` return one of these values.",
+        contains: |topic| topic.kind == "advice",
+    },
+    Section {
+        heading: "Codes of Connect",
+        introduction: "`Error::flinks_code` returns these codes.",
+        contains: |topic| topic.kind == "flinks-code",
+    },
+    Section {
+        heading: "Errors of Outbound",
+        introduction: "`Error::oauth_error` returns these codes.",
+        contains: |topic| topic.kind == "oauth-error",
+    },
+    Section {
+        heading: "Messages",
+        introduction: "Each name stands for a group of messages, and `flinks explain` recognizes them in a log.",
+        contains: |topic| topic.kind == "message" && !is_exit_code(topic),
+    },
+    Section { heading: "Exit codes of `flinks`", introduction: "The codes are stable.", contains: is_exit_code },
 ];
 
 fn is_exit_code(topic: &Topic) -> bool {
@@ -75,9 +93,9 @@ pub(super) fn text(root: &Path) -> Result<String> {
     let text = super::read(root, Path::new(TOPICS))?;
     let table: Table = toml::from_str(&text).map_err(|error| Error::new(error.message()).in_file(Path::new(TOPICS)))?;
     let mut page = HEAD.to_owned();
-    for (heading, introduction, is_in_section) in SECTIONS {
+    for Section { heading, introduction, contains } in SECTIONS {
         let _ = write!(page, "\n## {heading}\n\n{introduction}\n");
-        for topic in table.topic.iter().filter(|topic| is_in_section(topic)) {
+        for topic in table.topic.iter().filter(|topic| contains(topic)) {
             write_topic(&mut page, topic);
         }
     }

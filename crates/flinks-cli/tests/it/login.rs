@@ -124,6 +124,24 @@ fn a_replaced_consent_is_reported_and_revoked_on_request() {
     assert!(stderr.contains("replaced consent"), "{stderr}");
 }
 
+/// The browser of this test opens the start page after somebody else has done so.
+#[test]
+fn a_login_that_somebody_else_opened_is_stopped() {
+    let home = Home::with_profile();
+    let browser = home.path().join("xdg-open");
+    let script = "#!/bin/sh\ncurl -s -o /dev/null \"$1\"\ncurl -s -o /dev/null \"$1\"\n";
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", home.path().display(), std::env::var("PATH").unwrap());
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/callback");
+    let output = home.command(&["login", "--redirect-url", &url]).env("PATH", path).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("opened twice"), "{stderr}");
+    assert!(!home.succeed(&["consents", "list"]).contains("default"));
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let home = Home::with_profile();

@@ -119,7 +119,7 @@ pub(crate) async fn journey(browser: Arc<Browser>, screen: Screen, input: Input)
     let emulated = Arc::new(Emulated::start().await.unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone()).unwrap();
+    let app = App::new(emulated.clients().unwrap(), MemoryStore::new(), url.clone());
     let app = Arc::new(app);
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let routes = router(Arc::clone(&app), Some(Arc::clone(&emulated)), metrics);

@@ -114,6 +114,16 @@ impl Client {
         self.executor.call(GENERATE, RetryPolicy::AsNeeded, DEFAULT_TIMEOUT, attempt).await
     }
 
+    /// Returns the HTTP client, for requests to Flinks Connect that your application sends itself.
+    ///
+    /// It uses the proxy, the certificates and the connections of this client, and it follows no
+    /// redirects. It has no timeout except the one for connecting, so set one for each request. Send
+    /// tokens only to the [`base_url`](Self::base_url).
+    #[cfg(feature = "reqwest-0_13")]
+    pub fn http_client(&self) -> &reqwest::Client {
+        self.transport.http_client()
+    }
+
     /// Returns the base URL of the API host.
     pub fn base_url(&self) -> &BaseUrl {
         &self.api
