@@ -55,8 +55,16 @@ fn write_failure(error: &io::Error) -> Failure {
 
 /// Prints a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|error| Failure::new(format!("failed to write JSON: {error}")))?;
+    json_text(serde_json::to_string_pretty(value))
+}
+
+/// Prints a value as a single line of JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    json_text(serde_json::to_string(value))
+}
+
+fn json_text(text: serde_json::Result<String>) -> Result<(), Failure> {
+    let text = text.map_err(|error| Failure::new(format!("failed to write JSON: {error}")))?;
     // JSON allows control characters above U+007F in strings, but a terminal may obey them.
     line(&text.replace(|character: char| character.is_control() && character != '\n', "\u{fffd}"))
 }

@@ -8,7 +8,7 @@ use flinks_consents::migrate::Migration;
 use flinks_consents::store::Page;
 use flinks_consents::{ConsentId, ConsentStanding, ConsentStatus, Consents, EndReason, OwnerId, Revoked};
 use indicatif::ProgressBar;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::context::{ConsentStore, Context, open_store};
 use crate::failure::{Exit, Failure};
@@ -182,7 +182,7 @@ async fn show(arguments: &Show, context: &Context) -> Result<(), Failure> {
     let status = consents.consent(&arguments.id).status().await;
     let status = status.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
     if arguments.json {
-        return output::json(&to_json(&status));
+        return output::json(&JsonConsent::of(&status));
     }
     let now = SystemTime::now();
     let with_distance = |time| format!("{} ({})", timestamp::utc(time), timestamp::relative(time, now));
@@ -298,7 +298,7 @@ async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> 
 
 fn print_statuses(statuses: &[ConsentStatus], json: bool) -> Result<(), Failure> {
     if json {
-        let values: Vec<Value> = statuses.iter().map(to_json).collect();
+        let values: Vec<JsonConsent<'_>> = statuses.iter().map(JsonConsent::of).collect();
         return output::json(&values);
     }
     let now = SystemTime::now();
@@ -337,23 +337,36 @@ fn end_reason(reason: EndReason) -> &'static str {
     }
 }
 
-fn to_json(status: &ConsentStatus) -> Value {
-    json!({
-        "id": status.id.as_str(),
-        "owner": status.owner.as_ref().map(OwnerId::as_str),
-        "label": status.label,
-        "standing": match status.standing {
-            ConsentStanding::Active => "active",
-            ConsentStanding::Suspected { .. } => "suspected",
-            ConsentStanding::Ended { .. } => "ended",
-            _ => "unknown",
-        },
-        "end_reason": match status.standing {
-            ConsentStanding::Ended { reason, .. } => Some(end_reason(reason)),
-            _ => None,
-        },
-        "consented_at": timestamp::utc(status.consented_at),
-        "idle_deadline": timestamp::utc(status.idle_deadline),
-        "access_token_expires_at": status.access_token_expires_at.map(timestamp::utc),
-    })
+/// The form of a consent for programs.
+#[derive(Serialize)]
+struct JsonConsent<'a> {
+    id: &'a str,
+    owner: Option<&'a str>,
+    label: Option<&'a str>,
+    standing: &'static str,
+    end_reason: Option<&'static str>,
+    consented_at: String,
+    idle_deadline: String,
+    access_token_expires_at: Option<String>,
+}
+
+impl<'a> JsonConsent<'a> {
+    fn of(status: &'a ConsentStatus) -> Self {
+        let (standing, end_reason) = match status.standing {
+            ConsentStanding::Active => ("active", None),
+            ConsentStanding::Suspected { .. } => ("suspected", None),
+            ConsentStanding::Ended { reason, .. } => ("ended", Some(self::end_reason(reason))),
+            _ => ("unknown", None),
+        };
+        Self {
+            id: status.id.as_str(),
+            owner: status.owner.as_ref().map(OwnerId::as_str),
+            label: status.label.as_deref(),
+            standing,
+            end_reason,
+            consented_at: timestamp::utc(status.consented_at),
+            idle_deadline: timestamp::utc(status.idle_deadline),
+            access_token_expires_at: status.access_token_expires_at.map(timestamp::utc),
+        }
+    }
 }

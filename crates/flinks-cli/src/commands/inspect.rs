@@ -1,11 +1,13 @@
 //! `flinks inspect`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::input;
@@ -27,6 +29,18 @@ pub(crate) struct Arguments {
     extra: Vec<String>,
 }
 
+/// The claims by name. The order must not depend on the features of `serde_json`.
+type Claims = BTreeMap<String, Value>;
+
+/// The form of a token for programs.
+#[derive(Serialize)]
+struct JsonToken {
+    header: Claims,
+    claims: Claims,
+    expires_at: Option<String>,
+    is_signature_verified: bool,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.extra.is_empty() {
         return Err(Failure::usage("a token must not be an argument, because other users can see arguments")
@@ -46,12 +60,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let expiry = numeric_date(&claims, "exp");
     let issued = numeric_date(&claims, "iat");
     if arguments.json {
-        return output::json(&json!({
-            "header": header,
-            "claims": claims,
-            "expires_at": expiry.map(timestamp::utc),
-            "is_signature_verified": false,
-        }));
+        return output::json(&JsonToken {
+            header,
+            claims,
+            expires_at: expiry.map(timestamp::utc),
+            is_signature_verified: false,
+        });
     }
     for (name, value) in header.iter().chain(&claims) {
         output::line(&format!("{:<14}{}", name.escape_debug().to_string(), text(name, value)))?;
@@ -74,12 +88,12 @@ fn not_a_jwt(problem: &str) -> Failure {
     )
 }
 
-fn object(part: &str) -> Option<Map<String, Value>> {
+fn object(part: &str) -> Option<Claims> {
     let bytes = URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
-fn numeric_date(claims: &Map<String, Value>, name: &str) -> Option<SystemTime> {
+fn numeric_date(claims: &Claims, name: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(claims.get(name)?.as_u64()?))
 }
 

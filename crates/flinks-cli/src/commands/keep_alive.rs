@@ -10,6 +10,7 @@ use flinks_consents::keep_alive::{StopReason, Summary};
 use flinks_consents::store::StoreError;
 use flinks_consents::{ConsentId, Event, KeepAlive};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
@@ -115,22 +116,31 @@ fn report_run(outcome: &Result<Summary, StoreError>, json: bool, needs_attention
     }
 }
 
+/// The form of a summary for programs.
+#[derive(Serialize)]
+struct JsonSummary {
+    refreshed: u64,
+    refreshed_elsewhere: u64,
+    ended: u64,
+    suspected: u64,
+    failed: u64,
+    unreadable: u64,
+    is_complete: bool,
+}
+
 fn print(summary: &Summary, json: bool) -> Result<(), Failure> {
     if !json {
         return output::line(&summary.to_string());
     }
-    output::line(
-        &serde_json::json!({
-            "refreshed": summary.refreshed,
-            "refreshed_elsewhere": summary.refreshed_elsewhere,
-            "ended": summary.ended,
-            "suspected": summary.suspected,
-            "failed": summary.failed,
-            "unreadable": summary.unreadable,
-            "is_complete": summary.stopped.is_none() && summary.unstored.is_none(),
-        })
-        .to_string(),
-    )
+    output::json_line(&JsonSummary {
+        refreshed: summary.refreshed,
+        refreshed_elsewhere: summary.refreshed_elsewhere,
+        ended: summary.ended,
+        suspected: summary.suspected,
+        failed: summary.failed,
+        unreadable: summary.unreadable,
+        is_complete: summary.stopped.is_none() && summary.unstored.is_none(),
+    })
 }
 
 /// Returns a failure if a person or a later run must act. `needs_attention` is set if a refresh failed
