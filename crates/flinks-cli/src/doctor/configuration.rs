@@ -111,7 +111,7 @@ pub(super) fn check(product: Product, profile: &Profile, timeout: Duration) -> S
     let invalid = |failure: &Failure| Outcome::of_failure(failure);
     let values = profile.values(product.section()).map_err(|failure| invalid(&failure))?;
     let client = client(product, profile, timeout).map_err(|failure| invalid(&failure))?;
-    let target = target(client.base_url().as_str(), client.base_url().is_loopback(), &values)
+    let target = Target::new(client.base_url().as_str(), client.base_url().is_loopback(), &values)
         .ok_or_else(|| Outcome::failed(Exit::Configuration, "the base URL has no host", "correct the base URL"))?;
     let certificates = Certificates::read(&values)?;
     let mut detail = target.url.as_str().trim_end_matches('/').to_owned();
@@ -150,14 +150,17 @@ fn build_failure(section: Section, error: &flinks::Error) -> Failure {
     Failure::configuration(format!("section `{}`: {error}", section.name())).with_next(next)
 }
 
-fn target(base_url: &str, is_loopback: bool, values: &Table) -> Option<Target> {
-    let url = Url::parse(base_url).ok()?;
-    // The brackets of an IPv6 address are not part of the address.
-    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let port = url.port_or_known_default()?;
-    let is_https = url.scheme() == "https";
-    let instance = values.get("instance").and_then(Value::as_str).map(str::to_owned);
-    Some(Target { url, host, port, is_https, is_loopback, instance })
+impl Target {
+    /// Returns the server of a base URL, or `None` if the URL has no host.
+    pub(super) fn new(base_url: &str, is_loopback: bool, values: &Table) -> Option<Self> {
+        let url = Url::parse(base_url).ok()?;
+        // The brackets of an IPv6 address are not part of the address.
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port_or_known_default()?;
+        let is_https = url.scheme() == "https";
+        let instance = values.get("instance").and_then(Value::as_str).map(str::to_owned);
+        Some(Self { url, host, port, is_https, is_loopback, instance })
+    }
 }
 
 impl Certificates {
@@ -203,7 +206,7 @@ mod tests {
             ("http://127.0.0.1:8080/prefix", "127.0.0.1", 8080, false),
             ("http://[::1]:7", "::1", 7, false),
         ] {
-            let target = target(base_url, false, &values).unwrap();
+            let target = Target::new(base_url, false, &values).unwrap();
             assert_eq!((target.host.as_str(), target.port, target.is_https), (host, port, is_https));
             assert_eq!(target.instance.as_deref(), Some("toolbox"));
         }

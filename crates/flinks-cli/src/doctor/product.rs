@@ -10,20 +10,8 @@ use super::tls::{self, Tls};
 use super::{credentials, http};
 use crate::profile::{Login, Profile};
 
+/// The checks of Outbound. The other products have no redirect URL, which is the last one.
 const CHECKS: &[&str] = &[
-    "configuration",
-    "proxy",
-    "name resolution",
-    "connection",
-    "tunnel",
-    "TLS",
-    "reachability",
-    "clock",
-    "credentials",
-];
-
-/// The checks of Outbound, which has a redirect URL.
-const OUTBOUND_CHECKS: &[&str] = &[
     "configuration",
     "proxy",
     "name resolution",
@@ -38,7 +26,10 @@ const OUTBOUND_CHECKS: &[&str] = &[
 
 /// Checks a product.
 pub(super) async fn check(product: Product, profile: &Profile, limit: Duration, report: &mut Report) {
-    let checks = if product == Product::Outbound { OUTBOUND_CHECKS } else { CHECKS };
+    let checks = match CHECKS.split_last() {
+        Some((_, common)) if product != Product::Outbound => common,
+        _ => CHECKS,
+    };
     let mut section = report.section(product.section().name(), checks);
     if check_steps(product, profile, limit, &mut section).await.is_some() && product == Product::Outbound {
         section.record(redirect_url(profile.login()));

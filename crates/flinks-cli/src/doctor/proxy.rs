@@ -171,15 +171,7 @@ mod tests {
     use super::*;
 
     fn target(url: &str) -> Target {
-        let url = url::Url::parse(url).unwrap();
-        Target {
-            host: url.host_str().unwrap().to_owned(),
-            port: url.port_or_known_default().unwrap(),
-            is_https: url.scheme() == "https",
-            is_loopback: url.host_str() == Some("127.0.0.1"),
-            url,
-            instance: None,
-        }
+        Target::new(url, url.contains("127.0.0.1"), &toml::Table::new()).unwrap()
     }
 
     fn variables(https: &str, all: &str, no: &str) -> Variables {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use flinks_emulator::credentials::OUTBOUND_REFRESH_TOKEN;
-use flinks_emulator::{Config, Fault, Operation};
+use flinks_emulator::{Fault, Operation};
 
 use crate::support::{Home, assert_command};
 
@@ -78,11 +78,7 @@ fn o8_a_line_break_after_a_refresh_token_is_removed() {
 
 #[test]
 fn a_replaced_refresh_token_survives_the_end_of_the_command() {
-    let mut config = Config::default();
-    config.outbound.rotate_refresh_tokens = true;
-    let home = Home::with_config(config);
-    let url = home.emulator.base_url().to_owned();
-    home.succeed(&["init", "--emulator", &url, "--secrets", "file"]);
+    let home = Home::with_rotation();
     home.add_consent("user-7");
     for _ in 0..3 {
         home.succeed(&["consents", "refresh", "user-7"]);

@@ -1,6 +1,6 @@
 //! Ctrl-C in a command that waits.
 
-use flinks_emulator::{Config, Fault, Operation, When};
+use flinks_emulator::{Fault, Operation, When};
 
 use crate::support::{Home, Running};
 
@@ -26,11 +26,7 @@ fn an_interrupted_token_request_is_reported() {
 
 #[test]
 fn o4_an_interrupted_refresh_stores_the_new_refresh_token() {
-    let mut config = Config::default();
-    config.outbound.rotate_refresh_tokens = true;
-    let home = Home::with_config(config);
-    let url = home.emulator.base_url().to_owned();
-    home.succeed(&["init", "--emulator", &url, "--secrets", "file"]);
+    let home = Home::with_rotation();
     home.add_consent("user-7");
 
     home.emulator.fail_next(Operation::OutboundToken, Fault::Hold { when: When::After });

@@ -28,9 +28,20 @@ impl Home {
         Self { emulator, runtime, folder: tempfile::tempdir().unwrap() }
     }
 
+    /// Starts an emulator that replaces refresh tokens, and creates the profile `emulator` for it.
+    pub(crate) fn with_rotation() -> Self {
+        let mut config = Config::default();
+        config.outbound.rotate_refresh_tokens = true;
+        Self::with_config(config).initialized()
+    }
+
     /// Starts an emulator, and creates the profile `emulator` for it.
     pub(crate) fn with_profile() -> Self {
-        let home = Self::empty();
+        Self::empty().initialized()
+    }
+
+    fn initialized(self) -> Self {
+        let home = self;
         let url = home.emulator.base_url().to_owned();
         home.succeed(&["init", "--emulator", &url, "--secrets", "file"]);
         home
