@@ -51,10 +51,11 @@ fn main() -> ExitCode {
         Err(error) => return Failure::new(format!("failed to start the runtime: {error}")).report(),
     };
     let exit = runtime.block_on(async {
-        let outcome = match &command {
+        let (command, context) = (Arc::new(command), Arc::new(Context::new(options)));
+        let outcome = match *command {
             // The emulator handles signals itself.
-            Command::Emulator(arguments) => commands::emulator::run(arguments).await,
-            _ => run(Arc::new(command), Arc::new(Context::new(options))).await,
+            Command::Emulator(_) => command.run(context).await,
+            _ => run(command, context).await,
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
