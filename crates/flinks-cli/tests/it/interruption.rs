@@ -33,6 +33,9 @@ fn o4_an_interrupted_refresh_stores_the_new_refresh_token() {
     let running = Running::start(&mut home.command(&["consents", "refresh", "user-7"]));
     home.block_on(home.emulator.received(Operation::OutboundToken, 1));
     running.interrupt();
+    // The response must not arrive before the signal.
+    let (running, line) = running.error_line();
+    assert!(line.contains("completing the changes in flight"), "{line}");
     home.emulator.release();
     let (exit, _, stderr) = running.finish();
     assert_eq!(exit, Some(130), "{stderr}");
