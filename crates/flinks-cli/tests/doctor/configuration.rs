@@ -21,7 +21,9 @@ pub(crate) const TESTS: Tests = &[
 
 fn nothing_is_wrong() {
     let emulator = emulator();
-    Doctor::of(&emulator).run(&[]).assert_nothing_is_wrong();
+    let report = Doctor::of(&emulator).run(&[]);
+    report.assert_nothing_is_wrong();
+    report.assert_has_log();
 }
 
 fn one_token() {

@@ -11,9 +11,8 @@ use flinks_postgres::PostgresStore;
 
 use self::server::Server;
 use crate::Tests;
-use crate::redis_server::NAME_KEY;
 use crate::servers::closed_port;
-use crate::support::{Doctor, emulator};
+use crate::support::{Doctor, OTHER_KEY, emulator};
 
 pub(crate) const TESTS: Tests = &[
     ("nothing_is_wrong_with_postgres", nothing_is_wrong),
@@ -27,8 +26,6 @@ pub(crate) const TESTS: Tests = &[
     ("a_postgres_store_with_other_encryption_keys_is_found", other_keys),
     ("a_postgres_store_with_another_name_key_is_found", other_name_key),
 ];
-
-const OTHER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
 
 pub(crate) fn is_installed() -> bool {
     Server::is_installed()
@@ -78,13 +75,7 @@ impl Database {
 
 fn doctor(url: &str) -> (Emulator, Doctor) {
     let emulator = emulator();
-    let doctor = Doctor::of(&emulator)
-        .hide(NAME_KEY)
-        .hide(OTHER_KEY)
-        .with("FLINKS_POSTGRES_URL", url)
-        .with("FLINKS_POSTGRES_NAME_KEY", NAME_KEY)
-        .with("FLINKS_POSTGRES_KEYS", &format!("1:{NAME_KEY}"))
-        .with("FLINKS_POSTGRES_TIMEOUT_SECONDS", "30");
+    let doctor = Doctor::of(&emulator).with_store("POSTGRES", url);
     (emulator, doctor)
 }
 

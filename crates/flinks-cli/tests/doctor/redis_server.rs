@@ -9,7 +9,7 @@ use flinks_emulator::Emulator;
 use self::server::Server;
 use crate::Tests;
 use crate::servers::closed_port;
-use crate::support::{Doctor, emulator};
+use crate::support::{Doctor, OTHER_KEY, emulator};
 
 pub(crate) const TESTS: Tests = &[
     ("nothing_is_wrong_with_redis", nothing_is_wrong),
@@ -29,19 +29,9 @@ pub(crate) fn is_installed() -> bool {
 }
 
 const PERSISTENT: &[&str] = &["--appendonly", "yes"];
-/// 32 bytes in base64.
-pub(crate) const NAME_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-const OTHER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
-
 fn doctor(address: &str) -> (Emulator, Doctor) {
     let emulator = emulator();
-    let doctor = Doctor::of(&emulator)
-        .hide(NAME_KEY)
-        .hide(OTHER_KEY)
-        .with("FLINKS_REDIS_URL", address)
-        .with("FLINKS_REDIS_NAME_KEY", NAME_KEY)
-        .with("FLINKS_REDIS_KEYS", &format!("1:{NAME_KEY}"))
-        .with("FLINKS_REDIS_TIMEOUT_SECONDS", "30");
+    let doctor = Doctor::of(&emulator).with_store("REDIS", address);
     (emulator, doctor)
 }
 

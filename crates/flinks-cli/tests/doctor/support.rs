@@ -9,6 +9,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+/// The name key of a store, and the bytes of its encryption key: 32 bytes in base64.
+const NAME_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+/// A key that the store was not written with.
+pub(crate) const OTHER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
+
 /// The runtime of all emulators and servers.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -41,7 +46,7 @@ impl Doctor {
     pub(crate) fn new() -> Self {
         let this =
             Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), secrets: vec!["canary".to_owned()] };
-        // The log goes to standard error, which is checked as well.
+        // With `--verbose`, the log goes to standard error, which is checked as well.
         this.with("RUST_LOG", "trace")
     }
 
@@ -62,6 +67,17 @@ impl Doctor {
             .with("FLINKS_OUTBOUND_URL", base_url)
             .with("FLINKS_OUTBOUND_CLIENT_ID", "dc-app")
             .with("FLINKS_OUTBOUND_CLIENT_SECRET", "canary-secret")
+    }
+
+    /// Adds the values of a store on a server. `kind` is the part of the variables that names it.
+    pub(crate) fn with_store(self, kind: &str, url: &str) -> Self {
+        let variable = |field: &str| format!("FLINKS_{kind}_{field}");
+        self.hide(NAME_KEY)
+            .hide(OTHER_KEY)
+            .with(&variable("URL"), url)
+            .with(&variable("NAME_KEY"), NAME_KEY)
+            .with(&variable("KEYS"), &format!("1:{NAME_KEY}"))
+            .with(&variable("TIMEOUT_SECONDS"), "30")
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -91,7 +107,7 @@ impl Doctor {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flinks"));
-        command.args(arguments).env_clear().env("FLINKS_HOME", self.path()).current_dir(self.path());
+        command.arg("--verbose").args(arguments).env_clear().env("FLINKS_HOME", self.path()).current_dir(self.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
         command
     }
@@ -155,6 +171,11 @@ pub(crate) struct Report {
 impl Report {
     fn checks(&self) -> &[Value] {
         self.json["checks"].as_array().unwrap()
+    }
+
+    /// Checks that the log was written, in which every test searches for secrets.
+    pub(crate) fn assert_has_log(&self) {
+        assert!(self.stderr.contains("TRACE"), "{}", self.stderr);
     }
 
     fn with_outcome(&self, outcome: &str) -> Vec<&Value> {

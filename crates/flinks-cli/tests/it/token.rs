@@ -199,14 +199,24 @@ fn env_prints_names_and_with_show_values() {
 }
 
 #[test]
-fn verbose_output_contains_no_secret() {
-    let home = Home::with_profile();
-    for product in ["pay", "connect", "outbound"] {
-        let mut command = home.command(&["token", product, "--verbose"]);
+fn a3_verbose_output_contains_no_secret() {
+    let home = Home::with_rotation();
+    home.add_consent("user-7");
+    for arguments in [
+        &["token", "pay"][..],
+        &["token", "connect"],
+        &["token", "outbound"],
+        &["consents", "refresh", "user-7"],
+        &["keep-alive", "--within", "29days"],
+        &["request", "GET", "/api/fdx/5/accounts", "--consent", "user-7"],
+        &["consents", "revoke", "user-7"],
+    ] {
+        let mut command = home.command(&[arguments, &["--verbose"]].concat());
         let output = command.env("RUST_LOG", "trace").output().unwrap();
-        assert!(output.status.success());
-        assert!(!output.stderr.is_empty());
-        home.assert_no_secret(&String::from_utf8_lossy(&output.stderr));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {stderr}");
+        assert!(!stderr.is_empty(), "{arguments:?}");
+        home.assert_no_secret(&stderr);
     }
 }
 
