@@ -51,6 +51,7 @@ async fn run() -> Result<MigrationSummary, Box<dyn Error>> {
         progress_bar.set_length(progress.total.unwrap_or_default());
         progress_bar.set_position(progress.summary.moved);
     });
+    let migration = migration.on_conflict(|id| eprintln!("both stores have a record of the consent {id}"));
     let summary = migration.run().await;
     bar.finish_and_clear();
     Ok(summary?)

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use flinks_consents::ConsentId;
 use flinks_consents::keep_alive::WorkLeases;
+use flinks_consents::store::ScanRecords;
 
 /// A server that keeps consents. A test starts the server, and dropping it stops the server.
 pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// The store that connects to this server.
-    type Store: WorkLeases + Clone;
+    type Store: WorkLeases + ScanRecords + Clone;
 
     /// Why the tests are ignored if [`is_installed`](Self::is_installed) returns `false`.
     const NOT_INSTALLED: &'static str;

@@ -9,6 +9,7 @@
 //! | [`sharing::tests`], [`owners::tests`] | consents that several machines share, and their owners |
 //! | [`keep_alive::tests`], [`ended::tests`], [`gateway::tests`], [`lease::tests`] | keep-alive workers |
 //! | [`processes::tests`] | eight processes, and processes that are killed |
+//! | [`migration::tests`] | migrations between files and the server, killed at random moments |
 //! | [`faults::tests`] | a fault at each step of a refresh |
 
 #![allow(
@@ -29,6 +30,7 @@ mod flinks;
 pub mod gateway;
 pub mod keep_alive;
 pub mod lease;
+pub mod migration;
 pub mod owners;
 pub mod processes;
 mod proxy;

@@ -8,8 +8,8 @@ use flinks::{Clock, SystemClock};
 use futures_util::StreamExt as _;
 
 use super::marks::{self, Mark};
-use super::transfer::{Outcome, move_record};
-use crate::store::{Record, ScanPage, ScanRecords, StoreError, TokenStore};
+use super::transfer::{Outcome, move_record, settle_if_moved};
+use crate::store::{ConsentId, Record, ScanPage, ScanRecords, StoreError};
 
 /// Moves all consents from an old store to a new one, while the application uses both through a
 /// [`MigratingStore`](super::MigratingStore).
@@ -24,6 +24,7 @@ pub struct Migration<Old, New> {
     rate: Option<u32>,
     max_concurrency: usize,
     on_progress: Box<dyn Fn(&MigrationProgress) + Send + Sync>,
+    on_conflict: Box<dyn Fn(&ConsentId) + Send + Sync>,
     clock: Arc<dyn Clock>,
     /// The earliest monotonic time at which the next move may start.
     next_start: Mutex<Duration>,
@@ -44,6 +45,7 @@ pub struct MigrationSummary {
     pub unreadable: u64,
     /// The number of consents of which both stores have a record, for example because a backup of
     /// the old store was restored. Nothing was changed, and the record in the new store is used.
+    /// [`Migration::on_conflict`] receives their ids.
     pub conflicts: u64,
 }
 
@@ -81,7 +83,7 @@ const MAX_PASSES: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
 
-impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
+impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     /// Creates a migration from `old` to `new`.
     pub fn new(old: Old, new: New) -> Self {
         Self {
@@ -90,6 +92,7 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
             rate: None,
             max_concurrency: 16,
             on_progress: Box::new(|_| {}),
+            on_conflict: Box::new(|_| {}),
             clock: Arc::new(SystemClock),
             next_start: Mutex::default(),
         }
@@ -108,9 +111,16 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
         self
     }
 
-    /// Sets a function that is called after each consent.
+    /// Sets a function that is called after each consent, and for each page with unreadable records.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
+        self
+    }
+
+    /// Sets a function that is called with the id of each consent of which both stores have a record.
+    /// It may be called several times for the same consent.
+    pub fn on_conflict(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
+        self.on_conflict = Box::new(callback);
         self
     }
 
@@ -120,7 +130,8 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
         self
     }
 
-    /// Moves all consents that are in the old store.
+    /// Moves all consents that are in the old store. Then scans the new store, to complete moves that
+    /// another process began before it was stopped.
     ///
     /// # Errors
     ///
@@ -141,6 +152,7 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
                 break;
             }
         }
+        self.settle_all().await?;
         let MigrationSummary { moved, busy, unreadable, conflicts } = progress.summary;
         tracing::info!(moved, busy, unreadable, conflicts, "moved consents to another store");
         Ok(progress.summary)
@@ -152,7 +164,10 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
         loop {
             let ScanPage { records, unreadable, next } =
                 self.with_timeout(self.old.scan(cursor.as_deref(), PAGE)).await?;
-            progress.summary.unreadable = progress.summary.unreadable.saturating_add(unreadable);
+            if unreadable > 0 {
+                progress.summary.unreadable = progress.summary.unreadable.saturating_add(unreadable);
+                (self.on_progress)(progress);
+            }
             let moves = futures_util::stream::iter(records).map(|record| self.move_one(record));
             let mut moves = moves.buffer_unordered(self.max_concurrency);
             while let Some(outcome) = moves.next().await {
@@ -166,13 +181,38 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
         }
     }
 
+    /// Scans the new store once and settles what stopped processes have left there.
+    async fn settle_all(&self) -> Result<(), StoreError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.with_timeout(self.new.scan(cursor.as_deref(), PAGE)).await?;
+            for record in page.records {
+                match self.with_timeout(settle_if_moved(&self.old, &self.new, record)).await {
+                    // The migration has counted a damaged record, and another task settles a busy one.
+                    Ok(()) | Err(StoreError::Damaged(_) | StoreError::Busy(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     async fn move_one(&self, record: Record) -> Result<Outcome, StoreError> {
         // This is left over from an earlier migration to the old store.
         if Mark::of(&record) == Mark::Reservation {
             return Ok(Outcome::Absent);
         }
         self.pace().await;
-        self.with_timeout(move_record(&self.old, &self.new, marks::unmarked(record))).await
+        let record = marks::unmarked(record);
+        let id = record.id.clone();
+        let outcome = self.with_timeout(move_record(&self.old, &self.new, record)).await?;
+        if outcome == Outcome::Conflict {
+            (self.on_conflict)(&id);
+        }
+        Ok(outcome)
     }
 
     /// Waits until the rate limit allows the next move.

@@ -68,7 +68,8 @@
 //! - A removal by the application first moves the record, because a removal from the old store is a
 //!   commit.
 //!
-//! If a process stops between two steps, the next migration goes on from there.
+//! If a process stops between two steps, the next migration goes on from there. It also removes a mark
+//! that is left in the new store although the record has left the old one.
 //!
 //! | file | content |
 //! | --- | --- |

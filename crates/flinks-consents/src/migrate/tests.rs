@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use flinks::outbound::RefreshToken;
 
 use super::marks::{self, EndReport, Mark};
-use super::transfer::{Outcome, move_record};
+use super::transfer::{Outcome, move_record, settle_if_moved};
 use super::{MigratingStore, Migration};
 use crate::keep_alive::{Lookup, WorkLeases as _};
 use crate::store::testing::{FaultyStore, StoreFault, StoreOperation};
@@ -162,6 +162,15 @@ impl World {
         }
     }
 
+    /// Settles what stopped movers have left, like a migration whose scan was some time ago.
+    async fn run_settler(self) {
+        let Some(found) = self.new.load(&id()).await.unwrap() else { return };
+        for _ in 0..3 {
+            Step::default().await;
+        }
+        settle_if_moved(&self.old, &self.new, found).await.unwrap();
+    }
+
     /// Reads the consent. The generation of a grant never decreases, and a consent that nobody
     /// forgets is always found.
     async fn run_reader(self, may_be_missing: bool) {
@@ -271,6 +280,9 @@ fn check(seed: u64) -> u64 {
     for _ in 0..random.u32(1..5) {
         tasks.push(crashing(world.clone().run_mover(random.u32(1..4))));
     }
+    for _ in 0..random.u32(..3) {
+        tasks.push(crashing(world.clone().run_settler()));
+    }
     for owner in ["one", "other"] {
         tasks.push(task(world.clone().run_refresher(owner)));
         tasks.push(crashing(world.clone().run_reader(may_be_missing)));
@@ -289,9 +301,13 @@ fn check(seed: u64) -> u64 {
 
     // The migration is run again. Then, the consent is in the new store with the newest token.
     run_all(&mut random, vec![task(world.clone().run_mover(3))], 0);
+    run_all(&mut random, vec![task(world.clone().run_settler())], 0);
     let last = world.clone();
     let check_end = async move {
         assert!(last.old.0.load(&id()).await.unwrap().is_none(), "the consent is still in the old store");
+        if let Some(record) = last.new.0.load(&id()).await.unwrap() {
+            assert_eq!(Mark::of(&record), Mark::None, "a mark is left in the new store");
+        }
         match last.load().await {
             Some(record) => {
                 let is_valid = last.server.borrow().valid.contains(record.refresh_token.expose_secret());
@@ -468,8 +484,13 @@ async fn record_in_both_stores_is_a_conflict() {
     let (one, other) = (record("user-7"), record("user-7"));
     assert!(old.compare_and_swap(None, &one).await.unwrap());
     assert!(new.compare_and_swap(None, &other).await.unwrap());
-    let summary = Migration::new(old.clone(), new.clone()).run().await.unwrap();
+    let conflicts = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = std::sync::Arc::clone(&conflicts);
+    let migration =
+        Migration::new(old.clone(), new.clone()).on_conflict(move |id| log.lock().unwrap().push(id.clone()));
+    let summary = migration.run().await.unwrap();
     assert_eq!(summary.conflicts, 1);
+    assert_eq!(*conflicts.lock().unwrap(), [id()]);
     let store = MigratingStore::new(old, new);
     assert_eq!(store.load(&id()).await.unwrap().unwrap().grant, other.grant);
 }

@@ -135,6 +135,19 @@ where
     }
 }
 
+/// Settles a record that was found in the new store, if the old store has no record of the consent.
+/// A process that stopped between two steps leaves such a record.
+pub(super) async fn settle_if_moved<O, N>(old: &O, new: &N, found: Record) -> Result<(), StoreError>
+where
+    O: TokenStore + ?Sized,
+    N: TokenStore + ?Sized,
+{
+    if Mark::of(&found) != Mark::None && load_old(old, &found.id).await?.is_none() {
+        settle(new, found).await?;
+    }
+    Ok(())
+}
+
 /// Removes the mark of a committed copy, or a reservation that nobody needs. `found` was loaded from
 /// the new store, and the old store has no record of the consent. Changes nothing if the record has
 /// changed.

@@ -13,10 +13,11 @@ mod server;
 
 use backend::Postgres;
 use flinks_store_tests::processes::{self, Rounds};
-use flinks_store_tests::{ended, faults, gateway, keep_alive, lease, owners, sharing, store, trials};
+use flinks_store_tests::{ended, faults, gateway, keep_alive, lease, migration, owners, sharing, store, trials};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
+    migration::run_if_child::<Postgres>();
     processes::run_if_child::<Postgres>();
     let tests = [
         ended::tests::<Postgres>(),
@@ -30,6 +31,7 @@ fn main() {
     ];
     let mut all: Vec<Trial> = tests.into_iter().flat_map(trials::<Postgres>).collect();
     all.extend(faults::tests::<Postgres>());
+    all.extend(migration::tests::<Postgres>());
     all.extend(processes::tests::<Postgres>(Rounds { sharing: 8, killed: 8 }));
     libtest_mimic::run(&Arguments::from_args(), all).exit();
 }

@@ -1,74 +1,106 @@
-//! Moves consents between files and Redis while they are refreshed, and kills the migrating process
-//! at random moments.
+//! Moves consents between files and a server while they are refreshed, and kills the migrating
+//! process at random moments.
 //!
-//! `FLINKS_MIGRATION_CONSENTS` and `FLINKS_MIGRATION_ROUNDS` set the size of the test. The test
-//! program starts the migrating processes as child processes that run the same executable.
-
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
-
-mod support;
+//! The test program starts the migrating processes as child processes that run the same executable.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use flinks_consents::flinks::Settings;
-use flinks_consents::flinks::outbound::RefreshToken;
+use flinks_consents::flinks::outbound::{Client, RefreshToken};
 use flinks_consents::keep_alive::WorkLeases;
 use flinks_consents::migrate::{MigratingStore, Migration};
 use flinks_consents::store::{ScanRecords, TokenStore};
-use flinks_consents::{ConsentId, Consents, FileStore, OwnerId, Page};
-use flinks_redis::{EncryptionKeys, Key, RedisStore};
+use flinks_consents::{ConsentId, Consents, FileStore, KeepAlive, OwnerId, Page};
 use futures_util::StreamExt as _;
-use libtest_mimic::Arguments;
-use support::{Flinks, Server};
+use libtest_mimic::Trial;
+
+use crate::backend::Backend;
+use crate::common::{block_on, open, trial_with_server};
+use crate::flinks::{Flinks, emulator};
 
 /// The number of consents that are refreshed during a migration.
 const ACTIVE: usize = 50;
 /// The number of owners of the active consents.
 const OWNERS: usize = 10;
 
-fn main() {
+/// The prefix of the role of a migrating process.
+const ROLE: &str = "migrate:";
+
+/// If this process is a child of a test, runs its migration and exits. Each test program that runs
+/// the [`tests`] must call this function first.
+pub fn run_if_child<B: Backend>() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [direction, folder, redis] = arguments.as_slice()
-        && let Some(direction) = direction.strip_prefix("role:")
+    if let [role, folder, server] = arguments.as_slice()
+        && let Some(direction) = role.strip_prefix(ROLE)
     {
-        return run(migrate(direction, Path::new(folder), redis));
+        block_on(Duration::from_secs(60 * 60), migrate::<B>(direction, Path::new(folder), server));
+        std::process::exit(0);
     }
-    let tests: [(&str, fn()); 2] = [
-        ("o5_killed_migration_loses_nothing_and_uses_no_token_twice", || run(killed_migrations())),
-        ("o6_unreported_end_is_kept_by_a_migration", || run(unreported_ends())),
-    ];
-    let trials = tests.map(|(name, test)| support::trial_with_server(name, test));
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
 }
 
-/// Runs a future to completion. Panics if the future takes longer than an hour.
-fn run(work: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(3600), work).await.unwrap() });
+/// Returns the tests. The environment variables `FLINKS_MIGRATION_CONSENTS` and
+/// `FLINKS_MIGRATION_ROUNDS` set the size of the first one.
+pub fn tests<B: Backend>() -> Vec<Trial> {
+    let size =
+        Size { consents: variable("FLINKS_MIGRATION_CONSENTS", 1000), rounds: variable("FLINKS_MIGRATION_ROUNDS", 2) };
+    vec![
+        trial_with_server::<B>("o5_killed_migration_loses_nothing_and_uses_no_token_twice", move || {
+            let limit = Duration::from_secs(600).saturating_mul(size.rounds);
+            block_on(limit, killed_migrations::<B>(size));
+        }),
+        trial_with_server::<B>("o6_unreported_end_is_kept_by_a_migration", || {
+            block_on(Duration::from_secs(300), unreported_ends::<B>());
+        }),
+    ]
 }
 
-fn redis_store(address: &str, namespace: &str) -> RedisStore {
-    let keys = EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]));
-    // The timeout is long because the machine that runs the tests may be slow.
-    RedisStore::builder(address, keys).namespace(namespace).timeout(Duration::from_secs(30)).build().unwrap()
+/// The size of a test.
+#[derive(Clone, Copy)]
+struct Size {
+    consents: usize,
+    rounds: u32,
+}
+
+fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The direction of a migration.
+#[derive(Clone, Copy)]
+enum Direction {
+    ToServer,
+    ToFiles,
+}
+
+impl Direction {
+    fn of_round(round: u32) -> Self {
+        if round.is_multiple_of(2) { Self::ToServer } else { Self::ToFiles }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ToServer => "to-server",
+            Self::ToFiles => "to-files",
+        }
+    }
 }
 
 /// Runs a migration in this process, and prints a line for each moved consent.
-async fn migrate(direction: &str, folder: &Path, redis: &str) {
-    let (files, redis) = (FileStore::open(folder).unwrap(), redis_store(redis, "flinks"));
-    match direction {
-        "to-redis" => print_moves(Migration::new(files, redis)).await,
-        _ => print_moves(Migration::new(redis, files)).await,
+async fn migrate<B: Backend>(direction: &str, folder: &Path, server: &str) {
+    let (files, server) = (FileStore::open(folder).unwrap(), open_slow::<B>(server));
+    if direction == Direction::ToServer.name() {
+        print_moves(Migration::new(files, server)).await;
+    } else {
+        print_moves(Migration::new(server, files)).await;
     }
 }
 
-async fn print_moves<Old: ScanRecords, New: TokenStore>(migration: Migration<Old, New>) {
+async fn print_moves<Old: ScanRecords, New: ScanRecords>(migration: Migration<Old, New>) {
     let migration = migration.on_progress(|progress| println!("{}", progress.summary.moved));
     let summary = migration.run().await.unwrap();
     println!("complete: {}", summary.is_complete());
@@ -78,20 +110,20 @@ async fn print_moves<Old: ScanRecords, New: TokenStore>(migration: Migration<Old
 struct Migrating(Child);
 
 impl Migrating {
-    fn start(direction: &str, folder: &Path, server: &Server) -> Self {
+    fn start<B: Backend>(direction: Direction, folder: &Path, server: &B) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg(format!("role:{direction}")).arg(folder).arg(server.address());
+        command.arg(format!("{ROLE}{}", direction.name())).arg(folder).arg(server.address());
         Self(command.stdout(Stdio::piped()).spawn().unwrap())
     }
 
     /// Reads the lines of the process. Kills it after `moves` moves. Returns whether the migration
     /// has completed.
-    fn kill_after(mut self, moves: u64) -> bool {
+    fn kill_after(mut self, moves: usize) -> bool {
         let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
         for line in lines.map_while(Result::ok) {
             match line.strip_prefix("complete: ") {
                 Some(is_complete) => return is_complete == "true",
-                None if line.parse::<u64>().unwrap() >= moves => return false,
+                None if line.parse::<usize>().unwrap() >= moves => return false,
                 None => {}
             }
         }
@@ -106,43 +138,39 @@ impl Drop for Migrating {
     }
 }
 
-fn size(variable: &str, default: usize) -> usize {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-async fn killed_migrations() {
-    let count = size("FLINKS_MIGRATION_CONSENTS", 1000);
-    let rounds = size("FLINKS_MIGRATION_ROUNDS", 2);
-    let server = Server::start(&[]);
-    let flinks = support::emulator().await;
+async fn killed_migrations<B: Backend>(size: Size) {
+    let server = B::start_durable();
+    let flinks = emulator().await;
     flinks.rotate_refresh_tokens();
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("consents");
-    let (files, redis) = (FileStore::open(&folder).unwrap(), redis_store(&server.address(), "flinks"));
-    let all = import_all(&files, &flinks, count).await;
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("consents");
+    let (files, shared) = (FileStore::open(&folder).unwrap(), open_slow::<B>(&server.address()));
+    let all = import_all(&files, &flinks, size.consents).await;
     let refreshed = Arc::new(AtomicU64::new(0));
     let mut kills = 0;
-    for round in 0..rounds {
+    for round in 0..size.rounds {
         let start = Instant::now();
         let before = refreshed.load(Ordering::Relaxed);
-        let direction = if round.is_multiple_of(2) { "to-redis" } else { "to-files" };
-        let store: Box<dyn Fn() -> Consents> = {
-            let (files, redis, client) = (files.clone(), redis.clone(), flinks.client());
-            if round.is_multiple_of(2) {
-                Box::new(move || consents(&client, MigratingStore::new(files.clone(), redis.clone())))
-            } else {
-                Box::new(move || consents(&client, MigratingStore::new(redis.clone(), files.clone())))
-            }
-        };
+        let direction = Direction::of_round(round);
         let stop = Arc::new(AtomicBool::new(false));
         // Each of the two represents a process of the application.
-        let load: Vec<_> =
-            (0..2).map(|_| tokio::spawn(refresh_all(store(), Arc::clone(&stop), Arc::clone(&refreshed)))).collect();
+        let load: Vec<_> = (0..2)
+            .map(|_| {
+                let consents = match direction {
+                    Direction::ToServer => {
+                        consents(&flinks.client(), MigratingStore::new(files.clone(), shared.clone()))
+                    }
+                    Direction::ToFiles => {
+                        consents(&flinks.client(), MigratingStore::new(shared.clone(), files.clone()))
+                    }
+                };
+                tokio::spawn(refresh_all(consents, Arc::clone(&stop), Arc::clone(&refreshed)))
+            })
+            .collect();
         let mut is_complete = false;
         while !is_complete {
-            let (folder, address) = (folder.clone(), &server);
-            let moves = fastrand::u64(..u64::try_from(count).unwrap() / 2);
-            let migrating = Migrating::start(direction, &folder, address);
+            let moves = fastrand::usize(..size.consents / 2);
+            let migrating = Migrating::start(direction, &folder, &server);
             is_complete = tokio::task::spawn_blocking(move || migrating.kill_after(moves)).await.unwrap();
             kills += u32::from(!is_complete);
         }
@@ -150,29 +178,37 @@ async fn killed_migrations() {
         for task in load {
             task.await.unwrap();
         }
-        let (left, moved) = if round.is_multiple_of(2) {
-            (ids(&files).await, ids(&redis).await)
-        } else {
-            (ids(&redis).await, ids(&files).await)
+        let (in_files, on_server) = (ids(&files).await, ids(&shared).await);
+        let (left, moved) = match direction {
+            Direction::ToServer => (in_files, on_server),
+            Direction::ToFiles => (on_server, in_files),
         };
         assert!(left.is_empty(), "{} consents are still in the old store", left.len());
         assert_eq!(moved.len(), all.len());
         assert!(moved == all, "a consent is missing");
         let refreshes = refreshed.load(Ordering::Relaxed) - before;
-        println!("round {round}: {direction} in {:?}, {kills} kills so far, {refreshes} refreshes", start.elapsed());
+        let (name, duration) = (direction.name(), start.elapsed());
+        println!("round {round}: {name} in {duration:?}, {kills} kills so far, {refreshes} refreshes");
     }
     assert!(kills > 0);
     // Each active consent still has its newest refresh token.
-    let last =
-        if rounds.is_multiple_of(2) { consents(&flinks.client(), files) } else { consents(&flinks.client(), redis) };
+    let last = match Direction::of_round(size.rounds) {
+        Direction::ToServer => consents(&flinks.client(), files),
+        Direction::ToFiles => consents(&flinks.client(), shared),
+    };
     for number in 0..ACTIVE {
         last.consent(&id(number)).refresh_now().await.unwrap();
     }
-    let owned = last.list(&"owner-0".parse::<OwnerId>().unwrap(), &Page::first(count)).await.unwrap();
+    let owned = last.list(&"owner-0".parse::<OwnerId>().unwrap(), &Page::first(size.consents)).await.unwrap();
     assert_eq!(owned.len(), ACTIVE / OWNERS);
 }
 
-fn consents<S: WorkLeases>(client: &flinks_consents::flinks::outbound::Client, store: S) -> Consents {
+/// Opens a store whose timeout is longer than that of [`open`], because a scan lists many consents.
+fn open_slow<B: Backend>(address: &str) -> B::Store {
+    B::store(address, Duration::from_secs(30))
+}
+
+fn consents<S: TokenStore>(client: &Client, store: S) -> Consents {
     Consents::builder(client.clone()).store(store).store_timeout(Duration::from_secs(60)).build()
 }
 
@@ -182,7 +218,7 @@ fn id(number: usize) -> ConsentId {
 
 /// Imports the consents. Only the first [`ACTIVE`] can be refreshed.
 async fn import_all(files: &FileStore, flinks: &Flinks, count: usize) -> HashSet<ConsentId> {
-    let consents = consents(&support::client_of(flinks.address(), &Settings::new()), files.clone());
+    let consents = consents(&flinks.client(), files.clone());
     let import = |number: usize| {
         let consents = consents.clone();
         async move {
@@ -230,12 +266,12 @@ async fn ids<S: ScanRecords>(store: &S) -> HashSet<ConsentId> {
     }
 }
 
-/// Moves ended consents between two namespaces. An end that was not reported before the migration is
+/// Moves ended consents between two servers. An end that was not reported before the migration is
 /// still unreported, and one that was reported is not reported again.
-async fn unreported_ends() {
-    let server = Server::start(&[]);
-    let flinks = support::emulator().await;
-    let (old, new) = (redis_store(&server.address(), "old"), redis_store(&server.address(), "new"));
+async fn unreported_ends<B: Backend>() {
+    let servers = (B::start(), B::start());
+    let flinks = emulator().await;
+    let (old, new) = (open::<B>(&servers.0.address()), open::<B>(&servers.1.address()));
     let client = flinks.client();
     let before = consents(&client, old.clone());
     let end = async |id: &str| {
@@ -257,10 +293,10 @@ async fn unreported_ends() {
 }
 
 /// Runs a keep-alive worker and returns the ids that it reports as ended.
-async fn reports(consents: &Consents, store: &RedisStore) -> Vec<String> {
-    let reports = Arc::new(std::sync::Mutex::new(Vec::new()));
+async fn reports<S: WorkLeases + Clone>(consents: &Consents, store: &S) -> Vec<String> {
+    let reports = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&reports);
-    let worker = flinks_redis::KeepAlive::new(consents.clone(), store.clone());
+    let worker = KeepAlive::new(consents.clone(), store.clone());
     worker.on_ended(move |id| log.lock().unwrap().push(id.to_string())).run_once().await.unwrap();
     reports.lock().unwrap().clone()
 }
