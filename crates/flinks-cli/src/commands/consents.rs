@@ -1,5 +1,7 @@
 //! `flinks consents`.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
@@ -24,6 +26,7 @@ pub(crate) enum Command {
     Import(Import),
     Refresh(Refresh),
     Revoke(Revoke),
+    Forget(Forget),
     Due(Due),
     Migrate(Migrate),
 }
@@ -82,6 +85,13 @@ pub(crate) struct Revoke {
     id: ConsentId,
 }
 
+/// Remove a consent from the store without revoking it at Flinks
+#[derive(Args)]
+pub(crate) struct Forget {
+    /// The id of the consent
+    id: ConsentId,
+}
+
 /// List the consents that would soon expire because they are not used
 #[derive(Args)]
 pub(crate) struct Due {
@@ -117,6 +127,7 @@ pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Fail
         Command::Import(arguments) => import(arguments, context).await,
         Command::Refresh(arguments) => refresh(arguments, context).await,
         Command::Revoke(arguments) => revoke(arguments, context).await,
+        Command::Forget(arguments) => forget(arguments, context).await,
         Command::Due(arguments) => due(arguments, context).await,
         Command::Migrate(arguments) => migrate(arguments, context).await,
     }
@@ -237,13 +248,26 @@ async fn revoke(arguments: &Revoke, context: &Context) -> Result<(), Failure> {
     match revoked.map_err(|error| Failure::of_consent(&arguments.id, &error))? {
         Revoked::Confirmed => output::note("Flinks has revoked the consent"),
         Revoked::AlreadyEnded => output::note("the consent had already ended; its record was removed"),
-        Revoked::NotFound => {
-            let problem = format!("no consent found for the id {}", arguments.id.as_str());
-            return Err(Failure::new(problem).with_next("`flinks consents list` lists the consents"));
-        }
+        Revoked::NotFound => return Err(not_found(&arguments.id)),
         _ => output::note("the consent was removed"),
     }
     Ok(())
+}
+
+async fn forget(arguments: &Forget, context: &Context) -> Result<(), Failure> {
+    let (consents, _) = context.consents().await?;
+    let consent = consents.consent(&arguments.id);
+    if consent.status().await.is_err_and(|error| error.is_unknown_consent()) {
+        return Err(not_found(&arguments.id));
+    }
+    consent.forget().await.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
+    output::note("the consent was removed from the store; it was not revoked at Flinks");
+    Ok(())
+}
+
+fn not_found(id: &ConsentId) -> Failure {
+    Failure::new(format!("no consent found for the id {}", id.as_str()))
+        .with_next("`flinks consents list` lists the consents")
 }
 
 async fn due(arguments: &Due, context: &Context) -> Result<(), Failure> {
@@ -274,7 +298,12 @@ async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> 
     let progress = bar.clone();
     let mut migration = Migration::new(old, new).on_progress(move |state| {
         progress.set_length(state.total.unwrap_or_default());
-        progress.set_position(state.summary.moved);
+        progress.set_position(state.summary.moved.saturating_add(state.summary.unreadable));
+    });
+    let conflicts = Arc::new(Mutex::new(BTreeSet::new()));
+    let found = Arc::clone(&conflicts);
+    migration = migration.on_conflict(move |id| {
+        found.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
     });
     if let Some(rate) = arguments.rate {
         migration = migration.rate(rate);
@@ -287,12 +316,18 @@ async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> 
         return Ok(());
     }
     let failure = Failure::new("the migration is incomplete");
+    for id in &*conflicts.lock().unwrap_or_else(PoisonError::into_inner) {
+        output::note(&format!("both stores have a record of the consent {}", id.as_str()));
+    }
     Err(if summary.busy > 0 {
         failure.with_exit(Exit::TryLater).with_next("run the command again")
     } else if summary.unreadable > 0 {
         failure.with_next(format!("run {}", crate::shell::command("doctor store")))
     } else {
-        failure.with_next("a consent with the same id is in both stores: remove one of them")
+        failure.with_next(
+            "find out which record is newer, and remove the other one with \
+             `flinks consents forget ID --profile NAME`",
+        )
     })
 }
 

@@ -10,12 +10,13 @@ use flinks_consents::flinks::{Advice, FlinksCode, OAuthError};
 
 use super::*;
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "flinks doctor pay",
     "flinks doctor connect",
     "flinks doctor outbound",
     "flinks doctor store",
     "flinks login --consent ID",
+    "flinks consents forget ID",
     "flinks consents show ID",
     "flinks consents refresh ID",
     "flinks keep-alive --once",

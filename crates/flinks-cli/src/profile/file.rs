@@ -71,6 +71,14 @@ impl ConfigFile {
         toml::from_str(&text)
             .map_err(|error| invalid(&path, error.span().map(|span| span.start), &text, error.message()))
     }
+
+    /// Refuses a secret of any profile in the file, which may be copied or committed.
+    pub(crate) fn check_for_secrets(&self) -> Result<(), Failure> {
+        for (name, profile) in &self.profiles {
+            profile.check_for_secrets(name)?;
+        }
+        Ok(())
+    }
 }
 
 impl ProfileTable {
@@ -83,8 +91,7 @@ impl ProfileTable {
         }
     }
 
-    /// Refuses a secret in the configuration file, which may be copied or committed.
-    pub(crate) fn check_for_secrets(&self, profile: &str) -> Result<(), Failure> {
+    fn check_for_secrets(&self, profile: &str) -> Result<(), Failure> {
         for section in Section::ALL {
             for (field, value) in self.section(section) {
                 if is_plain(section, field, value) {

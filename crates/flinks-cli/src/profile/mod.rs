@@ -52,6 +52,7 @@ impl Profile {
     /// Returns a failure if the configuration file is invalid, or if it has no such profile.
     pub(crate) fn open(folders: Folders, name: Option<&str>) -> Result<Self, Failure> {
         let mut file = ConfigFile::read(&folders)?;
+        file.check_for_secrets()?;
         let name = name.map(str::to_owned).or(file.default_profile.clone());
         if name.is_none() && !file.profiles.is_empty() {
             let known: Vec<&str> = file.profiles.keys().map(String::as_str).collect();
@@ -66,7 +67,6 @@ impl Profile {
         let Some(table) = file.profiles.remove(&name) else {
             return Err(unknown_profile(&name, &file));
         };
-        table.check_for_secrets(&name)?;
         let secrets = SecretStore::new(table.secrets.unwrap_or_default(), &folders);
         Ok(Self { name: Some(name), table, secrets, folders })
     }

@@ -116,6 +116,15 @@ fn a_secret_in_the_configuration_file_is_refused() {
 }
 
 #[test]
+fn a_secret_of_another_profile_in_the_configuration_file_is_refused() {
+    let home = Home::with_profile();
+    let text = fs::read_to_string(home.config_file()).unwrap();
+    fs::write(home.config_file(), format!("{text}\n[profiles.other.outbound]\nclient_secret = \"s3cret-canary\"\n"))
+        .unwrap();
+    assert_command!(home, ["token", "pay"]);
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_line() {
     let home = Home::with_profile();
     let text = fs::read_to_string(home.config_file()).unwrap();

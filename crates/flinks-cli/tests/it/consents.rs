@@ -119,6 +119,28 @@ fn consents_move_to_the_store_of_another_profile() {
 }
 
 #[test]
+fn a_forgotten_consent_is_not_revoked() {
+    let home = Home::with_profile();
+    home.add_consent("user-7");
+    assert_command!(home, ["consents", "forget", "user-7"]);
+    assert_command!(home, ["consents", "forget", "user-7"]);
+    assert_eq!(home.emulator.count(Operation::OutboundRevoke), 0);
+}
+
+#[test]
+fn a_consent_that_is_in_both_stores_is_named() {
+    let home = Home::with_profile();
+    let sections = "[store]\nkind = \"file\"\npath = \"other-store\"\n";
+    assert!(home.run_with_input(&["init", "--profile", "other", "--secrets", "file"], sections).status.success());
+    for path in ["other-store", "store"] {
+        home.succeed(&["config", "set", "store.path", path]);
+        home.add_consent("user-7");
+    }
+    home.add_consent("user-8");
+    assert_command!(home, ["consents", "migrate", "--to", "other"]);
+}
+
+#[test]
 fn a_store_that_cannot_be_opened_is_a_configuration_error() {
     let home = Home::with_profile();
     home.succeed(&["config", "set", "store.kind", "postgres"]);

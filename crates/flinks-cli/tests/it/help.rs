@@ -2,7 +2,7 @@
 
 use crate::support::{Home, describe};
 
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["init"],
     &["config"],
@@ -24,6 +24,7 @@ const COMMANDS: [&[&str]; 29] = [
     &["consents", "import"],
     &["consents", "refresh"],
     &["consents", "revoke"],
+    &["consents", "forget"],
     &["consents", "due"],
     &["consents", "migrate"],
     &["keep-alive"],
