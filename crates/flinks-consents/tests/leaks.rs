@@ -75,6 +75,7 @@ async fn consents(canaries: &mut Canaries) {
         // Creates a damaged record and a killed process's unfinished file.
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
+            assert!(canaries.found(&path.to_string_lossy()).is_empty(), "a file name contains a secret");
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(canaries.found(&text).is_empty() || path.extension().unwrap() == "json", "{}", path.display());
             if path.extension().unwrap() == "json" {

@@ -20,8 +20,8 @@ pub enum StoreError {
     Busy(Reason),
     /// The store cannot be used until a setting, such as a permission or a key, is corrected.
     Misconfigured(Reason),
-    /// The stored value is not a valid record. A store never overwrites a damaged value. To store a
-    /// new record, first move the value elsewhere.
+    /// The stored value is not a valid record. A store keeps a damaged value, unless a write that
+    /// began before the damage replaces it. To store a new record, first move the value elsewhere.
     Damaged(Reason),
 }
 
