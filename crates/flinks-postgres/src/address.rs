@@ -18,7 +18,7 @@ pub(crate) struct Address {
 /// Whether connections use TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Security {
-    /// The connections use TLS and verify the server's chain and host name.
+    /// The connections use TLS and verify the server's certificate chain and host name.
     Tls,
     /// The connections do not leave this machine.
     Local,
@@ -57,7 +57,7 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("flinks-postgres");
         }
-        // A host that does not respond must not use up the time of the other hosts.
+        // A host that does not respond must not use up the time for the other hosts.
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
         if hosts > 1 && config.get_connect_timeout().is_none() {
             config.connect_timeout(timeout.checked_div(hosts).unwrap_or(timeout));
@@ -66,7 +66,7 @@ impl Address {
     }
 }
 
-/// Removes `sslmode` from a URL, because the parser does not know all of its values.
+/// Removes `sslmode` from a URL, because the parser does not support all of its values.
 fn split_mode(url: &str) -> Result<(String, Mode), InvalidConfiguration> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(NOT_A_URL);
@@ -101,7 +101,7 @@ fn security(hosts: &[Host], mode: Mode, plain_host: &PlainHost) -> Result<Securi
     match (mode, is_local, problem) {
         (Mode::Unset | Mode::Optional, true, _) => Ok(Security::Local),
         (Mode::Unset | Mode::Optional, false, None) => Ok(Security::PlainRemote),
-        // An address without a mode that also does not match the allowed host is a mistake.
+        // If a plain host is allowed, an address that has another host but no mode is a mistake.
         (Mode::Optional, false, Some(problem)) => Err(plain_error(problem)),
         (Mode::Unset, false, Some(problem)) if problem != PlainHostProblem::NoneAllowed => Err(plain_error(problem)),
         (Mode::Required | Mode::Unset, _, _) if has_socket => Err(invalid("must not require TLS on a Unix socket")),

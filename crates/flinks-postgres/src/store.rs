@@ -100,7 +100,7 @@ impl PostgresStore {
     /// Decrypts the record in a row.
     pub(crate) async fn open(&self, stored: &StoredValue, name: &HiddenName) -> Result<Record, StoreError> {
         let record = self.envelope().open(&stored.value, &self.schema().location(name)).await?;
-        // With another generation in the column, no write could ever succeed.
+        // If the column had another generation, no write could ever succeed.
         if record.generation() == stored.generation { Ok(record) } else { Err(DAMAGED_ROW) }
     }
 

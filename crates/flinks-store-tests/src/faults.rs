@@ -18,7 +18,7 @@ use crate::first_shard::FirstShard;
 use crate::flinks::{client_of, emulator};
 use crate::proxy::{Fault, Proxy};
 
-/// Returns the tests: each fault at each step, and a worker with a fault at any request.
+/// Returns the tests: each fault at each step, and a worker with a fault at each of its requests.
 pub fn tests<B: Backend>() -> Vec<Trial> {
     let mut trials = Vec::new();
     for (fault_name, fault) in faults::<B>() {
@@ -44,7 +44,7 @@ pub fn tests<B: Backend>() -> Vec<Trial> {
 }
 
 /// Returns the faults that the tests inject into a request. If the fault is `None`, the test kills
-/// the server and restarts it with the data on disk after the call.
+/// the server during the call, and then restarts it with the data on disk.
 fn faults<B: Backend>() -> Vec<(&'static str, Option<Fault>)> {
     let mut faults = vec![
         ("cut_off_before", Some(Fault::CutBefore)),
@@ -101,7 +101,7 @@ impl Case {
 
     async fn check<B: Backend>(self) {
         let flinks = emulator().await;
-        // Only the server of a restart must keep its data.
+        // Only a server that is restarted must keep its data.
         let server = if self.fault.is_some() { B::start() } else { B::start_durable() };
         if self.rotates {
             flinks.rotate_refresh_tokens();

@@ -116,7 +116,7 @@ async fn suspend(fault: Option<Fault>) -> Suspended {
     Suspended { setup, store, suspended, other, clock_of_other }
 }
 
-/// Returns the consent of [`user`] in another process, which has its own clock.
+/// Returns the consent for [`user`] in another process, which has its own clock.
 fn consent_in_process(setup: &Setup, clock: &ManualClock, store: &MemoryStore) -> Consent {
     let client = client_at(&setup.emulator, clock, credentials());
     Consents::builder(client).store_timeout(TIMEOUT).store(store.clone()).build().consent(&user())

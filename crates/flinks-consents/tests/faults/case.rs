@@ -88,7 +88,7 @@ impl Operation {
         }
     }
 
-    /// Returns the product of the operation and the name of its type in the generated code.
+    /// Returns the operation's product and the name of the operation's type in the generated code.
     fn generated(self) -> &'static str {
         match self {
             Self::PayAuthorize => "pay Authorize",
@@ -311,7 +311,7 @@ impl Setup {
             config.connect.secret_key.clone_from(&key);
             config.outbound.client_secret.clone_from(&secret);
         });
-        // Waits between attempts take no real time. Deadlines are longer.
+        // Waits between attempts take no real time. Deadlines are longer, so they do not expire.
         let clock = ManualClock::auto_advancing(Duration::from_secs(30));
         let settings = Settings::new().clock(clock.clone()).timeout(Duration::from_secs(1000));
         let base_url: flinks::BaseUrl = emulator.base_url().parse().unwrap();

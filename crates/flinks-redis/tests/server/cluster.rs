@@ -68,7 +68,7 @@ async fn spread_over_three_nodes() {
 }
 
 /// Checks that the store does not connect to another host if the only node of a cluster announces
-/// the address of that host.
+/// that host's address.
 async fn redirect_to_another_host() {
     // If this machine has an address other than the loopback address, the server announces that
     // address. A connection to the announced address would then succeed.
