@@ -1,4 +1,4 @@
-//! The address of the server: a URL whose TLS mode must be safe.
+//! The server's address: a URL with a safe TLS mode.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ enum Mode {
 
 impl Address {
     /// Parses an address and checks that connections to other machines use TLS, unless the
-    /// configuration allows connections without TLS. `timeout` is the timeout of a call.
+    /// configuration allows connections without TLS. `timeout` is the timeout for a call.
     pub(crate) fn parse(url: &str, plain_host: &PlainHost, timeout: Duration) -> Result<Self, InvalidConfiguration> {
         let (url, mode) = split_mode(url)?;
         let mut config: Config = url.parse().map_err(|_| NOT_A_URL)?;
@@ -140,7 +140,7 @@ fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     )
 }
 
-/// The name of the address in errors.
+/// The name that errors use for the address.
 const ADDRESS: &str = "PostgreSQL address";
 
 const fn invalid(problem: &'static str) -> InvalidConfiguration {

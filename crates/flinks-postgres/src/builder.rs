@@ -190,7 +190,7 @@ impl PostgresStoreBuilder {
     /// Returns [`InvalidConfiguration`] if:
     ///
     /// - the address is not a valid URL, or contains `options`, `hostaddr` or an option that is not
-    ///   listed in the [documentation of this crate](crate#address);
+    ///   listed in the [crate documentation](crate#address);
     /// - the address does not require TLS (`sslmode=disable`, `allow` or `prefer`), and one of its
     ///   hosts is neither a loopback address, nor a Unix socket, nor the host that
     ///   [`dangerous_plain_postgres_host`](Self::dangerous_plain_postgres_host) allows;

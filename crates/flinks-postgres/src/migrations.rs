@@ -92,8 +92,8 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Runs a statement of a migration. Repeats it if another process runs the same statement at
-    /// the same time.
+    /// Runs a statement from a migration. Repeats the statement if another process runs it at the
+    /// same time.
     async fn run_statement(&self, sql: &str) -> Result<(), StoreError> {
         // `CREATE SCHEMA IF NOT EXISTS` requires the privilege to create schemas even if the schema
         // exists.

@@ -22,7 +22,7 @@ pub(crate) struct Statements {
     /// An end is unreported only if the consent had not ended before, so that it is not reported
     /// twice.
     pub(crate) update: String,
-    /// Removes the generation `$2` of the consent `$1`.
+    /// Removes the consent `$1` if its generation is `$2`.
     pub(crate) remove: String,
     /// Lists up to `$3` consents of the owner `$1` whose names are greater than `$2`.
     pub(crate) list: String,

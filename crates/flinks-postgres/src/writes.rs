@@ -1,8 +1,8 @@
 //! Conditional writes. A write whose connection was lost is compared with the row.
 //!
-//! A conditional write specifies the generation that it replaces, so at most one of several equal
-//! writes takes effect. If the connection is lost after the statement was sent, the store reads the
-//! row:
+//! A conditional write specifies the generation that it replaces, so at most one of several
+//! identical writes takes effect. If the connection is lost after the statement was sent, the store
+//! reads the row:
 //!
 //! | row | conclusion |
 //! | --- | --- |
@@ -38,7 +38,7 @@ impl StoredValue {
     }
 }
 
-/// A write that depends on the generation of a row.
+/// A write that depends on a row's generation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConditionalWrite<'a> {
     /// The generation that the write replaces or removes, or `None` if it creates the row.

@@ -11,7 +11,7 @@
 //! are ready to run add their commands, and then takes the whole queue. While its commands are in
 //! flight, later calls start the next batch, so no call waits for the reply to an earlier batch.
 //!
-//! Only dispatching tasks wait for space in the buffer of the `redis` crate. If the calls waited
+//! Only dispatching tasks wait for space in the `redis` crate's buffer. If the calls waited
 //! themselves, a few dozen calls that are no longer polled would block all others, because the
 //! buffer reserves space for the calls in the order in which they started to wait.
 //!

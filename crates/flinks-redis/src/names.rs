@@ -1,7 +1,7 @@
 //! The names of the keys in Redis.
 //!
 //! Every key starts with the namespace and the shard, both inside one pair of braces. In a cluster,
-//! all keys of a shard are therefore in the same slot, so one script can use several of them.
+//! all of a shard's keys are therefore in the same slot, so one script can use several of them.
 
 use flinks_consents::ConsentId;
 

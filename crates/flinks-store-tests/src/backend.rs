@@ -7,7 +7,7 @@ use std::time::Duration;
 use flinks_consents::ConsentId;
 use flinks_consents::keep_alive::WorkLeases;
 
-/// A server that keeps consents. A test starts the server, and dropping it stops the server.
+/// A server that keeps consents. A test starts the server, and dropping this value stops it.
 pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// The store that connects to this server.
     type Store: WorkLeases + Clone;
@@ -27,7 +27,7 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// Returns whether the programs that the tests need are installed.
     fn is_installed() -> bool;
 
-    /// Starts an empty server on a free port of the loopback address.
+    /// Starts an empty server on a free port on the loopback address.
     fn start() -> Self;
 
     /// Starts an empty server that keeps its data if it is killed.
@@ -61,7 +61,7 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// Returns whether a worker holds a lease.
     fn has_leases(&self) -> bool;
 
-    /// Replaces the stored value of a consent with a value that is not a record.
+    /// Replaces a consent's stored value with a value that is not a record.
     fn damage_record(&self, id: &ConsentId);
 
     /// Removes a consent's record, as another process would.

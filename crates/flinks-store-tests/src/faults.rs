@@ -200,7 +200,7 @@ async fn check_worker<B: Backend>() {
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(open::<B>(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !has_injected {
-                // For each consent, a run sends one read and the three requests of a refresh.
+                // For each consent, a run sends one read and the three requests for a refresh.
                 assert!(position >= 12, "only {position} requests were sent");
                 break;
             }

@@ -22,10 +22,10 @@ use crate::flinks::{Flinks, client_of, emulator};
 /// The number of rounds in each test.
 #[derive(Clone, Copy)]
 pub struct Rounds {
-    /// The rounds in which eight processes need the same token.
+    /// The number of rounds in which eight processes need the same token.
     pub sharing: u32,
-    /// The rounds in which a lease holder is killed, which must be a multiple of 8: one for each
-    /// step, with and without rotation.
+    /// The number of rounds in which a lease holder is killed. It must be a multiple of 8: one for
+    /// each step, with and without rotation.
     pub killed: u32,
 }
 

@@ -138,7 +138,7 @@ async fn o6_suspended_process_does_not_end_a_consent_that_another_refreshed() {
         let returns_other_token = text(&suspended.await.unwrap().unwrap()) == text(&token);
         assert_eq!(returns_other_token, is_refused);
         let record = store.load(&user()).await.unwrap().unwrap();
-        // The result of the suspended process is older, so it does not replace the newer record.
+        // The suspended process's result is older, so it does not replace the newer record.
         assert!(!record.is_ended());
         assert_eq!(record.idle_deadline(), deadline);
     }

@@ -31,7 +31,7 @@ pub(crate) enum Operation {
     AppToken,
 }
 
-/// The kinds of operations, which differ in how they are retried. Each kind is a row of the table
+/// The kinds of operations, which differ in how they are retried. Each kind is a row in the table
 /// of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Spend,
 }
 
-/// The classes of failures. Each class is a column of the table of attempts.
+/// The classes of failures. Each class is a column in the table of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     /// A reset, a timeout, invalid HTTP or status 408.
@@ -167,8 +167,8 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// Returns the canaries of all cases. The cases share one log, so any line may contain the
-    /// canary of any case.
+    /// Returns the canaries from all cases. The cases share one log, so any line may contain a
+    /// canary from any case.
     pub(crate) fn planted(&self) -> Vec<String> {
         self.canaries.lock().unwrap().clone()
     }
@@ -275,7 +275,7 @@ impl Case {
     }
 }
 
-/// The emulator and the clients of a case.
+/// The emulator and the clients for a case.
 struct Setup {
     emulator: Emulator,
     clock: ManualClock,

@@ -7,7 +7,7 @@
 //!
 //! - every text representation of the error,
 //! - every request, except in the one place where the secret belongs,
-//! - every log line and span field of the process at the TRACE level,
+//! - every log line and span field that the process emits at the TRACE level,
 //! - the output of the process, including panic messages, and the files that the process leaves
 //!   behind.
 //!

@@ -140,7 +140,7 @@ async fn write_many(directory: &Path) {
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     for number in 0..WRITES {
-        // Each process writes different records, because the loss of an equal write would go
+        // Each process writes different records, because the loss of an identical write would go
         // unnoticed.
         let refresh_token = RefreshToken::new(format!("{} {number}", std::process::id())).unwrap();
         consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();

@@ -69,7 +69,7 @@ impl Host {
     }
 }
 
-/// Returns the server that the tests share. It stops when no test uses it any more.
+/// Returns the server that the tests share. It stops once no test uses it.
 fn shared_server() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap();

@@ -91,7 +91,7 @@ impl Application {
         outcome.is_ok()
     }
 
-    /// Returns whether another machine cannot refresh the consent any more, because the server does
+    /// Returns whether another machine can no longer refresh the consent, because the server does
     /// not have the new refresh token. A single request reveals this.
     async fn is_lost(&self) -> bool {
         // If a connection to the previous server is still open, the first call fails.
@@ -148,7 +148,7 @@ async fn failover(commit: Commit, standby_state: Standby, expected: Expected) {
         standby.server().promote();
         application.proxy.redirect_to(&standby);
     }
-    // Stores the pending write of the failed call.
+    // Stores the pending write from the failed call.
     let mut flushed = application.consents.flush().await;
     for _ in 0..20 {
         if flushed.is_ok() {

@@ -260,7 +260,7 @@ fn spawn(port: u16, settings: &[String], folder: &Path) -> Option<Child> {
     let port = port.to_string();
     let mut command = program("postgres", folder);
     command.arg("-D").arg(folder.join("data")).args(["-p", &port, "-k"]).arg(folder);
-    // These settings make the tests faster. The data need not survive a crash of the machine.
+    // These settings make the tests faster. The data need not survive a machine crash.
     for setting in ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=300"] {
         command.args(["-c", setting]);
     }

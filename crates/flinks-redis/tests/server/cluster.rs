@@ -67,7 +67,7 @@ async fn spread_over_three_nodes() {
     assert!(servers.iter().all(has_no_records));
 }
 
-/// Checks that the store does not connect to another host if the only node of a cluster announces
+/// Checks that the store does not connect to another host if the only node in a cluster announces
 /// that host's address.
 async fn redirect_to_another_host() {
     // If this machine has an address other than the loopback address, the server announces that
