@@ -1,8 +1,8 @@
 //! Encrypts a record with data keys from a key management service.
 //!
-//! The service in this example runs in memory and wraps a key by storing it. A real service, such as
-//! AWS KMS, encrypts it with a master key. The documentation of `KeyProvider` contains a provider for
-//! AWS KMS.
+//! The service in this example runs in memory and wraps a key by storing it. A real service, such
+//! as AWS KMS, encrypts it with a master key. The documentation for `KeyProvider` contains a
+//! provider for AWS KMS.
 //!
 //! Run it with `cargo run -p flinks-consents --example key_provider`.
 
@@ -45,7 +45,7 @@ impl KeyProvider for FakeService {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The name key stays in the configuration. Here, it is random.
+    // In an application, the name key comes from the configuration. Here, it is random.
     let mut name_key = [0; 32];
     getrandom::fill(&mut name_key)?;
     let envelope = Envelope::new(Key::new(name_key), DataKeys::new(FakeService::default()));

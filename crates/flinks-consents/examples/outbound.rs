@@ -23,8 +23,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Started { url, pending, .. } = request.scope(&["TRANSACTIONS"]).start();
     println!("send the end user to {url:?} and store {pending:?} in their session");
 
-    // These lines replace an end user who agrees on the consent page: the emulator issues a code,
-    // and the callback repeats the URL's `state`.
+    // These lines stand in for an end user who gives consent: the emulator issues a code, and the
+    // callback repeats the URL's `state`.
     let parameters = url.expose_secret().split(['?', '&']);
     let state =
         parameters.into_iter().find_map(|parameter| parameter.strip_prefix("state=")).ok_or("the URL has no state")?;
@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(error) if error.needs_consent() => println!("{error}"),
         other => println!("unexpected result: {other:?}"),
     }
-    // Before the process ends, wait for refreshes in flight and store pending writes.
+    // Before the process exits, wait for refreshes in flight and store pending writes.
     consents.shutdown(Duration::from_secs(45)).await?;
     Ok(())
 }

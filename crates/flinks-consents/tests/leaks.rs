@@ -63,7 +63,7 @@ async fn consents(canaries: &mut Canaries) {
         canaries.print_outcome(consent.idle_deadline().await);
         canaries.print_outcome(AppTokenSource::new(client, None).access_token().await);
 
-        // Requests to an API, whose tokens are all rejected.
+        // Sends requests to an API that rejects every token.
         let sent = consent.send(async |header| format!("{header:?}"), |_| true).await;
         canaries.print_outcome(sent);
         let auth = BearerAuth::new(consent.clone(), &url);
@@ -72,7 +72,7 @@ async fn consents(canaries: &mut Canaries) {
         let http = reqwest_middleware::ClientBuilder::new(http).with(auth).build();
         canaries.print_outcome(http.get(url.as_str()).send().await);
 
-        // Creates a damaged record and a killed process's unfinished file.
+        // Creates a damaged record, and an unfinished file such as a killed process leaves behind.
         for entry in std::fs::read_dir(directory.path()).unwrap() {
             let path = entry.unwrap().path();
             assert!(canaries.found(&path.to_string_lossy()).is_empty(), "a file name contains a secret");

@@ -1,8 +1,8 @@
-//! Tests `single_flight.rs` under the schedules of a model checker. This program includes the
-//! source code of that file and replaces its lock with a lock from `shuttle`.
+//! Tests `single_flight.rs` under schedules from a model checker. This program includes that file's
+//! source code and replaces its lock with a lock from `shuttle`.
 //!
-//! The model does not include Tokio's `Notify` or the outcome. A caller looks at the outcome and a
-//! leader writes it between two modelled steps, without any other step in between.
+//! The model does not include Tokio's `Notify` or the outcome. A caller reads the outcome, and a
+//! leader writes it, between two modelled steps, so no other step runs at the same time.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
 

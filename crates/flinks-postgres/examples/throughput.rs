@@ -1,9 +1,9 @@
 //! Compares the store with plain statements and with the Redis store.
 //!
-//! The program starts a PostgreSQL server and, if it is installed, a Redis server, both with the
-//! settings of a production that must not lose data: PostgreSQL with its defaults, and Redis with
-//! `appendfsync everysec`. It compares store calls with the plain statements for values of the same
-//! size. Then it fills the table, and measures the size on disk, `due` and a keep-alive worker.
+//! The program starts a PostgreSQL server and, if it is installed, a Redis server, both configured
+//! as in production: PostgreSQL with its defaults, and Redis with `appendfsync everysec`. It
+//! compares store calls with the plain statements for values of the same size. Then it fills the
+//! table, and measures the size on disk, `due` and a keep-alive worker.
 //!
 //! `cargo run --release -p flinks-postgres --example throughput -- 1000000 20000` fills the table with
 //! 1 000 000 consents, of which one worker refreshes 20 000.
@@ -29,12 +29,12 @@ use tokio_postgres::types::Type;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The number of connections of each pool, and the number of concurrent callers.
+/// The number of connections in each pool, and the number of concurrent callers.
 const CONNECTIONS: usize = 10;
 /// The number of calls in one round.
 const CALLS: usize = 5_000;
-/// The number of rounds, in which all calls alternate. The best round of each call counts, because
-/// other programs slow down the others.
+/// The number of rounds. Each round measures all calls in turn, and only the best round of each
+/// call counts, because other programs slow down the rest.
 const ROUNDS: usize = 5;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -100,7 +100,7 @@ impl Drop for Redis {
 
 /// Measures store calls and plain statements, and prints the results as a table.
 async fn measure_calls(url: &str, store: &PostgresStore, redis: Option<RedisStore>, callers: usize) -> Outcome<()> {
-    // The Redis store keeps the consents of the previous measurement, so the ids must differ.
+    // The Redis store keeps the consents from the previous measurement, so the ids must differ.
     let records: Vec<Record> = new_records(callers, &format!("user-of-{callers}")).await?;
     for record in &records {
         store.compare_and_swap(None, record).await?;
@@ -212,7 +212,7 @@ impl Measured {
     }
 }
 
-/// Measures a call, which returns whether it succeeded. Each caller is a task.
+/// Measures `call`, which returns whether it succeeded. Each caller is a task.
 async fn measure<F>(callers: usize, call: impl Fn(usize) -> F + Clone + Send + Sync + 'static) -> Outcome<Measured>
 where
     F: Future<Output = bool> + Send + 'static,
@@ -264,7 +264,7 @@ async fn fill(server: &Server, database: &str, total: usize) -> Outcome<()> {
     let value: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
     let start = Instant::now();
     // The values cannot be decrypted, but they have the right size. Their deadlines are spread over
-    // the weeks in which nothing is due. Every consent has an owner with two consents.
+    // the weeks in which nothing is due. Each owner has two consents.
     server.sql(
         database,
         &format!(

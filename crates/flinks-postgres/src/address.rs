@@ -1,4 +1,4 @@
-//! The address of the server: a URL whose TLS mode must be safe.
+//! The server's address: a URL with a safe TLS mode.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) struct Address {
 /// Whether connections use TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Security {
-    /// The connections use TLS and verify the server's chain and host name.
+    /// The connections use TLS and verify the server's certificate chain and host name.
     Tls,
     /// The connections do not leave this machine.
     Local,
@@ -39,7 +39,7 @@ enum Mode {
 
 impl Address {
     /// Parses an address and checks that connections to other machines use TLS, unless the
-    /// configuration allows connections without TLS. `timeout` is the timeout of a call.
+    /// configuration allows connections without TLS. `timeout` is the timeout for a call.
     pub(crate) fn parse(url: &str, plain_host: &PlainHost, timeout: Duration) -> Result<Self, InvalidConfiguration> {
         let (url, mode) = split_mode(url)?;
         let mut config: Config = url.parse().map_err(|_| NOT_A_URL)?;
@@ -57,7 +57,7 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("flinks-postgres");
         }
-        // A host that does not respond must not use up the time of the other hosts.
+        // A host that does not respond must not use up the time for the other hosts.
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
         if hosts > 1 && config.get_connect_timeout().is_none() {
             config.connect_timeout(timeout.checked_div(hosts).unwrap_or(timeout));
@@ -66,7 +66,7 @@ impl Address {
     }
 }
 
-/// Removes `sslmode` from a URL, because the parser does not know all of its values.
+/// Removes `sslmode` from a URL, because the parser does not support all of its values.
 fn split_mode(url: &str) -> Result<(String, Mode), InvalidConfiguration> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(NOT_A_URL);
@@ -101,7 +101,7 @@ fn security(hosts: &[Host], mode: Mode, plain_host: &PlainHost) -> Result<Securi
     match (mode, is_local, problem) {
         (Mode::Unset | Mode::Optional, true, _) => Ok(Security::Local),
         (Mode::Unset | Mode::Optional, false, None) => Ok(Security::PlainRemote),
-        // An address without a mode that also does not match the allowed host is a mistake.
+        // If a plain host is allowed, an address that has another host but no mode is a mistake.
         (Mode::Optional, false, Some(problem)) => Err(plain_error(problem)),
         (Mode::Unset, false, Some(problem)) if problem != PlainHostProblem::NoneAllowed => Err(plain_error(problem)),
         (Mode::Required | Mode::Unset, _, _) if has_socket => Err(invalid("must not require TLS on a Unix socket")),
@@ -140,7 +140,7 @@ fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     )
 }
 
-/// The name of the address in errors.
+/// The name that errors use for the address.
 const ADDRESS: &str = "PostgreSQL address";
 
 const fn invalid(problem: &'static str) -> InvalidConfiguration {

@@ -80,7 +80,8 @@ impl PostgresStoreBuilder {
         Self::from_values(&Values::from_env(FIELDS)?)
     }
 
-    /// Returns the name of each field in a configuration file with its environment variable.
+    /// Returns the name of each field in a configuration file, paired with its environment
+    /// variable.
     pub fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
         FIELDS.iter().map(|field| (field.key, field.variable))
     }
@@ -174,8 +175,8 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// Sets the maximum number of connections of this store and its clones. Default: 10. The minimum
-    /// is 1. A call that finds all connections in use waits for one of them.
+    /// Sets the maximum number of connections for this store and its clones. Default: 10. The
+    /// minimum is 1. A call that finds all connections in use waits for one of them.
     #[must_use]
     pub fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections.max(1);
@@ -189,7 +190,7 @@ impl PostgresStoreBuilder {
     /// Returns [`InvalidConfiguration`] if:
     ///
     /// - the address is not a valid URL, or contains `options`, `hostaddr` or an option that is not
-    ///   listed in the [documentation of this crate](crate#address);
+    ///   listed in the [crate documentation](crate#address);
     /// - the address does not require TLS (`sslmode=disable`, `allow` or `prefer`), and one of its
     ///   hosts is neither a loopback address, nor a Unix socket, nor the host that
     ///   [`dangerous_plain_postgres_host`](Self::dangerous_plain_postgres_host) allows;
@@ -233,7 +234,7 @@ impl PostgresStore {
     /// Creates a builder for a store on the server at `url`, such as
     /// `postgres://app@db.internal/app?sslmode=verify-full`. The URL may contain a password.
     ///
-    /// `keys` are either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
+    /// `keys` is either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
     /// [`KeyProvider`](flinks_consents::envelope::KeyProvider).
     pub fn builder(url: impl Into<String>, keys: impl Into<Envelope>) -> PostgresStoreBuilder {
         PostgresStoreBuilder::new(Secret::new(url.into()), keys.into())

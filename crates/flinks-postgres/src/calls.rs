@@ -12,7 +12,7 @@ use crate::error::{
 };
 use crate::pool::Connector;
 
-/// The parameters of a statement with their types.
+/// The parameters of a statement and their types.
 pub(crate) type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// The server, with a pool of connections to it.
@@ -84,7 +84,7 @@ impl Server {
         self.attempt_raw(run).await?.map_err(|error| Failure::of(&error))
     }
 
-    /// Uses a connection for one attempt, and returns the error of the statement as it is.
+    /// Uses a connection for one attempt, and returns the statement's error unchanged.
     pub(crate) async fn attempt_raw<T>(
         &self,
         run: impl AsyncFnOnce(&Client) -> Result<T, Error>,
@@ -98,11 +98,11 @@ impl Server {
         match &result {
             Ok(_) => connection.release(),
             Err(error) if is_read_only(error) => {
-                // All connections may lead to a server that is no longer the primary.
+                // Any of the connections may lead to a server that is no longer the primary.
                 self.pool.retain(|_, _| false);
             }
             Err(error) if leaves_connection_open(error) => connection.release(),
-            // The connection is closed, or will be.
+            // The connection is closed, or is about to be.
             Err(_) => {}
         }
         Ok(result)
@@ -110,7 +110,7 @@ impl Server {
 }
 
 /// A connection in use. If it is dropped before it is released, a statement may still be running on
-/// it, so the connection is closed instead of returned to the pool.
+/// it, so the connection is closed instead of being returned to the pool.
 struct InUse(Option<Object<Connector>>);
 
 impl InUse {

@@ -47,7 +47,7 @@ impl From<InvalidSetting> for InvalidConfiguration {
     }
 }
 
-/// The failure of a statement, by its effect.
+/// A statement's failure, classified by its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The server rolled the statement back because it conflicted with another one, so it can be
@@ -60,7 +60,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Classifies the error of a statement that was sent.
+    /// Classifies the error from a statement that was sent.
     pub(crate) fn of(error: &Error) -> Self {
         let Some(error) = error.as_db_error() else { return Self::Lost(store_error(error)) };
         match error.code().code() {
@@ -106,8 +106,8 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
     }
     let Some(source) = error.source() else { return UNREACHABLE };
     let Some(source) = source.downcast_ref::<io::Error>() else {
-        // The client rejected the configuration or what the server offered: for example, the
-        // server supports no TLS, or it requests a password and none is configured.
+        // The client rejected the configuration or what the server offered: for example, the server
+        // does not support TLS, or it requests a password and none is configured.
         return StoreError::misconfigured(
             "cannot be reached with this configuration: check the credentials and the TLS settings",
         );
@@ -118,7 +118,8 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
         );
     }
     match source.kind() {
-        // The client library creates this error itself. An error of the operating system has a code.
+        // The client library creates this error itself. An error from the operating system has a
+        // code.
         io::ErrorKind::PermissionDenied if source.raw_os_error().is_none() => {
             StoreError::unavailable("has no server with the required target_session_attrs")
         }
@@ -174,7 +175,7 @@ fn store_error_of(code: &str) -> StoreError {
 const UNREACHABLE: StoreError = StoreError::unavailable("cannot be reached");
 /// The error returned if a call times out.
 pub(crate) const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
-/// The error returned if no connection of the pool becomes free in time.
+/// The error returned if no connection in the pool becomes free in time.
 pub(crate) const POOL_EXHAUSTED: StoreError =
     StoreError::unavailable("has no free connection: other calls use all connections of the pool");
 /// The error returned if transactions keep conflicting.
@@ -190,7 +191,7 @@ pub(crate) const OLDER_TABLES: StoreError =
     StoreError::misconfigured("has tables from an older version: run the migrations of flinks-postgres");
 /// The error returned if a later version of this crate changed the tables.
 pub(crate) const NEWER_TABLES: StoreError = StoreError::misconfigured("has tables from a newer version of this crate");
-/// The error returned if the tables do not have the columns of this version.
+/// The error returned if the tables do not have the columns that this version needs.
 const OTHER_TABLES: StoreError =
     StoreError::misconfigured("has tables with other columns than the migrations of flinks-postgres create");
 /// The error returned if the records in the store were written with a different name key.

@@ -1,4 +1,4 @@
-//! The migrations, which create and change the tables, and the check of their version.
+//! The migrations, which create and change the tables, and the version check.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ fn migrations(schema: &Schema) -> Vec<SchemaMigration> {
     FILES.into_iter().map(|(version, name, text)| SchemaMigration { version, name, sql: sql(text) }).collect()
 }
 
-/// Returns the statements of a migration without its comments.
+/// Splits a migration into its statements, without the comments.
 fn statements(sql: &str) -> Vec<String> {
     let lines: Vec<&str> = sql.lines().filter(|line| !line.starts_with("--")).collect();
     let statements = lines.join("\n");
@@ -51,9 +51,8 @@ fn statements(sql: &str) -> Vec<String> {
 }
 
 impl PostgresStore {
-    /// Returns the migrations for a schema, for those who run migrations with their own tool. Run
-    /// them in order. For the default schema, they are the files in the folder `migrations` of this
-    /// crate.
+    /// Returns the migrations for a schema, so that you can run them with your own tool. Run them
+    /// in order. For the default schema, they are the files in this crate's `migrations` folder.
     ///
     /// # Errors
     ///
@@ -66,9 +65,9 @@ impl PostgresStore {
     /// nothing if they already have this version.
     ///
     /// The database user needs the privilege to create the schema, or to create tables in it if it
-    /// exists. The user of the application needs fewer privileges, so consider running the
-    /// migrations as another user. Several processes can call this method at the same time. Each
-    /// statement has the store's timeout.
+    /// exists. The application's user needs fewer privileges, so consider running the migrations as
+    /// another user. Several processes can call this method at the same time. The store's timeout
+    /// applies to each statement.
     ///
     /// # Errors
     ///
@@ -77,8 +76,8 @@ impl PostgresStore {
     ///
     /// # Cancel safety
     ///
-    /// If the call is cancelled, some of the statements have run. Call the method again to run the
-    /// others.
+    /// If the call is cancelled, some of the statements may have run. Call the method again to run
+    /// the others.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let found = self.server().call(self.read_version()).await?;
         if found > VERSION {
@@ -93,8 +92,8 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Runs a statement of a migration. Repeats it if another process runs the same statement at
-    /// the same time.
+    /// Runs a statement from a migration. Repeats the statement if another process runs it at the
+    /// same time.
     async fn run_statement(&self, sql: &str) -> Result<(), StoreError> {
         // `CREATE SCHEMA IF NOT EXISTS` requires the privilege to create schemas even if the schema
         // exists.
@@ -123,8 +122,8 @@ impl PostgresStore {
         Ok(self.read_meta().await?.map_or(0, |meta| meta.version))
     }
 
-    /// Checks that the tables have the version of this crate and that the name key matches the
-    /// fingerprint in the database.
+    /// Checks that the tables have the version that this crate needs and that the name key matches
+    /// the fingerprint in the database.
     ///
     /// With a different name key, the store would find no records and would store every consent a
     /// second time.
@@ -149,7 +148,7 @@ impl PostgresStore {
         if stored == fingerprint { Ok(()) } else { Err(WRONG_NAME_KEY) }
     }
 
-    /// Reads the table `meta`. Returns `None` if there is no such table or no version.
+    /// Reads the `meta` table. Returns `None` if there is no such table or no version.
     async fn read_meta(&self) -> Result<Option<Meta>, StoreError> {
         let mut retries = Retries::default();
         let rows = loop {
@@ -176,7 +175,7 @@ impl PostgresStore {
     }
 }
 
-/// The content of the table `meta`.
+/// The content of the `meta` table.
 struct Meta {
     version: u32,
     fingerprint: Option<String>,

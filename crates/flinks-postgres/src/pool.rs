@@ -66,8 +66,8 @@ impl Connector {
     }
 
     /// Returns the configuration with the addresses to which the host names resolve. Returns an
-    /// error unless all addresses of a host are loopback or, for the allowed host, private
-    /// addresses.
+    /// error unless all addresses of a host are loopback addresses or, for the allowed host,
+    /// private addresses.
     async fn with_checked_addresses(&self) -> Result<Config, StoreError> {
         let config = &self.address.config;
         let has_name = |host: &Host| matches!(host, Host::Tcp(name) if name.parse::<IpAddr>().is_err());

@@ -1,8 +1,8 @@
-//! Holds the SQL statements to a subset that the documentation of PostgreSQL, CockroachDB and
-//! YugabyteDB describes. Neither CockroachDB nor YugabyteDB was run.
+//! Checks that the SQL statements stay within a subset that PostgreSQL, CockroachDB and YugabyteDB
+//! all document. The statements have not been run on CockroachDB or YugabyteDB.
 //!
-//! The lists contain exactly the words of the statements. Before you add a word, look it up in the
-//! documentation of both servers.
+//! The lists contain exactly the words that the statements use. Before you add a word, look it up
+//! in the CockroachDB and YugabyteDB documentation.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::PostgresStore;
 use crate::schema::Schema;
 use crate::statements::Statements;
 
-/// Words with a fixed meaning. Not among them: `FOR UPDATE`, `LOCK`, `PREPARE`, `LISTEN`, `BEGIN` and
+/// Words with a fixed meaning. They exclude `FOR UPDATE`, `LOCK`, `PREPARE`, `LISTEN`, `BEGIN` and
 /// everything else that needs a session or more than one statement.
 const KEYWORDS: &[&str] = &[
     "all", "and", "as", "by", "case", "cast", "check", "conflict", "create", "cross", "delete", "do", "else", "end",
@@ -73,9 +73,9 @@ const NAMES: &[&str] = &[
 
 const SCHEMA: &str = "flinks";
 
-/// Returns the statements of the store.
+/// Returns the store's statements.
 fn statements() -> [String; 19] {
-    // Without `..`, so that a new statement cannot be missing here.
+    // The pattern has no `..`, so that a new statement cannot be omitted here.
     let Statements {
         load,
         insert,
@@ -120,7 +120,7 @@ fn statements() -> [String; 19] {
     ]
 }
 
-/// Returns the statements of the store and of the migrations.
+/// Returns the statements of the store and the migrations.
 fn all() -> Vec<String> {
     let migrations = PostgresStore::migrations(SCHEMA).unwrap().into_iter().map(|migration| migration.sql.into_owned());
     statements().into_iter().chain(migrations).collect()
@@ -138,7 +138,7 @@ fn statements_use_only_words_that_other_servers_document() {
                 Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::Whitespace(_) => {}
                 Token::Comma | Token::Period | Token::SemiColon | Token::LParen | Token::RParen => {}
                 Token::Eq | Token::Lt | Token::LtEq | Token::Gt | Token::Plus | Token::Mul => {}
-                // For example `::`, the operators of JSON, and regular expressions.
+                // For example, `::`, JSON operators and regular expression operators.
                 other => panic!("`{other}` is not in the subset: {sql}"),
             }
         }

@@ -1,4 +1,4 @@
-//! Lists all records, for the migration to another store.
+//! Lists all records, for a migration to another store.
 
 use flinks_consents::ConsentId;
 use flinks_consents::envelope::HiddenName;

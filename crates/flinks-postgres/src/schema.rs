@@ -1,4 +1,4 @@
-//! The schema that contains the tables, and the places that authenticate the encrypted values.
+//! The schema that contains the tables, and the locations that encrypted values are bound to.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl Schema {
     }
 
     /// Returns the location that a value is encrypted for. A value that was moved to another row or
-    /// to another schema does not decrypt.
+    /// to another schema cannot be decrypted.
     pub(crate) fn location(&self, name: &HiddenName) -> String {
         format!("{}/{name}", self.0)
     }

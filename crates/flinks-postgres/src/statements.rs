@@ -1,8 +1,8 @@
-//! The SQL statements of the store.
+//! The store's SQL statements.
 //!
-//! - Each statement names its tables with their schema, because `search_path` may contain other
-//!   schemas.
-//! - Each call sends a single statement as an unnamed one, and no statement changes the session. The
+//! - Each statement qualifies its table names with the schema, because `search_path` may contain
+//!   other schemas.
+//! - Each call sends a single, unnamed statement, and no statement changes the session. The
 //!   statements therefore work behind a pooler that assigns a connection for each transaction.
 //! - The statements use only types and clauses that both PostgreSQL and CockroachDB document.
 //! - All values are parameters.
@@ -14,7 +14,7 @@ pub(crate) struct Statements {
     /// Returns the generation and the value of the consent `$1`.
     pub(crate) load: String,
     /// Stores a new consent: the name `$1`, the part `$2`, the generation `$3`, the value `$4`, the
-    /// deadline `$5` and the owner `$6`. Changes nothing if the consent exists.
+    /// deadline `$5` and the owner `$6`. Changes nothing if the consent already exists.
     pub(crate) insert: String,
     /// Replaces the generation `$2` of the consent `$1` with the generation `$3`, the value `$4`, the
     /// deadline `$5` (null if the consent has ended), the last deadline `$6` and the owner `$7`.
@@ -22,25 +22,26 @@ pub(crate) struct Statements {
     /// An end is unreported only if the consent had not ended before, so that it is not reported
     /// twice.
     pub(crate) update: String,
-    /// Removes the generation `$2` of the consent `$1`.
+    /// Removes the consent `$1` if its generation is `$2`.
     pub(crate) remove: String,
-    /// Lists up to `$3` consents of the owner `$1` whose name is greater than `$2`.
+    /// Lists up to `$3` consents of the owner `$1` whose names are greater than `$2`.
     pub(crate) list: String,
-    /// Lists up to `$2` consents whose name is greater than `$1`.
+    /// Lists up to `$2` consents whose names are greater than `$1`.
     pub(crate) scan: String,
     /// Returns the number of consents.
     pub(crate) count: String,
-    /// Returns a row if the consent `$1` has ended and was not reported yet.
+    /// Returns a row if the consent `$1` has ended and has not been reported yet.
     pub(crate) is_end_unreported: String,
-    /// Lists up to `$4` consents of the part `$1` whose deadline is earlier than `$2` or later than
-    /// `$3`. The limit applies to each of the two ranges.
+    /// Lists up to `$4` consents in the part `$1` whose deadlines are earlier than `$2` or later
+    /// than `$3`. The limit applies to each of the two ranges.
     pub(crate) due_in: String,
-    /// Lists up to `$4` consents of all parts that come after the deadline `$1` and the name `$2`, up
-    /// to the deadline `$3` (exclusive), in this order.
+    /// Lists up to `$4` consents from all parts, ordered by deadline and name, starting after the
+    /// deadline `$1` and the name `$2` and ending before the deadline `$3`.
     pub(crate) due: String,
-    /// Lists up to `$2` ended consents of the part `$1` that have not been reported yet.
+    /// Lists up to `$2` ended consents in the part `$1` that have not been reported yet.
     pub(crate) ended_in: String,
-    /// Returns a row if the consent `$1` ended with the last deadline `$2` and was not reported yet.
+    /// Returns a row if the consent `$1` ended with the last deadline `$2` and has not been
+    /// reported yet.
     pub(crate) is_unreported: String,
     /// Marks the consent `$1` with the last deadline `$2` as reported.
     pub(crate) mark_reported: String,
@@ -51,7 +52,7 @@ pub(crate) struct Statements {
     pub(crate) release_lease: String,
     /// Returns the version of the tables and the fingerprint of the name key.
     pub(crate) read_meta: String,
-    /// Stores the fingerprint `$1` of the name key, unless there is one.
+    /// Stores the fingerprint `$1` of the name key, unless one is already stored.
     pub(crate) insert_fingerprint: String,
     /// Returns a row if the schema `$1` exists and the current user can see it.
     pub(crate) find_schema: String,

@@ -100,7 +100,7 @@ impl PostgresStore {
     /// Decrypts the record in a row.
     pub(crate) async fn open(&self, stored: &StoredValue, name: &HiddenName) -> Result<Record, StoreError> {
         let record = self.envelope().open(&stored.value, &self.schema().location(name)).await?;
-        // With another generation in the column, no write could ever succeed.
+        // If the column had another generation, no write could ever succeed.
         if record.generation() == stored.generation { Ok(record) } else { Err(DAMAGED_ROW) }
     }
 
@@ -230,7 +230,7 @@ pub(crate) fn milliseconds(time: SystemTime) -> i64 {
 /// The maximum number of rows that one statement returns.
 const MAX_ROWS: usize = 10_000;
 
-/// Returns the limit of a statement for at most `limit` rows.
+/// Returns the `LIMIT` for a statement that may return at most `limit` rows.
 pub(crate) fn row_limit(limit: usize) -> i64 {
     i64::try_from(limit.min(MAX_ROWS)).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::InvalidConfiguration;
 
-/// The certificates of the configuration, in PEM format.
+/// The configured certificates, in PEM format.
 #[derive(Clone, Default)]
 pub(crate) struct Certificates {
     pub(crate) roots: Option<Vec<u8>>,
@@ -26,9 +26,9 @@ impl Certificates {
     }
 }
 
-/// Creates the TLS connector. It verifies the server's chain and host name.
+/// Creates the TLS connector. It verifies the server's certificate chain and host name.
 ///
-/// It uses the default crypto provider of the process, or ring if the process has none.
+/// It uses the process's default crypto provider, or ring if the process has none.
 pub(crate) fn connector(certificates: &Certificates) -> Result<MakeRustlsConnect, InvalidConfiguration> {
     let provider = CryptoProvider::get_default().cloned();
     let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

@@ -13,13 +13,13 @@ use crate::store::{PostgresStore, milliseconds};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The server does not flush its log to disk. A crash of its machine can destroy the database.
+    /// The server does not flush its log to disk. A machine crash can destroy the database.
     FsyncOff,
-    /// The server does not write full pages to its log. A crash of its machine can damage pages.
+    /// The server does not write full pages to its log. A machine crash can damage pages.
     FullPageWritesOff,
     /// The server confirms a write before it is on disk. A crash can lose the last writes.
     AsynchronousCommit,
-    /// The table of consents is not logged. A crash empties it.
+    /// The table of consents is unlogged, so a crash empties it.
     Unlogged,
     /// The server accepts no writes, for example because it is a standby.
     ReadOnly,
@@ -37,7 +37,7 @@ struct Settings<'a> {
     full_page_writes: Option<&'a str>,
     synchronous_commit: Option<&'a str>,
     transaction_read_only: Option<&'a str>,
-    /// The time of the server in milliseconds.
+    /// The server's time in milliseconds.
     now: i64,
     /// `p` for a permanent table, `u` for an unlogged one.
     persistence: Option<&'a str>,

@@ -61,10 +61,10 @@ impl PostgresStore {
     }
 }
 
-/// The maximum duration of a lease, so that the sum with the current time cannot overflow.
+/// The maximum duration of a lease, so that adding it to the current time cannot overflow.
 const MAX_LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns the value of the column `part` for a shard.
+/// Returns the value of the `part` column for a shard.
 pub(crate) fn part_of(shard: u16) -> Result<i16, StoreError> {
     i16::try_from(shard).map_err(|_| StoreError::misconfigured("has only 256 shards"))
 }

@@ -1,13 +1,14 @@
 //! Conditional writes. A write whose connection was lost is compared with the row.
 //!
-//! A conditional write names the generation that it replaces, so at most one of several equal writes
-//! takes effect. If the connection is lost after the statement was sent, the store reads the row:
+//! A conditional write specifies the generation that it replaces, so at most one of several
+//! identical writes takes effect. If the connection is lost after the statement was sent, the store
+//! reads the row:
 //!
 //! | row | conclusion |
 //! | --- | --- |
-//! | the value of the write | The write took effect. |
+//! | the write's value | The write took effect. |
 //! | the generation that the write replaces | The write has not taken effect yet, so it is sent again. |
-//! | the generation of the write with another value | Another write took effect instead. |
+//! | the write's generation with another value | Another write took effect instead. |
 //! | anything else | The row does not show whether the write took effect. |
 //!
 //! Each encrypted value is unique, because it contains a random nonce.
@@ -21,7 +22,7 @@ use crate::calls::{Parameters, Retries};
 use crate::error::{DAMAGED_ROW, Failure, OUTCOME_UNKNOWN};
 use crate::store::PostgresStore;
 
-/// The generation and the encrypted value of a row.
+/// The generation and the encrypted value in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredValue {
     pub(crate) generation: u64,
@@ -37,7 +38,7 @@ impl StoredValue {
     }
 }
 
-/// A write that depends on the generation of a row.
+/// A write that depends on a row's generation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConditionalWrite<'a> {
     /// The generation that the write replaces or removes, or `None` if it creates the row.
@@ -46,7 +47,7 @@ pub(crate) struct ConditionalWrite<'a> {
     pub(crate) new: Option<(u64, &'a [u8])>,
 }
 
-/// The conclusion from the row about a write whose connection was lost.
+/// The fate of a write whose connection was lost, as shown by the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Conclusion {
     Done,
@@ -79,7 +80,7 @@ impl PostgresStore {
     ) -> Result<bool, StoreError> {
         let mut retries = Retries::default();
         let mut was_lost = false;
-        // The error of a lost connection after which the statement is not sent again.
+        // Set if the connection has been lost too often for the statement to be sent again.
         let mut lost = None;
         loop {
             match self.server().execute_once(sql, parameters).await {
@@ -113,7 +114,7 @@ impl PostgresStore {
         }
     }
 
-    /// Reads the row of a consent.
+    /// Reads a consent's row.
     pub(crate) async fn read_row(&self, name: &HiddenName) -> Result<Option<StoredValue>, StoreError> {
         let bytes = name.to_bytes();
         let rows = self.server().query(&self.statements().load, &[(&bytes.as_slice(), Type::BYTEA)]).await?;

@@ -1,8 +1,8 @@
 //! Moves the consents from a directory of files to Redis, and shows a progress bar and a summary.
 //!
 //! Run this program with the directory as its argument. It reads the environment variables
-//! `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`. Before you run it, deploy the
-//! application with a `MigratingStore`. The README of `flinks-consents` describes the steps.
+//! `FLINKS_REDIS_URL`, `FLINKS_REDIS_NAME_KEY` and `FLINKS_REDIS_KEYS`. Before you run it, deploy
+//! the application with a `MigratingStore`. The `flinks-consents` README describes the steps.
 //!
 //! The program can be stopped at any time and run again. The exit code is 1 if a consent could not be
 //! moved or if the program itself failed.

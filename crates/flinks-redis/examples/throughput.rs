@@ -27,8 +27,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// The number of calls in one round.
 const CALLS: usize = 20_000;
-/// The number of rounds, in which all calls alternate. The best round of each call counts, because
-/// other programs slow down the others.
+/// The number of rounds. Each round measures all calls in turn, and only the best round of each
+/// call counts, because other programs slow down the rest.
 const ROUNDS: usize = 7;
 
 #[tokio::main]
@@ -71,7 +71,7 @@ async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
                 async move { redis::cmd("GET").arg("plain").exec_async(&mut connection).await.is_ok() }
             });
             best[0].improve(get.await?);
-            // No load can be faster than the command and the decryption.
+            // The least work that a load must do: the command and the decryption.
             let (connection, keys, key_of_record) = (plain.clone(), Arc::new(encryption_keys()), key.clone());
             let get_and_open = load.measure(move || {
                 let (mut connection, keys, key) = (connection.clone(), Arc::clone(&keys), key_of_record.clone());
@@ -117,8 +117,8 @@ async fn measure_calls(server: &Server, store: &RedisStore) -> Outcome<()> {
     Ok(())
 }
 
-/// How many callers call at once, and in how many tasks they are. The handlers of a server are
-/// separate tasks.
+/// The number of concurrent callers, and the number of tasks that they run in. In a server, each
+/// handler is a separate task.
 #[derive(Clone, Copy)]
 struct Load {
     callers: usize,
@@ -142,7 +142,7 @@ impl Measured {
 }
 
 impl Load {
-    /// Measures a call, which returns whether it succeeded.
+    /// Measures `call`, which returns whether it succeeded.
     async fn measure<F>(self, call: impl Fn() -> F + Clone + Send + Sync + 'static) -> Outcome<Measured>
     where
         F: Future<Output = bool> + Send + 'static,

@@ -9,16 +9,16 @@
 //! A call that is alone on the connection sends its command itself. Of the other calls, the one that
 //! finds the queue empty spawns the dispatching task. This task yields once, so that all calls that
 //! are ready to run add their commands, and then takes the whole queue. While its commands are in
-//! flight, further calls start the next batch, so no call waits for the reply to an earlier batch.
+//! flight, later calls start the next batch, so no call waits for the reply to an earlier batch.
 //!
-//! Only dispatching tasks wait for space in the buffer of the `redis` crate. If the calls waited
+//! Only dispatching tasks wait for space in the `redis` crate's buffer. If the calls waited
 //! themselves, a few dozen calls that are no longer polled would block all others, because the
 //! buffer reserves space for the calls in the order in which they started to wait.
 //!
 //! Redis does not run a pipeline atomically and replies to each command separately. An error reply
 //! to one command does not affect the others. The replies to a pipeline are passed on together, so
-//! the number of its commands is limited. If the connection fails, all commands of the pipeline
-//! fail, just as all commands in flight would.
+//! the number of commands in a pipeline is limited. If the connection fails, all commands in the
+//! pipeline fail, like any other commands in flight.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,12 +76,12 @@ impl BatchingConnection {
         if self.queue.push(QueuedCommand { command, reply }) {
             tokio::spawn(dispatch(self.connection.clone(), QueuedBatch(Some(Arc::clone(&self.queue)))));
         }
-        // The dispatching task is gone if its runtime has shut down.
+        // The dispatching task no longer exists if its runtime has shut down.
         receiver.await.unwrap_or_else(|_| Err(RedisError::from(io::Error::from(io::ErrorKind::BrokenPipe))))
     }
 }
 
-/// A call that is counted until this value is dropped.
+/// A call in progress, which is counted until this value is dropped.
 struct PendingCall<'a>(&'a Queue);
 
 impl Drop for PendingCall<'_> {
@@ -91,7 +91,7 @@ impl Drop for PendingCall<'_> {
 }
 
 impl Queue {
-    /// Adds a command. Returns `true` if it is the first command of a batch.
+    /// Adds a command. Returns `true` if it is the first command in a batch.
     fn push(&self, command: QueuedCommand) -> bool {
         let mut commands = self.lock();
         commands.push(command);

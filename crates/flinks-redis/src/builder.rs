@@ -73,7 +73,8 @@ impl RedisStoreBuilder {
         Self::from_values(&Values::from_env(FIELDS)?)
     }
 
-    /// Returns the name of each field in a configuration file with its environment variable.
+    /// Returns the name of each field in a configuration file, paired with its environment
+    /// variable.
     pub fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
         FIELDS.iter().map(|field| (field.key, field.variable))
     }
@@ -222,7 +223,7 @@ impl RedisStore {
     /// Creates a builder for a store on the server at `address`, such as
     /// `rediss://redis.internal:6380/0`. The address may contain a user name and a password.
     ///
-    /// `keys` are either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
+    /// `keys` is either [`EncryptionKeys`] or an [`Envelope`] with data keys from a
     /// [`KeyProvider`](flinks_consents::envelope::KeyProvider).
     pub fn builder(address: impl Into<String>, keys: impl Into<Envelope>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(address.into(), keys.into())

@@ -43,7 +43,7 @@ struct State {
     timeout: Duration,
     /// The open connection, if any. A call takes no lock to use it.
     open: ArcSwapOption<Connection>,
-    /// Held while a connection is opened.
+    /// Held while a connection is being opened.
     opening: Mutex<()>,
 }
 

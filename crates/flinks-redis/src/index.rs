@@ -11,7 +11,7 @@ use crate::scripts::milliseconds;
 use crate::store::RedisStore;
 use flinks_consents::keep_alive::{Lookup, WorkItem};
 
-/// The maximum number of entries in a list. For comparison, a shard of a store with ten million
+/// The maximum number of entries in a list. For comparison, a shard in a store with ten million
 /// consents has about 40 000.
 const MAX_ENTRIES: usize = 1_000_000;
 

@@ -1,7 +1,7 @@
 //! The names of the keys in Redis.
 //!
 //! Every key starts with the namespace and the shard, both inside one pair of braces. In a cluster,
-//! all keys of a shard are therefore in the same slot, so one script can use several of them.
+//! all of a shard's keys are therefore in the same slot, so one script can use several of them.
 
 use flinks_consents::ConsentId;
 
@@ -28,8 +28,7 @@ pub(crate) struct RedisKeys {
     pub(crate) member: String,
 }
 
-/// One of the two sorted sets of a shard. A consent is in one of them until its end has been
-/// reported.
+/// One of a shard's two sorted sets. A consent is in one of them until its end has been reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Index {
     /// The consents that have not ended, with their idle deadlines as scores.
@@ -67,7 +66,7 @@ impl Namespace {
         }
     }
 
-    /// Returns the Redis key for the record of a consent.
+    /// Returns the Redis key for a consent's record.
     pub(crate) fn consent_key(&self, id: &ConsentId, envelope: &Envelope) -> String {
         let name = envelope.hidden_name(id);
         format!("{{{}:{:03}}}:{name}", self.0, name.shard())
@@ -78,7 +77,7 @@ impl Namespace {
         format!("{}:{name}", self.hash_tag(shard))
     }
 
-    /// Returns the Redis key for one of the sorted sets of a shard.
+    /// Returns the Redis key for one of a shard's sorted sets.
     pub(crate) fn index_key(&self, shard: u16, index: Index) -> String {
         let name = match index {
             Index::Due => "due",

@@ -8,8 +8,8 @@ use futures_util::future::try_join_all;
 use crate::deadlines::PAGE;
 use crate::store::RedisStore;
 
-/// A cursor consists of the position of the node in the list of nodes and the cursor of its `SCAN`
-/// command, separated by a colon.
+/// A cursor consists of a node's position in the list of nodes and the cursor for that node's
+/// `SCAN` command, separated by a colon.
 impl ScanRecords for RedisStore {
     fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage> {
         Box::pin(self.scan_page(cursor, limit))

@@ -134,7 +134,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// A store's scripts. Each method returns the call of a script with its keys and arguments.
+/// A store's scripts. Each method returns an invocation of a script, with its keys and arguments.
 pub(crate) struct Scripts {
     swap: Script,
     swap_ended: Script,

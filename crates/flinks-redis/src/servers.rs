@@ -156,10 +156,11 @@ fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     )
 }
 
-/// A resolver for the host names of connections without TLS. It returns an error unless all
-/// addresses of a host are loopback or, for the allowed host, private addresses.
+/// A resolver for host names in connections without TLS. It returns an error unless all addresses
+/// of a host are loopback addresses or, for the allowed host, private addresses.
 ///
-/// The connection also uses it for the host names of nodes that a cluster announces later.
+/// The connection also uses this resolver for the host names of nodes that a cluster announces
+/// later.
 struct PlainResolver(PlainHost);
 
 impl AsyncDNSResolver for PlainResolver {

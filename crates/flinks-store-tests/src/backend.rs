@@ -1,4 +1,4 @@
-//! The server of a store, and the protocol between the two.
+//! A store's server, and the protocol between the two.
 
 use std::io::BufReader;
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use flinks_consents::ConsentId;
 use flinks_consents::keep_alive::WorkLeases;
 use flinks_consents::store::ScanRecords;
 
-/// A server that keeps consents. A test starts the server, and dropping it stops the server.
+/// A server that keeps consents. A test starts the server, and dropping this value stops it.
 pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// The store that connects to this server.
     type Store: WorkLeases + ScanRecords + Clone;
@@ -16,19 +16,19 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// Why the tests are ignored if [`is_installed`](Self::is_installed) returns `false`.
     const NOT_INSTALLED: &'static str;
 
-    /// The errors that the server can return instead of running a statement, by name. The proxy
-    /// sends each as [`Fault::ErrorResponse`](crate::Fault::ErrorResponse). The first error means
-    /// that the server is starting.
+    /// The errors that the server can return instead of running a statement, each with its name.
+    /// The proxy sends each as [`Fault::ErrorResponse`](crate::Fault::ErrorResponse). The first
+    /// error means that the server is starting.
     const ERROR_RESPONSES: &'static [(&'static str, &'static str)];
 
-    /// The faults that a call of the store survives, for example because the store connects again
-    /// and reads whether its write was stored. Any other fault fails the call.
+    /// The faults that a store call survives, for example because the store connects again and
+    /// reads whether its write was stored. Any other fault fails the call.
     const SURVIVED_FAULTS: &'static [&'static str];
 
     /// Returns whether the programs that the tests need are installed.
     fn is_installed() -> bool;
 
-    /// Starts an empty server on a free port of the loopback address.
+    /// Starts an empty server on a free port on the loopback address.
     fn start() -> Self;
 
     /// Starts an empty server that keeps its data if it is killed.
@@ -62,10 +62,10 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// Returns whether a worker holds a lease.
     fn has_leases(&self) -> bool;
 
-    /// Replaces the stored value of a consent with a value that is not a record.
+    /// Replaces a consent's stored value with a value that is not a record.
     fn damage_record(&self, id: &ConsentId);
 
-    /// Removes the record of a consent, as another process would.
+    /// Removes a consent's record, as another process would.
     fn delete_record(&self, id: &ConsentId);
 
     /// Returns whether the server stores nothing about any consent, except index entries that the
@@ -73,10 +73,11 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     fn is_empty(&self) -> bool;
 }
 
-/// The protocol between a store and its server, as far as a [`Proxy`](crate::Proxy) needs it.
+/// The protocol between a store and its server, to the extent that a [`Proxy`](crate::Proxy) needs
+/// it.
 pub trait Protocol {
-    /// Reads one request of a store. `number` counts the requests of the connection, starting with
-    /// 0. Returns `None` if the connection was closed.
+    /// Reads one request from a store. `number` counts the connection's requests from 0. Returns
+    /// `None` if the connection was closed.
     fn read_request(client: &mut BufReader<&TcpStream>, number: usize) -> Option<Request>;
 
     /// Reads the server's complete response to one request. Returns `None` if the connection was
@@ -91,7 +92,7 @@ pub trait Protocol {
 pub struct Request {
     /// The bytes to forward.
     pub bytes: Vec<u8>,
-    /// Whether the request reads or writes the record of a consent. Only such requests count for a
+    /// Whether the request reads or writes a consent's record. Only such requests count for a
     /// scheduled fault.
     pub is_about_a_record: bool,
 }

@@ -1,12 +1,11 @@
-//! A clock for tests in which short sleeps take no real time.
+//! A clock for tests, on which short sleeps take no real time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flinks_consents::flinks::{Clock, Sleep};
 
-/// A clock for tests in which short sleeps take no real time and deadlines never expire on their
-/// own.
+/// A clock for tests. Short sleeps take no real time, and deadlines never expire on their own.
 #[derive(Clone)]
 pub struct AutoAdvancingClock {
     now: Arc<Mutex<Now>>,
@@ -27,7 +26,7 @@ impl Now {
 
 impl AutoAdvancingClock {
     /// Creates a clock. A sleep of up to `longest` advances the clock and takes no real time. A
-    /// longer sleep never completes, because only the deadline of a call is longer than `longest`.
+    /// longer sleep never completes, because only a call's deadline is longer than `longest`.
     pub fn new(longest: Duration) -> Self {
         let now = Now { monotonic: Duration::ZERO, wall: SystemTime::now() };
         Self { now: Arc::new(Mutex::new(now)), longest }

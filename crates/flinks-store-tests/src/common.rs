@@ -46,7 +46,7 @@ pub fn block_on(limit: Duration, work: impl Future<Output = ()>) {
     runtime.block_on(async { tokio::time::timeout(limit, work).await.unwrap() });
 }
 
-/// The keys of all stores in the tests.
+/// The keys that all stores in the tests use.
 pub fn keys() -> EncryptionKeys {
     EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
 }
@@ -125,7 +125,7 @@ pub async fn create_ended_consents<B: Backend>(server: &B, flinks: &Flinks, coun
     ids
 }
 
-/// Runs a future to completion on another thread. The callback of a worker can call this function.
+/// Runs a future to completion on another thread. A worker's callback can call this function.
 pub fn run_on_another_thread<F: Future<Output = ()> + Send>(work: F) {
     let work = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     std::thread::scope(|scope| scope.spawn(work).join().unwrap());

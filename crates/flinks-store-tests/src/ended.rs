@@ -42,8 +42,8 @@ async fn reported_once<B: Backend>() {
     }
 }
 
-/// Tests a worker that cannot record that it has reported an ended consent, because the server stops
-/// while the callback of the worker is running.
+/// Tests a worker that cannot record that it has reported an ended consent, because the server
+/// stops while the worker's callback is running.
 async fn reported_after_crash<B: Backend>() {
     let server = B::start_durable();
     let flinks = emulator().await;
@@ -72,8 +72,8 @@ async fn reported_after_crash<B: Backend>() {
         assert_eq!(summary.ended, number, "{summary}");
         assert_eq!(reports.load(Ordering::SeqCst), expected, "{summary}");
     }
-    // If the end user consents again, a worker reports the consent only after the new consent has
-    // ended, too.
+    // If the end user consents again, a worker reports the consent again only after the new consent
+    // has also ended.
     let consents = Consents::builder(flinks.client()).store(open::<B>(&server.lock().unwrap().address())).build();
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());

@@ -18,7 +18,7 @@ use crate::first_shard::FirstShard;
 use crate::flinks::{client_of, emulator};
 use crate::proxy::{Fault, Proxy};
 
-/// Returns the tests: each fault at each step, and a worker with a fault at any request.
+/// Returns the tests: each fault at each step, and a worker with a fault at each of its requests.
 pub fn tests<B: Backend>() -> Vec<Trial> {
     let mut trials = Vec::new();
     for (fault_name, fault) in faults::<B>() {
@@ -44,7 +44,7 @@ pub fn tests<B: Backend>() -> Vec<Trial> {
 }
 
 /// Returns the faults that the tests inject into a request. If the fault is `None`, the test kills
-/// the server and restarts it with the data on disk after the call.
+/// the server during the call, and then restarts it with the data on disk.
 fn faults<B: Backend>() -> Vec<(&'static str, Option<Fault>)> {
     let mut faults = vec![
         ("cut_off_before", Some(Fault::CutBefore)),
@@ -101,7 +101,7 @@ impl Case {
 
     async fn check<B: Backend>(self) {
         let flinks = emulator().await;
-        // Only the server of a restart must keep its data.
+        // Only a server that is restarted must keep its data.
         let server = if self.fault.is_some() { B::start() } else { B::start_durable() };
         if self.rotates {
             flinks.rotate_refresh_tokens();
@@ -200,7 +200,7 @@ async fn check_worker<B: Backend>() {
             let in_a_week = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
             assert_eq!(open::<B>(&server.address()).due(in_a_week, 9).await.unwrap(), []);
             if !has_injected {
-                // For each consent, a run sends one read and the three requests of a refresh.
+                // For each consent, a run sends one read and the three requests for a refresh.
                 assert!(position >= 12, "only {position} requests were sent");
                 break;
             }

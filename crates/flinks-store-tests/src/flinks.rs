@@ -20,7 +20,7 @@ pub fn client_of(address: &str, settings: &Settings) -> Client {
 }
 
 impl Flinks {
-    /// Returns the URL of the emulator.
+    /// Returns the emulator's URL.
     pub fn address(&self) -> &str {
         self.0.base_url()
     }

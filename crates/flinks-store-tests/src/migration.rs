@@ -236,7 +236,7 @@ async fn import_all(files: &FileStore, flinks: &Flinks, count: usize) -> HashSet
     futures_util::stream::iter(0..count).map(import).buffer_unordered(16).collect().await
 }
 
-/// Refreshes the active consents until it is stopped. No refresh is refused, because no refresh
+/// Refreshes the active consents until `stop` is set. No refresh is refused, because no refresh
 /// token is used twice.
 async fn refresh_all(consents: Consents, stop: Arc<AtomicBool>, refreshed: Arc<AtomicU64>) {
     let work = futures_util::stream::iter(0..ACTIVE).map(|number| {

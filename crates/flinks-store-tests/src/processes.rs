@@ -22,10 +22,10 @@ use crate::flinks::{Flinks, client_of, emulator};
 /// The number of rounds in each test.
 #[derive(Clone, Copy)]
 pub struct Rounds {
-    /// The rounds of eight processes that need the same token.
+    /// The number of rounds in which eight processes need the same token.
     pub sharing: u32,
-    /// The rounds in which a lease holder is killed, which must be a multiple of 8: one for each
-    /// step, with and without rotation.
+    /// The number of rounds in which a lease holder is killed. It must be a multiple of 8: one for
+    /// each step, with and without rotation.
     pub killed: u32,
 }
 
@@ -41,7 +41,8 @@ pub fn run_if_child<B: Backend>() {
     }
 }
 
-/// Returns the tests. The environment variable `STORE_TEST_ROUNDS` replaces both numbers of rounds.
+/// Returns the tests. The environment variable `STORE_TEST_ROUNDS` overrides both numbers of
+/// rounds.
 pub fn tests<B: Backend>(rounds: Rounds) -> Vec<Trial> {
     let count = std::env::var("STORE_TEST_ROUNDS").ok().map(|text| text.parse().unwrap());
     let rounds = count.map_or(rounds, |count| Rounds { sharing: count, killed: count });
@@ -265,10 +266,9 @@ impl<S: TokenStore> TokenStore for Stopping<S> {
 /// Kills a lease holder equally often at each of the four steps of a [`Stopping`] store. Refresh
 /// tokens rotate in the second half of the rounds.
 ///
-/// The next process waits no longer than the lease duration, as measured by the clock of that
-/// process, and then receives a token. There is one exception: if only the killed process had the
-/// new refresh token, the consent has ended. The next process detects the ended consent with a
-/// single request.
+/// The next process waits no longer than the lease duration, as measured by its own clock, and then
+/// receives a token. There is one exception: if only the killed process had the new refresh token,
+/// the consent has ended. The next process detects the ended consent with a single request.
 async fn killed_lease_holder<B: Backend>(rounds: u32) {
     let server = B::start();
     let flinks = emulator().await;

@@ -18,8 +18,8 @@ pub fn tests<B: Backend>() -> Tests {
     ]
 }
 
-/// Tests two machines that request the access token of the same consent in 50 tasks each, while
-/// neither machine has a cached token.
+/// Tests two machines that each request the same consent's access token in 50 tasks while neither
+/// machine has a cached token.
 async fn one_refresh<B: Backend>() {
     let server = B::start();
     let flinks = emulator().await;

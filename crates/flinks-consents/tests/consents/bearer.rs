@@ -1,5 +1,5 @@
-//! Tests requests that are authenticated with the access token of a consent in each of three ways:
-//! with a closure, with the `reqwest-middleware` middleware, and with the `tower` layer. (O4, O6)
+//! Tests requests that carry a consent's access token, sent in each of three ways: with a closure,
+//! with the `reqwest-middleware` middleware, and with the `tower` layer. (O4, O6)
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -119,7 +119,7 @@ async fn o4_one_rejection_is_followed_by_one_refresh_and_one_replay() {
         assert_eq!(setup.emulator.count(ACCOUNTS), 2, "{}", form.name());
         assert_eq!(setup.token_requests(), 2, "{}", form.name());
 
-        // The API has accepted the second token, so the next rejection replaces it too.
+        // The API has accepted the second token, so a later rejection causes another refresh.
         setup.advance(2 * SECOND);
         setup.emulator.fail_next(ACCOUNTS, Fault::status(401));
         assert_eq!(form.get(&accounts(&setup.emulator)).await, StatusCode::OK, "{}", form.name());
@@ -135,7 +135,7 @@ async fn o4_permanent_rejection_is_returned_after_one_replay() {
         setup.emulator.fail_always(ACCOUNTS, Fault::status(401));
         assert_eq!(form.get(&accounts(&setup.emulator)).await, StatusCode::UNAUTHORIZED, "{}", form.name());
         assert_eq!(setup.emulator.count(ACCOUNTS), 2, "{}", form.name());
-        // For a minute, the second token is used without a replay.
+        // For a minute, requests with the second token are not replayed.
         setup.advance(30 * SECOND);
         for _ in 0..10 {
             assert_eq!(form.get(&accounts(&setup.emulator)).await, StatusCode::UNAUTHORIZED, "{}", form.name());
@@ -241,7 +241,7 @@ async fn a1_token_is_sent_to_no_other_origin() {
     for form in [Form::middleware, Form::tower] {
         let form = form(auth(&setup, &consent));
         assert_eq!(form.get(&accounts(&other)).await, StatusCode::UNAUTHORIZED, "{}", form.name());
-        // The same port under another name is another origin.
+        // The same port with a different host name is a different origin.
         let by_name = accounts(&setup.emulator).replace("127.0.0.1", "localhost");
         assert_eq!(form.get(&by_name).await, StatusCode::UNAUTHORIZED, "{}", form.name());
     }

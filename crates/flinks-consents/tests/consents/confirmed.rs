@@ -5,8 +5,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::prelude::*;
 use crate::suspected::{error_with_fault, gateway, suspicion};
 
-/// Creates a second consent for the same client. The refreshes of the second consent succeed while
-/// a gateway refuses the refreshes of the first one.
+/// Creates a second consent for the same client. The second consent's refreshes succeed while a
+/// gateway refuses those of the first consent.
 async fn witness(setup: &Setup, consents: &Consents) -> Consent {
     consents.exchange_code(&id("witness"), setup.code()).await.unwrap()
 }

@@ -18,7 +18,7 @@ async fn o4_fifty_rejections_of_one_token_cause_one_refresh() {
     assert_ne!(tokens[0], text(&rejected));
     assert_eq!(setup.token_requests(), 2);
 
-    // Rejecting the token of another source has no effect.
+    // Rejecting a token from another source has no effect.
     let other = AppTokenSource::new(setup.client(), None).access_token().await.unwrap();
     consent.invalidate(&other);
     assert_eq!(text(&consent.access_token().await.unwrap()), tokens[0]);

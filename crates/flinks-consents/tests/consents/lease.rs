@@ -116,7 +116,7 @@ async fn suspend(fault: Option<Fault>) -> Suspended {
     Suspended { setup, store, suspended, other, clock_of_other }
 }
 
-/// Returns the consent of [`user`] in another process, which has its own clock.
+/// Returns the consent for [`user`] in another process, which has its own clock.
 fn consent_in_process(setup: &Setup, clock: &ManualClock, store: &MemoryStore) -> Consent {
     let client = client_at(&setup.emulator, clock, credentials());
     Consents::builder(client).store_timeout(TIMEOUT).store(store.clone()).build().consent(&user())
@@ -138,7 +138,7 @@ async fn o6_suspended_process_does_not_end_a_consent_that_another_refreshed() {
         let returns_other_token = text(&suspended.await.unwrap().unwrap()) == text(&token);
         assert_eq!(returns_other_token, is_refused);
         let record = store.load(&user()).await.unwrap().unwrap();
-        // The result of the suspended process is older, so it does not replace the newer record.
+        // The suspended process's result is older, so it does not replace the newer record.
         assert!(!record.is_ended());
         assert_eq!(record.idle_deadline(), deadline);
     }

@@ -120,18 +120,18 @@ impl Setup {
         self.builder().store(store).outage_policy(policy).build()
     }
 
-    /// Imports a refresh token from the emulator to create the consent of [`user`].
+    /// Imports a refresh token from the emulator to create the consent for [`user`].
     pub(crate) async fn import(&self, consents: &Consents) -> Consent {
         consents.import(&user(), refresh_token(), self.now()).await.unwrap()
     }
 
-    /// Creates the consent of [`user`] in a `MemoryStore`.
+    /// Creates the consent for [`user`] in a `MemoryStore`.
     pub(crate) async fn consent(&self) -> Consent {
         consent_in(self, MemoryStore::new()).await
     }
 
-    /// Like [`consent`](Self::consent), but also returns a channel that receives the events of the
-    /// consent.
+    /// Like [`consent`](Self::consent), but also returns a channel that receives the consent's
+    /// events.
     pub(crate) async fn consent_with_events(&self) -> (Consent, UnboundedReceiver<Event>) {
         let (builder, events) = with_event_channel(self.builder());
         (self.import(&builder.build()).await, events)
@@ -209,7 +209,7 @@ pub(crate) fn token(text: &str) -> RefreshToken {
     RefreshToken::new(text).unwrap()
 }
 
-/// Creates the consent of [`user`] in `store`.
+/// Creates the consent for [`user`] in `store`.
 pub(crate) async fn consent_in(setup: &Setup, store: impl TokenStore) -> Consent {
     setup.import(&setup.consents(store)).await
 }

@@ -24,8 +24,8 @@ fn store_call(operation: &'static str, outcome: &'static str) -> [(&'static str,
     [("operation", operation), ("outcome", outcome)]
 }
 
-/// Waits until the metric has this value. Panics if the metric does not reach the value within ten
-/// seconds.
+/// Waits until the metric reaches the given value. Panics if the metric does not reach the value
+/// within ten seconds.
 async fn wait_for(recorder: &Recorder, name: &str, labels: &[(&str, &str)], value: f64) {
     let reached = async {
         while recorder.sum(name, labels) != value {
@@ -129,7 +129,7 @@ async fn store_call_is_counted_by_outcome() {
     let consent = setup.import(&consents).await;
     assert_eq!(recorder.sum(STORE_CALLS, &store_call("compare_and_swap", "ok")), 1.0);
 
-    // The first write of an import expects that no record exists.
+    // An import's first write expects no record to exist.
     setup.import(&consents).await;
     assert_eq!(recorder.sum(STORE_CALLS, &store_call("compare_and_swap", "conflict")), 1.0);
 
@@ -178,7 +178,7 @@ async fn o5_pending_write_is_counted_until_it_is_stored_or_lost() {
     assert!(consents.import(&user(), token("lost"), setup.now()).await.is_err());
     assert_eq!(recorder.sum(PENDING_WRITES, &[]), 1.0);
     drop(consents);
-    // The task of the import drops its handle when it is polled for the last time.
+    // The import's task keeps its handle until it is polled for the last time.
     wait_for(&recorder, PENDING_WRITES, &[], 0.0).await;
     Page::read().check(&recorder);
 }

@@ -18,7 +18,7 @@ enum Step {
         callers: usize,
         fault: Option<(Failure, u32)>,
     },
-    /// An API rejects the newest access token of a process.
+    /// An API rejects a process's newest access token.
     Invalidate {
         index: usize,
     },
@@ -177,7 +177,7 @@ impl Model {
                 self.last_refreshed_at = self.setup.clock.wall();
                 let token = consent.access_token().await.unwrap();
                 self.remember_token(index, Some(token));
-                // The other process still has a token of the previous consent, which the emulator
+                // The other process still has a token from the previous consent, which the emulator
                 // does not revoke.
             }
             Step::Advance { hundredths } => self.setup.advance(LIFETIME / 100 * hundredths),

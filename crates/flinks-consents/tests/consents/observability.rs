@@ -179,7 +179,7 @@ fn page_lists_each_event() {
     assert!(messages.is_empty(), "the page does not list these events: {messages:#?}");
 }
 
-/// Collects the messages of all events in the source files of a folder and its subfolders.
+/// Collects the messages of all events in a folder's source files, including subfolders.
 fn collect_messages(folder: &Path, messages: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

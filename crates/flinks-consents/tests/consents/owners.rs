@@ -1,4 +1,4 @@
-//! Tests how the consents of one owner are listed, labelled and replaced. (O10)
+//! Tests how one owner's consents are listed, labelled and replaced. (O10)
 
 use flinks_consents::store::{EndReason, Page};
 use flinks_consents::{ConsentStanding, OwnerId, Replaced};

@@ -138,8 +138,8 @@ async fn o9_consent_that_could_not_be_stored_is_kept_in_memory() {
     assert_eq!(setup.token_requests(), 1);
 }
 
-/// A write that another process has delayed expects a generation of the removed record, so the new
-/// record must not have it.
+/// A delayed write from another process expects a generation of the removed record, so the new
+/// record must not have that generation.
 #[tokio::test]
 async fn o5_consent_that_is_stored_after_a_removal_has_a_new_generation() {
     let setup = start().await;

@@ -59,7 +59,7 @@ async fn refresh_on_a_stopped_runtime_does_not_hang_other_callers() {
         assert!(is_pending(&mut leader).await);
     }
     let waiter = spawn(&consent);
-    // The call that started the refresh continues on the runtime of this test.
+    // The call that started the refresh continues on this test's runtime.
     assert!(is_pending(&mut leader).await);
     tokio::task::yield_now().await;
     setup.clock.advance(5 * 3005 * SECOND);

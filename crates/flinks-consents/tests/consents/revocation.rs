@@ -143,8 +143,8 @@ async fn o10_revocation_ends_the_stored_connection() {
     let here = setup.consents(store.clone());
     let elsewhere = setup.consents(store.clone());
     let consent = here.exchange_code(&user(), setup.code()).await.unwrap();
-    // The end user consents again in another process, while this process has an access token of the
-    // first consent.
+    // The end user consents again in another process, while this process has an access token from
+    // the first consent.
     let _ = elsewhere.exchange_code(&user(), setup.code()).await.unwrap();
     let newest = RefreshToken::new(setup.newest_refresh_token().value).unwrap();
     assert_eq!(consent.revoke().await.unwrap(), Revoked::Confirmed);

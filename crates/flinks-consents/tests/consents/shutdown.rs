@@ -75,7 +75,7 @@ async fn call_that_is_not_polled_holds_no_lock() {
     let (setup, consents) = rotating_consent(&store).await;
     let consent = consents.consent(&user());
     let mut context = Context::from_waker(Waker::noop());
-    // Each future is polled once and not dropped.
+    // Each future is polled once and then kept without being polled again.
     let mut forget = Box::pin(consent.forget());
     let mut flush = Box::pin(consents.flush());
     let mut deadline = Box::pin(consent.idle_deadline());

@@ -31,7 +31,7 @@ pub(crate) enum Operation {
     AppToken,
 }
 
-/// The kinds of operations, which differ in how they are retried. Each kind is a row of the table
+/// The kinds of operations, which differ in how they are retried. Each kind is a row in the table
 /// of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Spend,
 }
 
-/// The classes of failures. Each class is a column of the table of attempts.
+/// The classes of failures. Each class is a column in the table of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureClass {
     /// A reset, a timeout, invalid HTTP or status 408.
@@ -88,7 +88,7 @@ impl Operation {
         }
     }
 
-    /// Returns the product of the operation and the name of its type in the generated code.
+    /// Returns the operation's product and the name of the operation's type in the generated code.
     fn generated(self) -> &'static str {
         match self {
             Self::PayAuthorize => "pay Authorize",
@@ -167,8 +167,8 @@ impl Log {
         Self { lines: crate::log::Log::capture(), canaries: Arc::default() }
     }
 
-    /// Returns the canaries of all cases. The cases share one log, so any line may contain the
-    /// canary of any case.
+    /// Returns the canaries from all cases. The cases share one log, so any line may contain a
+    /// canary from any case.
     pub(crate) fn planted(&self) -> Vec<String> {
         self.canaries.lock().unwrap().clone()
     }
@@ -275,7 +275,7 @@ impl Case {
     }
 }
 
-/// The emulator and the clients of a case.
+/// The emulator and the clients for a case.
 struct Setup {
     emulator: Emulator,
     clock: ManualClock,
@@ -311,7 +311,7 @@ impl Setup {
             config.connect.secret_key.clone_from(&key);
             config.outbound.client_secret.clone_from(&secret);
         });
-        // Waits between attempts take no real time. Deadlines are longer.
+        // Waits between attempts take no real time. Deadlines are longer, so they do not expire.
         let clock = ManualClock::auto_advancing(Duration::from_secs(30));
         let settings = Settings::new().clock(clock.clone()).timeout(Duration::from_secs(1000));
         let base_url: flinks::BaseUrl = emulator.base_url().parse().unwrap();

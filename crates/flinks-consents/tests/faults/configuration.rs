@@ -12,7 +12,7 @@ use crate::prelude::*;
 
 type Check = Box<dyn FnOnce(&mut Case) + Send>;
 
-/// Checks that `make` rejects each of `values`. A canary replaces `*`.
+/// Checks that `make` rejects each of `values`, with each `*` replaced by a canary.
 fn refused<T: 'static, E: Into<ConsentError> + 'static>(
     field: &'static str,
     values: &'static [&'static str],

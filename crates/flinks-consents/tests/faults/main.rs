@@ -1,13 +1,13 @@
 //! A catalogue of faults in servers, networks and configurations. For each fault, the catalogue
 //! states the expected error and the expected number of requests.
 //!
-//! Each row runs with every operation to which it applies. The test calls the operations of the
-//! facade against the emulator. The test compares the number of requests with the table of attempts
-//! and searches for canaries in:
+//! Each row runs with every operation to which it applies. The test calls the facade's operations
+//! against the emulator. The test compares the number of requests with the table of attempts and
+//! searches for canaries in:
 //!
 //! - every text representation of the error,
-//! - every request, outside the one place where the secret belongs,
-//! - every log line and span field of the process at the TRACE level,
+//! - every request, except in the one place where the secret belongs,
+//! - every log line and span field that the process emits at the TRACE level,
 //! - the output of the process, including panic messages, and the files that the process leaves
 //!   behind.
 //!

@@ -91,8 +91,8 @@ fn main() {
         processes::concurrent_writers_lose_nothing,
         processes::o5_eight_processes_make_one_refresh_of_a_rotating_token,
     ];
-    // Root ignores permissions, so these tests start a child process as another user. Only root
-    // can do that.
+    // Permissions do not apply to root, so these tests start a child process as another user. Only
+    // root can do that.
     let is_root = own_uid() == 0;
     macro_rules! tests_of_root {
         ($($test:path),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! Tests a store whose directory is missing or has been replaced. Every operation of such a store
+//! Tests a store whose directory is missing or has been replaced. Every operation on such a store
 //! returns an error, so the store never looks empty (O5).
 
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use crate::kinds::create_fifo;
 use crate::prelude::*;
 use crate::{NOWHERE, assert_holds, client, consents, files, id, stored};
 
-/// Calls the operations of a store, checks that each call fails, and returns the errors.
+/// Calls a store's operations, checks that each call fails, and returns the errors.
 async fn failures(store: &FileStore, record: &Record) -> Vec<StoreError> {
     let id = id("user-7");
     vec![

@@ -140,7 +140,7 @@ async fn write_many(directory: &Path) {
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     for number in 0..WRITES {
-        // Each process writes different records, because the loss of an equal write would go
+        // Each process writes different records, because the loss of an identical write would go
         // unnoticed.
         let refresh_token = RefreshToken::new(format!("{} {number}", std::process::id())).unwrap();
         consents.import(&id("user-7"), refresh_token, SystemTime::now()).await.unwrap();
@@ -265,8 +265,8 @@ pub(crate) async fn relative_path_is_resolved_when_the_store_is_opened() {
 
 const NOBODY: u32 = 65534;
 
-/// Checks, as a user other than root, that a store repairs files of this user and rejects files of
-/// other users.
+/// Checks, as a user other than root, that a store repairs this user's files and rejects other
+/// users' files.
 async fn use_stores_as_another_user(directory: &Path) {
     // This directory belongs to root, and everyone can read it.
     let of_root = FileStore::open(directory.join("of root"));
@@ -326,8 +326,8 @@ pub(crate) async fn another_user_is_refused() {
     fs::set_permissions(directory.join("open"), fs::Permissions::from_mode(0o777)).unwrap();
     chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
 
-    // Everyone can create a directory inside a directory with the sticky bit, and the owner of the
-    // new directory can rename it.
+    // Any user can create a directory inside a directory with the sticky bit, and can rename the
+    // new directory later.
     let sticky = temporary.path().join("sticky");
     fs::create_dir_all(sticky.join("of nobody")).unwrap();
     fs::set_permissions(&sticky, fs::Permissions::from_mode(0o1777)).unwrap();

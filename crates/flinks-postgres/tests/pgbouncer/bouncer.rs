@@ -51,7 +51,7 @@ impl Bouncer {
         );
         let file = database.server().write_file(&format!("pgbouncer-{port}.ini"), configuration.as_bytes());
         let mut command = Command::new(PROGRAM);
-        // The program refuses to run as root, and then needs the name of another user.
+        // PgBouncer refuses to run as root, so it then needs the name of another user.
         if is_root() {
             command.args(["--user", SUPERUSER]);
         }
@@ -75,7 +75,7 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
-/// The path of the program.
+/// The path to the program.
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
 
 impl Drop for Bouncer {

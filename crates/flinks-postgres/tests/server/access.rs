@@ -115,7 +115,7 @@ async fn privileges() {
     assert!(matches!(owner.migrate().await, Err(StoreError::Misconfigured(_))));
     database.sql(&before.join("\n"));
     owner.migrate().await.unwrap();
-    // With an existing schema, the privilege to create schemas is not needed.
+    // If the schema exists, the privilege to create schemas is not needed.
     database.sql("CREATE SCHEMA other AUTHORIZATION least_owner");
     database.sql(&before.join("\n").replace("GRANT", "REVOKE").replace(" TO ", " FROM "));
     builder(&database.url_as("least_owner")).schema("other").build().unwrap().migrate().await.unwrap();
@@ -151,7 +151,7 @@ async fn too_many_connections() {
     assert!(first.load(&id).await.unwrap().is_none());
     assert_eq!(second.load(&id).await.unwrap_err(), StoreError::unavailable("has too many connections"));
     drop(first);
-    // The server notices that the first connection is closed after a short time.
+    // The server takes a short time to notice that the first connection is closed.
     while second.load(&id).await.is_err() {
         tokio::task::yield_now().await;
     }

@@ -51,7 +51,7 @@ impl Database {
         Self { server, name }
     }
 
-    /// Creates a database with the tables of the store.
+    /// Creates a database with the store's tables.
     pub(crate) async fn migrated() -> Self {
         let database = Self::new();
         database.store().migrate().await.unwrap();
@@ -88,7 +88,8 @@ impl Database {
         client
     }
 
-    /// Waits until a statement of the store waits for a lock. Returns the ids of the processes.
+    /// Waits until one of the store's statements is blocked by a lock. Returns the ids of the
+    /// blocked server processes.
     pub(crate) async fn wait_for_blocked(&self) -> String {
         loop {
             let query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \

@@ -39,7 +39,7 @@ async fn unix_socket() {
 
 async fn unusual_settings() {
     let database = Database::new();
-    // Tables with the names of the store's tables come first in the search path.
+    // Tables with the same names as the store's tables come first in the search path.
     database.sql(
         "CREATE SCHEMA decoy; CREATE TABLE decoy.consents (a int8); CREATE TABLE decoy.meta (key int8); \
          CREATE FUNCTION decoy.now() RETURNS timestamptz LANGUAGE sql AS 'SELECT NULL::timestamptz'",

@@ -1,4 +1,4 @@
-//! Tests failures of the server, of connections and of statements.
+//! Tests server, connection and statement failures.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -39,7 +39,7 @@ async fn terminated_write() {
     drop(lock);
     assert_eq!(write.await.unwrap(), Ok(true));
 
-    // The same for a removal.
+    // A removal is retried in the same way.
     let lock = database.lock_rows().await;
     let removal = tokio::spawn({
         let (store, record) = (store.clone(), first.clone());
@@ -202,7 +202,7 @@ async fn cancelled() {
     database.wait_for_blocked().await;
     write.abort();
     assert!(write.await.unwrap_err().is_cancelled());
-    // The only connection of the pool was in use. The next call opens another one.
+    // The only connection in the pool was in use. The next call opens another one.
     assert!(store.load(record.id()).await.unwrap().is_some());
     drop(lock);
     assert!(store.load(record.id()).await.unwrap().is_some());

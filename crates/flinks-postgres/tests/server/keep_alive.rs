@@ -1,4 +1,4 @@
-//! Tests the leases of workers, the order of due consents and the report of ended consents.
+//! Tests worker leases, the order of due consents and the reporting of ended consents.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -41,7 +41,7 @@ async fn leases() {
     let rest = database
         .sql("SELECT expires - CAST(extract(epoch FROM now()) * 1000 AS int8) FROM flinks.work_leases WHERE part = 7");
     assert!((day - 300_000..=day).contains(&rest.parse().unwrap()), "{rest}");
-    // Of several workers, one acquires the lease.
+    // Only one of several workers acquires the lease.
     database.sql("DELETE FROM flinks.work_leases");
     let tasks: Vec<_> = (0..16)
         .map(|number| {
@@ -72,7 +72,7 @@ async fn due() {
         assert!(store.compare_and_swap(None, &record).await.unwrap());
         ids.push(id);
     }
-    // This record looks as if it was written by a machine whose clock was far ahead.
+    // This record looks as if it had been written by a machine whose clock was far ahead.
     let ahead = ids_in_part(9).nth(20).unwrap();
     let record = record(ahead.as_str(), "r", now + DAY * 300).await;
     assert!(store.compare_and_swap(None, &record).await.unwrap());

@@ -19,7 +19,7 @@ async fn plans() {
     let database = Database::on(Arc::clone(&server));
     let store = database.store();
     store.migrate().await.unwrap();
-    // 50 000 consents of 10 000 owners, of which 5 are due and 50 have ended.
+    // Inserts 50 000 consents of 10 000 owners. Of the consents, 5 are due and 50 have ended.
     database.sql(
         "INSERT INTO flinks.consents (name, part, generation, value, deadline, ended, owner) \
          SELECT h, get_byte(h, 0), n, sha256(h), CASE WHEN n % 1000 = 0 THEN NULL ELSE n * 1000 END, \

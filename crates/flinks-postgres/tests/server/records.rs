@@ -102,10 +102,10 @@ async fn damaged_rows() {
         database.sql(&format!("UPDATE flinks.consents SET value = '{original}' WHERE name = {one_name}"));
     }
     assert!(store.load(one.id()).await.unwrap().is_some());
-    // A generation that differs from that in the value is damage, too.
+    // A generation that differs from the one in the value also counts as damage.
     database.sql(&format!("UPDATE flinks.consents SET generation = 7 WHERE name = {one_name}"));
     assert!(matches!(store.load(one.id()).await, Err(StoreError::Damaged(_))));
-    // A value that was moved to another schema does not decrypt.
+    // A value that was moved to another schema cannot be decrypted.
     let moved = crate::common::builder(&database.url()).schema("moved").build().unwrap();
     moved.migrate().await.unwrap();
     database.sql("INSERT INTO moved.consents SELECT * FROM flinks.consents");
@@ -129,7 +129,7 @@ async fn key_rotation() {
     // Once the record has been written again, only the newer key is needed.
     store.set_keys(newer());
     assert!(store.load(first.id()).await.unwrap().is_some());
-    // A different key with the same id does not decrypt the record.
+    // A different key with the same id cannot decrypt the record.
     store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }
@@ -151,7 +151,7 @@ async fn owners() {
     database.sql(&format!("UPDATE flinks.consents SET value = 'x' WHERE name = {}", name(1)));
     let stranger = consents.new_consent(&"stranger".parse().unwrap()).owner("other".parse().unwrap());
     let _ = stranger.import(flinks.new_refresh_token().await, SystemTime::now()).await.unwrap();
-    // A row whose column names the owner, but whose record does not.
+    // This row's column names the owner, but its record does not.
     let stranger_name = format!("'\\x{}'", keys().hidden_name(&"stranger".parse().unwrap()));
     let owner_name = format!("'\\x{}'", keys().hidden_owner(&owner));
     database.sql(&format!("UPDATE flinks.consents SET owner = {owner_name} WHERE name = {stranger_name}"));
@@ -219,7 +219,7 @@ async fn moved() {
     assert_eq!(summary.moved, 30);
     assert_eq!(memory.count().await.unwrap(), Some(0));
     assert_eq!(store.list(&"owner".parse().unwrap(), &Page::first(100)).await.unwrap().len(), 30);
-    // The state of an end that has not been reported yet moves along.
+    // An end that has not been reported yet is still unreported after the move.
     let other = crate::common::builder(&database.url()).schema("other").build().unwrap();
     other.migrate().await.unwrap();
     let of_postgres = Consents::builder(flinks.client()).store(store.clone()).build();

@@ -29,7 +29,7 @@ async fn authorities() {
         write("key", &key),
         write("authority", &authority.pem()),
     );
-    // Each `ALTER SYSTEM` must be sent alone.
+    // Each `ALTER SYSTEM` statement must be sent separately.
     for statement in configuration.split("; ") {
         server.sql("postgres", statement);
     }

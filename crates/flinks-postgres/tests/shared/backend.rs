@@ -1,4 +1,4 @@
-//! PostgreSQL as a server for the tests of `flinks-store-tests`.
+//! PostgreSQL as a server for the tests in `flinks-store-tests`.
 
 use std::io::BufReader;
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ enum Host {
 }
 
 impl Postgres {
-    /// Creates a database with the tables of the store on a server that only this test uses.
+    /// Creates a database with the store's tables on a server that only this test uses.
     pub(crate) fn on(server: Server) -> Self {
         Self::with_tables(Host::Own(server))
     }
@@ -69,7 +69,7 @@ impl Host {
     }
 }
 
-/// Returns the server that the tests share. It stops when no test uses it any more.
+/// Returns the server that the tests share. It stops once no test uses it.
 fn shared_server() -> Arc<Server> {
     static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap();

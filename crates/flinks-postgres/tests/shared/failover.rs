@@ -1,5 +1,5 @@
 //! Tests outages during a refresh: a failover to a standby, a crash, a slow server and an exhausted
-//! pool. The table in the README of the crate lists the results.
+//! pool. The table in the crate's README lists the results.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -33,7 +33,7 @@ pub(crate) fn tests() -> Tests {
     ]
 }
 
-/// The setting `synchronous_commit` of the primary, which has a synchronous standby.
+/// The `synchronous_commit` setting on a primary with a synchronous standby.
 #[derive(Clone, Copy, PartialEq)]
 enum Commit {
     Synchronous,
@@ -91,10 +91,10 @@ impl Application {
         outcome.is_ok()
     }
 
-    /// Returns whether another machine cannot refresh the consent any more, because the server does
+    /// Returns whether another machine can no longer refresh the consent, because the server does
     /// not have the new refresh token. A single request reveals this.
     async fn is_lost(&self) -> bool {
-        // A connection to the previous server may still be open, and then the call fails.
+        // If a connection to the previous server is still open, the first call fails.
         let store = Postgres::store(self.proxy.address(), Duration::from_secs(10));
         let loaded = load_until(&store, &self.id, |loaded| matches!(loaded, Ok(Some(_)))).await;
         assert!(loaded.unwrap().is_some());
@@ -148,7 +148,7 @@ async fn failover(commit: Commit, standby_state: Standby, expected: Expected) {
         standby.server().promote();
         application.proxy.redirect_to(&standby);
     }
-    // Stores the pending write of the failed call.
+    // Stores the pending write from the failed call.
     let mut flushed = application.consents.flush().await;
     for _ in 0..20 {
         if flushed.is_ok() {
@@ -172,7 +172,7 @@ fn set_replication(primary: &Postgres, commit: Commit) {
     }
 }
 
-/// Waits until the standby has replayed all changes of the primary.
+/// Waits until the standby has replayed all changes from the primary.
 fn wait_for_replay(primary: &Postgres, standby: &Postgres) {
     let position = primary.sql("SELECT pg_current_wal_insert_lsn()");
     let is_replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{position}'");
@@ -181,8 +181,9 @@ fn wait_for_replay(primary: &Postgres, standby: &Postgres) {
     }
 }
 
-/// With `synchronous_commit = off`, PostgreSQL confirms a commit up to three times `wal_writer_delay`
-/// before it is on disk. The delay is long here, so that the crash is almost always within it.
+/// With `synchronous_commit = off`, PostgreSQL confirms a commit up to three times
+/// `wal_writer_delay` before it is on disk. The delay is long here, so that the crash almost always
+/// falls within it.
 async fn crash_without_synchronous_commit() {
     for _ in 0..5 {
         if crash(&["synchronous_commit=off", "wal_writer_delay=10s"]).await {
@@ -196,15 +197,15 @@ async fn crash_with_synchronous_commit() {
     assert!(!crash(&[]).await);
 }
 
-/// Stops the server like a crash right after a refresh. Returns whether the new refresh token is
-/// lost.
+/// Kills the server right after a refresh to simulate a crash. Returns whether the new refresh
+/// token is lost.
 async fn crash(settings: &[&str]) -> bool {
     let database = Postgres::on(Server::start(settings));
     let application = Application::start(&database).await;
     let database = Arc::new(Mutex::new(database));
     let flush = {
         let database = Arc::clone(&database);
-        // A synchronous commit writes all earlier changes to disk, too.
+        // A synchronous commit also writes all earlier changes to disk.
         move || drop(database.lock().unwrap().sql("SET synchronous_commit = on; CREATE TABLE flushed ()"))
     };
     assert!(application.refresh(flush).await);
@@ -227,7 +228,7 @@ async fn slow_server() {
     assert!(!application.is_lost().await);
 }
 
-/// Tests a store whose only connection is used by a call that waits for a response.
+/// Tests a store whose only connection is in use by a call that is waiting for a response.
 async fn exhausted_pool() {
     let database = Postgres::start();
     let application = Application::start(&database).await;

@@ -1,7 +1,7 @@
-//! The protocol of PostgreSQL, as far as a proxy between a store and its server needs it.
+//! The part of the PostgreSQL protocol that a proxy between a store and its server needs.
 //!
-//! A message consists of its kind (one byte), its length (four bytes, which include themselves) and
-//! its content. The first message of a connection has no kind.
+//! A message consists of its kind (one byte), its length (four bytes, which count themselves) and
+//! its content. The first message on a connection has no kind.
 
 use std::io::{BufReader, Read};
 use std::net::TcpStream;
@@ -31,12 +31,12 @@ pub(crate) fn read_request(client: &mut BufReader<&TcpStream>, number: usize) ->
     }
 }
 
-/// The table of consents as the statements name it. The statements that list consents are not about a
-/// record.
+/// The table of consents, as the statements write it. The statements that list consents are not
+/// about a record.
 const CONSENTS: &str = "\"flinks\".consents";
 
-/// Reads messages until the server waits for the client. Returns the messages so far if the server
-/// closes the connection after an error.
+/// Reads messages until the server is waiting for the client. Returns the messages so far if the
+/// server closes the connection after an error.
 pub(crate) fn read_response(server: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
@@ -47,7 +47,7 @@ pub(crate) fn read_response(server: &mut BufReader<&TcpStream>) -> Option<Vec<u8
         let is_complete = match kind {
             // `ReadyForQuery`
             b'Z' => true,
-            // All kinds of `Authentication` expect an answer, except `Ok` and `SASLFinal`.
+            // All kinds of `Authentication` expect a response, except `Ok` and `SASLFinal`.
             b'R' => !matches!(bytes[start + 5..], [0, 0, 0, 0 | 12, ..]),
             _ => false,
         };

@@ -25,7 +25,8 @@ pub(crate) struct Server {
 /// `pg_hba.conf`.
 pub(crate) const SUPERUSER: &str = "postgres";
 
-/// The user and the group that the server runs as, or `None` to keep those of the test program.
+/// The user and the group that the server runs as, or `None` to keep the test program's user and
+/// group.
 pub(crate) static UNPRIVILEGED: LazyLock<Option<(u32, u32)>> = LazyLock::new(|| {
     let id = |arguments: &[&str]| -> Option<u32> {
         let output = Command::new("id").args(arguments).output().ok().filter(|output| output.status.success())?;
@@ -103,7 +104,7 @@ impl Server {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Returns the URL of a database that connects over the server's Unix socket.
+    /// Returns a database URL that connects over the server's Unix socket.
     pub(crate) fn socket_url(&self, database: &str) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgres://{SUPERUSER}@{folder}:{}/{database}", self.port)
@@ -123,7 +124,7 @@ impl Server {
         self.create_database_with("")
     }
 
-    /// Creates an empty database with these options of `CREATE DATABASE`, and returns its name.
+    /// Creates an empty database with these `CREATE DATABASE` options, and returns its name.
     pub(crate) fn create_database_with(&self, options: &str) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -171,7 +172,7 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// Kills the server's main process. The other processes of the server exit by themselves.
+    /// Kills the server's main process. The server's other processes exit on their own.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -259,7 +260,7 @@ fn spawn(port: u16, settings: &[String], folder: &Path) -> Option<Child> {
     let port = port.to_string();
     let mut command = program("postgres", folder);
     command.arg("-D").arg(folder.join("data")).args(["-p", &port, "-k"]).arg(folder);
-    // These settings make the tests faster. The data need not survive a crash of the machine.
+    // These settings make the tests faster. The data need not survive a machine crash.
     for setting in ["listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=300"] {
         command.args(["-c", setting]);
     }

@@ -75,7 +75,7 @@ pub(crate) struct Memory {
     pub(crate) end: u64,
 }
 
-/// A clock that follows the time of the Tokio runtime but may report a wrong wall-clock time.
+/// A clock that follows the Tokio runtime's time but may report a wrong wall-clock time.
 #[derive(Clone, Copy)]
 struct VirtualClock {
     start: Instant,
@@ -223,7 +223,7 @@ async fn simulate(plan: Plan, mut report: impl FnMut(Phase)) -> Outcome {
     end_phase("next two hours", HOUR * 2);
 
     users.abort();
-    // Lets calls and refreshes in flight complete.
+    // Lets in-flight calls and refreshes complete.
     tokio::time::sleep(HOUR / 12).await;
     let machines = std::mem::take(&mut *fleet.lock().unwrap());
     for machine in &machines {

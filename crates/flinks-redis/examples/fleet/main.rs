@@ -23,8 +23,8 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<u32>().unwrap());
     let consents = arguments.next().unwrap_or(100_000);
     let machines = arguments.next().unwrap_or(200);
-    // With 500,000 consents or more, each day has one call for about every six consents. One in ten
-    // thousand consents is used a thousand times as often as the others.
+    // With 500,000 consents or more, there is about one call a day for every six consents. One in
+    // ten thousand consents is used a thousand times as often as the others.
     let call_interval = Duration::from_secs(500_000) / consents.max(500_000);
     let outage = Duration::from_secs(6 * 60 * 60);
     println!("{consents} consents, {machines} machines, a call on behalf of an end user every {call_interval:?}\n");

@@ -97,7 +97,7 @@ impl Server {
         self.invalid_requests.load(Ordering::Relaxed)
     }
 
-    /// Returns whether `token` is the valid refresh token of its consent.
+    /// Returns whether `token` is the valid refresh token for its consent.
     pub(crate) fn is_valid(&self, token: &str) -> bool {
         let Some((consent, version)) = parse(token) else { return false };
         self.consents.lock().unwrap().get(consent).is_some_and(|consent| consent.version == version)

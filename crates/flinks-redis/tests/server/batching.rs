@@ -38,8 +38,8 @@ fn id(number: usize) -> ConsentId {
     format!("user-{number}").parse().unwrap()
 }
 
-/// Starts a fake server without records, and a store that is connected to it. Returns the counter
-/// of commands that the server has received.
+/// Starts a fake server without records, and connects a store to it. Returns the store and a
+/// counter of the commands that the server has received.
 async fn connected_store() -> (RedisStore, Arc<AtomicUsize>) {
     let commands = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&commands);

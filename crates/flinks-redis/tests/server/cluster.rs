@@ -67,8 +67,8 @@ async fn spread_over_three_nodes() {
     assert!(servers.iter().all(has_no_records));
 }
 
-/// Checks that the store does not connect to another host if the only node of a cluster announces
-/// the address of that host.
+/// Checks that the store does not connect to another host if the only node in a cluster announces
+/// that host's address.
 async fn redirect_to_another_host() {
     // If this machine has an address other than the loopback address, the server announces that
     // address. A connection to the announced address would then succeed.

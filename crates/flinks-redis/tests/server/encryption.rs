@@ -124,7 +124,7 @@ async fn key_rotation() {
     // Once the record has been written again, only the newer key is needed.
     store.set_keys(newer());
     assert!(store.load(first.id()).await.unwrap().is_some());
-    // A different key with the same id does not decrypt the record.
+    // A different key with the same id cannot decrypt the record.
     store.set_keys(EncryptionKeys::new(Key::new([7; 32]), 2, Key::new([3; 32])));
     assert!(matches!(store.load(first.id()).await, Err(StoreError::Damaged(_))));
 }

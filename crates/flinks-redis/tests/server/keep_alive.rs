@@ -1,4 +1,4 @@
-//! Tests keep-alive workers that are misconfigured.
+//! Tests misconfigured keep-alive workers.
 
 use flinks_consents::Consents;
 use flinks_consents::store::{StoreError, TokenStore as _};

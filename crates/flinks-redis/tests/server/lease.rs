@@ -16,9 +16,9 @@ use crate::support::{self, AutoAdvancingClock, Server};
 /// Tests that need `redis-server`.
 pub(crate) const WITH_SERVER: Tests = &[("o5_run_stops_if_its_lease_cannot_be_renewed", || run(failed_renewal))];
 
-/// Overwrites the Redis key of the lease and advances the clock, so that renewing the lease fails
-/// while refreshes are in flight. Checks that no refresh token is lost, although the runtime of the
-/// worker stops after the run.
+/// Overwrites the lease's Redis key and advances the clock, so that renewing the lease fails while
+/// refreshes are in flight. Checks that no refresh token is lost, although the worker's runtime
+/// stops after the run.
 async fn failed_renewal() {
     let server = Server::start(&[]);
     let flinks = support::emulator().await;

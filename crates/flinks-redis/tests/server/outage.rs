@@ -70,7 +70,7 @@ async fn rejected_login() {
     assert!(store.load(&id).await.unwrap().is_none());
 }
 
-/// Tests a primary that becomes a replica. The address of the old primary then points to the new
+/// Tests a primary that becomes a replica. The old primary's address then points to the new
 /// primary.
 async fn demoted() {
     let server = Server::start(&[]);

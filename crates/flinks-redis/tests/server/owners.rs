@@ -1,4 +1,4 @@
-//! Tests how the store keeps the consents of an owner.
+//! Tests how the store keeps track of an owner's consents.
 
 use flinks_consents::Page;
 use flinks_store_tests::owners::{bank, import_banks, list_ids};

@@ -1,4 +1,4 @@
-//! `redis-server` as a server for the tests of `flinks-store-tests`.
+//! `redis-server` as a server for the tests in `flinks-store-tests`.
 
 use std::io::BufReader;
 use std::net::TcpStream;
@@ -71,12 +71,12 @@ impl Backend for Server {
         self.set(&record_key(id), b"garbage");
     }
 
-    /// The deadline of the consent stays, because only the store removes it.
+    /// The consent's deadline remains, because only the store removes it.
     fn delete_record(&self, id: &ConsentId) {
         self.command(&["DEL", &record_key(id)]);
     }
 
-    /// If a consent moves to another owner, its old entry in the owner index stays for an hour.
+    /// If a consent moves to another owner, its old entry in the owner index remains for an hour.
     fn is_empty(&self) -> bool {
         self.keys().iter().all(|key| key.contains(":owner:"))
     }

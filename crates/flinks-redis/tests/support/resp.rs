@@ -21,7 +21,8 @@ pub(crate) fn command(reader: &mut BufReader<impl Read>) -> Option<Vec<Vec<u8>>>
     Some(words)
 }
 
-/// Reads one response of a server and appends its bytes. Returns `None` if the connection was closed.
+/// Reads one response from a server and appends its bytes. Returns `None` if the connection was
+/// closed.
 pub(crate) fn response(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> Option<()> {
     let start = bytes.len();
     reader.read_until(b'\n', bytes).ok()?;

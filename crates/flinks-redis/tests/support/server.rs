@@ -91,7 +91,7 @@ impl Server {
         redis::cmd("INFO").arg("errorstats").query(&mut self.connection()).unwrap()
     }
 
-    /// Returns the memory usage of the server in bytes.
+    /// Returns the server's memory usage in bytes.
     pub(crate) fn used_memory(&self) -> u64 {
         let info: String = redis::cmd("INFO").arg("memory").query(&mut self.connection()).unwrap();
         info.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok()).unwrap()
