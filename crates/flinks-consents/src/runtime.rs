@@ -19,7 +19,7 @@ pub(crate) fn current(clock: &dyn Clock) -> Result<Handle, ConsentError> {
     Ok(runtime)
 }
 
-/// Returns whether the caller is running in another runtime than `runtime`, and can wait there.
+/// Returns whether the caller is running in a runtime other than `runtime` and can wait there.
 pub(crate) fn is_other(runtime: Option<Id>, clock: &dyn Clock) -> bool {
     let is_same = Handle::try_current().is_ok_and(|current| Some(current.id()) == runtime);
     !is_same && current(clock).is_ok()

@@ -1,4 +1,4 @@
-//! Moves all consents of a store.
+//! Moves all consents from one store to another.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +42,7 @@ pub struct MigrationSummary {
     /// The number of records that cannot be read or did not pass the comparison. They stay in the
     /// old store.
     pub unreadable: u64,
-    /// The number of consents of which both stores have a record, for example because a backup of
+    /// The number of consents for which both stores have a record, for example because a backup of
     /// the old store was restored. Nothing was changed, and the record in the new store is used.
     pub conflicts: u64,
 }
@@ -54,7 +54,7 @@ impl MigrationSummary {
     }
 }
 
-/// Writes the counts in one line.
+/// Writes the counts on one line.
 impl fmt::Display for MigrationSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { moved, busy, unreadable, conflicts } = self;
@@ -69,13 +69,13 @@ pub struct MigrationProgress {
     /// The counts so far.
     pub summary: MigrationSummary,
     /// The number of records in the old store when the migration started. `None` if the store does
-    /// not know it.
+    /// not [count](ScanRecords::count) its records.
     pub total: Option<u64>,
 }
 
-/// The number of records in a page of a scan.
+/// The number of records per page of a scan.
 const PAGE: usize = 1000;
-/// The number of scans in a run if consents are busy.
+/// The maximum number of scans in a run. A scan is repeated only if consents were busy.
 const MAX_PASSES: u32 = 3;
 /// The timeout for listing a page or moving a record.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -102,19 +102,20 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
         self
     }
 
-    /// Sets the number of consents that are moved at the same time. Default: 16. The minimum is 1.
+    /// Sets the maximum number of consents that are moved at the same time. Default: 16. The
+    /// minimum is 1.
     pub fn max_concurrency(mut self, moves: usize) -> Self {
         self.max_concurrency = moves.max(1);
         self
     }
 
-    /// Sets a function that is called after each consent.
+    /// Sets a callback that is called after each consent.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
         self
     }
 
-    /// Sets the clock for the rate limit and the timeouts. Default: the clocks of this machine.
+    /// Sets the clock for the rate limit and the timeouts. Default: this machine's clocks.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -201,7 +202,7 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
 }
 
 impl MigrationSummary {
-    /// Counts an outcome. Returns an error that stops the migration.
+    /// Counts an outcome. Returns an error if the outcome must stop the migration.
     fn add(&mut self, outcome: Result<Outcome, StoreError>) -> Result<(), StoreError> {
         let count = match outcome {
             Ok(Outcome::Moved) => &mut self.moved,
