@@ -14,7 +14,7 @@ use crate::shared_token;
 use crate::state::ConsentState;
 use crate::store::{ConsentId, trusted};
 
-/// A handle to an end user's consent. Cloning is cheap, and all handles that one
+/// A handle to an end user's consent. Cloning is cheap, and all handles that a
 /// [`Consents`](crate::Consents) returns for the same id share their state.
 #[derive(Clone)]
 pub struct Consent {
@@ -164,9 +164,9 @@ impl Consent {
     /// Revokes the connection at Flinks and removes the consent from the store.
     /// ([O10](flinks::rules))
     ///
-    /// If Flinks refuses the access token, this method tries once more with another. If the consent
-    /// ended because a refresh was refused, this method first tries to refresh it, because the
-    /// refusal might not have come from Flinks.
+    /// If Flinks refuses the access token, this method tries once more with another token. If the
+    /// consent ended because a refresh was refused, this method first tries to refresh it, because
+    /// the refusal might not have come from Flinks.
     ///
     /// The returned value reports Flinks' response. If the store is unavailable after the
     /// revocation, the next call and [`Consents::flush`](crate::Consents::flush) retry the removal.

@@ -25,7 +25,7 @@ use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 /// Each consent is stored as a record in a [`TokenStore`]. There is no background task: work starts
 /// only when you call a method.
 ///
-/// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
+/// A refresh runs on the Tokio runtime of the caller that started it. If that runtime shuts down,
 /// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If the runtime stops
 /// running its tasks, other callers wait until the refresh times out, which takes 3 minutes with
 /// the default timeouts and outage policy.

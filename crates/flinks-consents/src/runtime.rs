@@ -12,7 +12,7 @@ use crate::error::ConsentError;
 /// or if the clock cannot sleep because the runtime's time driver is disabled.
 pub(crate) fn current(clock: &dyn Clock) -> Result<Handle, ConsentError> {
     let runtime = Handle::try_current().map_err(|_| ConsentError::no_runtime())?;
-    // tokio panics if the time driver is disabled and offers no other way to detect this.
+    // Tokio panics if the time driver is disabled and offers no other way to detect this.
     if catch_unwind(AssertUnwindSafe(|| drop(clock.sleep(Duration::ZERO)))).is_err() {
         return Err(ConsentError::no_runtime());
     }

@@ -257,7 +257,7 @@ impl Consent {
     pub(crate) fn defer(&self, local: &mut LocalRecord, write: PendingWrite, error: &ConsentError) -> Option<Event> {
         let is_end = matches!(write, PendingWrite::Ended { .. });
         self.set_local(local, LocalRecord::Pending(Box::new(write)));
-        // If this write is lost, one more refresh is sent and refused again, so no event is needed.
+        // If this write is lost, one more refresh is sent and refused, so no event is needed.
         if is_end {
             return None;
         }

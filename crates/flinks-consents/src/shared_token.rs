@@ -369,8 +369,8 @@ mod tests {
     }
 
     proptest! {
-        /// Any period of four fifths of a token's lifetime contains at most one refresh, regardless
-        /// of how the calls are distributed over time.
+        /// In any period of four fifths of a token's lifetime, at most one refresh is sent,
+        /// regardless of how the calls are distributed over time.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

@@ -92,8 +92,8 @@ pub(crate) trait Exchange {
     fn is_rejected(&self, response: &Self::Response) -> bool;
 }
 
-/// Sends `request`. If the token is rejected, invalidates it and sends `replay` with another.
-/// `replay` is `None` if the request must not be sent again.
+/// Sends `request`. If the token is rejected, invalidates the token and sends `replay` with another
+/// token. `replay` is `None` if the request must not be sent again.
 pub(crate) async fn send<E: Exchange>(
     source: &impl TokenSource,
     exchange: &mut E,

@@ -63,7 +63,7 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Loads the record of the consent to which `item` refers.
+    /// Loads the record of the consent that `item` refers to.
     ///
     /// If a record is damaged or encrypted with an unknown key, the store must log which record is
     /// affected and return [`Lookup::Unreadable`]. If it returned an error instead, the worker

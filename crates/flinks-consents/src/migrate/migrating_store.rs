@@ -143,7 +143,8 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
     ///
     /// A process that stores new consents in the other store may have stored the same consent since
     /// the first check. Each of the two processes checks again after its write, so at least one of
-    /// them finds the other's record. A process that finds one removes its own record and fails.
+    /// them finds the other's record. A process that finds another record removes its own and
+    /// fails.
     async fn insert(&self, record: &Record) -> Result<bool, StoreError> {
         let id = record.id();
         match self.new_consents {

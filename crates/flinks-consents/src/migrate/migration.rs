@@ -42,7 +42,7 @@ pub struct MigrationSummary {
     /// The number of records that cannot be read or did not pass the comparison. They stay in the
     /// old store.
     pub unreadable: u64,
-    /// The number of consents for which both stores have a record, for example because a backup of
+    /// The number of consents of which both stores have a record, for example because a backup of
     /// the old store was restored. Nothing was changed, and the record in the new store is used.
     pub conflicts: u64,
 }
@@ -75,7 +75,8 @@ pub struct MigrationProgress {
 
 /// The number of records per page of a scan.
 const PAGE: usize = 1000;
-/// The maximum number of scans in a run. A scan is repeated only if consents were busy.
+/// The maximum number of scans of the old store in a run. A scan is repeated only if consents were
+/// busy.
 const MAX_PASSES: u32 = 3;
 /// The timeout for listing a page or moving a record.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -109,13 +110,13 @@ impl<Old: ScanRecords, New: TokenStore> Migration<Old, New> {
         self
     }
 
-    /// Sets a callback that is called after each consent.
+    /// Sets a function that is called after each consent.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
         self
     }
 
-    /// Sets the clock for the rate limit and the timeouts. Default: this machine's clocks.
+    /// Sets the clock for the rate limit and the timeouts. Default: the clocks of this machine.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

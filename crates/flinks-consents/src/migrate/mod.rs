@@ -68,7 +68,7 @@
 //! - If the application removes a record from the old store, the record is first moved, because a
 //!   removal from the old store is a commit.
 //!
-//! If a process stops between two steps, the next migration continues from there.
+//! If a process stops between two steps, the next migration goes on from there.
 //!
 //! | file | content |
 //! | --- | --- |

@@ -516,7 +516,7 @@ async fn new_consent_is_stored_in_one_store_only() {
 }
 
 /// During the deployments before and after a migration, processes with different stores run at the
-/// same time. Each finds the consents that the others store.
+/// same time. Each process finds the consents that the others store.
 #[tokio::test]
 async fn deployments_overlap_without_losing_a_consent() {
     type Both = MigratingStore<MemoryStore, MemoryStore>;

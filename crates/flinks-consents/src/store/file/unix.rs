@@ -206,8 +206,8 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted, unless their directory is inside one with the
-    /// sticky bit, such as `/tmp`, because every user can create directories there.
+    /// The owners of parent directories are trusted, except for directories inside a directory with
+    /// the sticky bit, such as `/tmp`, where every user can create directories.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
@@ -275,7 +275,8 @@ const STICKY: u32 = 0o1000;
 /// Returns whether the group of a directory is its owner's private group.
 ///
 /// Most Linux distributions create a private group for each user and give that group write
-/// permission by default. It has the same numeric id as its user and no other members.
+/// permission by default. The private group has the same numeric id as the user and no other
+/// members.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }
