@@ -39,9 +39,9 @@ impl AppTokenSource {
         Self::build(client, scope, None)
     }
 
-    /// Creates a source as [`new`](Self::new) does, and sets a callback for each [`Event`]. The
-    /// callback runs in the task that sends the request, so it should return quickly. If it panics,
-    /// the panic is caught and logged.
+    /// Creates a source, as [`new`](Self::new) does, with a callback that is called for each
+    /// [`Event`]. The callback runs in the task that sends the request, so it should return
+    /// quickly. If it panics, the panic is caught and logged.
     pub fn with_events(client: Client, scope: Option<&str>, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self::build(client, scope, Some(Box::new(on_event)))
     }
@@ -77,8 +77,7 @@ impl AppTokenSource {
     }
 
     /// Passes a valid access token to `read` and returns the result. This is the fastest way to
-    /// read a cached token. See [`Consent::with_token`](crate::Consent::with_token), which has an
-    /// example.
+    /// read a cached token. See [`Consent::with_token`](crate::Consent::with_token) for an example.
     ///
     /// # Errors
     ///

@@ -26,7 +26,8 @@ pub(crate) struct CachedToken {
     pub(crate) must_fetch: bool,
 }
 
-/// The time on both clocks when a refresh is due, in the form that [`Clock::is_before`] compares.
+/// The time, on both clocks, at which a refresh is due, in the form that [`Clock::is_before`]
+/// compares.
 #[derive(Clone, Copy)]
 struct StaleFrom {
     monotonic: Duration,
@@ -59,7 +60,7 @@ impl CachedToken {
 }
 
 impl StaleFrom {
-    /// Returns the time after `duration`. Returns `None` if the wall clock cannot represent that
+    /// Returns the time `duration` from now. Returns `None` if the wall clock cannot represent that
     /// time, or if that time is before the Unix epoch.
     fn after(duration: Duration, clock: &dyn Clock) -> Option<Self> {
         let wall = clock.wall().checked_add(duration)?;
@@ -85,7 +86,7 @@ mod tests {
     const DAY: u64 = 24 * 60 * 60;
 
     proptest! {
-        /// Tests that fifty processes that start in the same second refresh at different times.
+        /// Tests that fifty processes started in the same second refresh at different times.
         #[test]
         fn a4_early_refreshes_are_spread_at_random(lifetime in 1..=DAY) {
             let whole = Duration::from_secs(lifetime);

@@ -14,7 +14,7 @@ use crate::shared_token;
 use crate::state::ConsentState;
 use crate::store::{ConsentId, trusted};
 
-/// A handle to an end user's consent. Cloning is cheap, and all handles that one
+/// A handle to an end user's consent. Cloning is cheap, and all handles that a
 /// [`Consents`](crate::Consents) returns for the same id share their state.
 #[derive(Clone)]
 pub struct Consent {
@@ -62,8 +62,8 @@ impl Consent {
     /// that read the same token do not slow each other down. A clone of the token or of its
     /// [header value](AccessToken::authorization) has a reference count that all threads share.
     ///
-    /// `read` is called at most once. It should return quickly, because the token stays in memory
-    /// until then, even if another has replaced it.
+    /// `read` is called at most once. It should return quickly: until it does, the token stays in
+    /// memory, even if another token has replaced it.
     ///
     /// ```no_run
     /// # use flinks_consents::{Consent, ConsentError};
@@ -109,7 +109,7 @@ impl Consent {
     /// token, but not earlier than one second after the last refresh.
     ///
     /// If the token has already been replaced, this method does nothing, so every caller that used
-    /// the token can safely call it.
+    /// the token can safely call this method.
     pub fn invalidate(&self, token: &AccessToken) {
         self.state.cache.invalidate(token, self.shared.clock().as_ref());
     }
@@ -164,9 +164,9 @@ impl Consent {
     /// Revokes the connection at Flinks and removes the consent from the store.
     /// ([O10](flinks::rules))
     ///
-    /// If Flinks refuses the access token, this method tries once more with another. If the consent
-    /// ended because a refresh was refused, this method first tries to refresh it, because the
-    /// refusal might not have come from Flinks.
+    /// If Flinks refuses the access token, this method tries once more with another token. If the
+    /// consent ended because a refresh was refused, this method first tries to refresh it, because
+    /// the refusal might not have come from Flinks.
     ///
     /// The returned value reports Flinks' response. If the store is unavailable after the
     /// revocation, the next call and [`Consents::flush`](crate::Consents::flush) retry the removal.
@@ -206,10 +206,10 @@ impl Consent {
         self.shared.run_store_task(async move { consent.erase().await }).await
     }
 
-    /// Returns the name that identifies this consent in the log. By default, it is a short hash
-    /// that uses a different key in each process. If [`log_ids`](crate::ConsentsBuilder::log_ids)
-    /// was called, it is the id. To find a consent's log lines later, log this name together with
-    /// the id.
+    /// Returns the name that identifies this consent in the log. By default, it is a short hash,
+    /// computed with a different key in each process. If
+    /// [`log_ids`](crate::ConsentsBuilder::log_ids) was called, it is the id. To find a consent's
+    /// log lines later, log this name together with the id.
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }

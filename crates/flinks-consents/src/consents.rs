@@ -25,10 +25,10 @@ use crate::store::{ConsentId, DueWindow, OwnerId, Page, Record, TokenStore};
 /// Each consent is stored as a record in a [`TokenStore`]. There is no background task: work starts
 /// only when you call a method.
 ///
-/// A refresh runs on the tokio runtime of the caller that started it. If that runtime shuts down,
-/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If it stops running its
-/// tasks, other callers wait until the refresh times out, which takes 3 minutes with the default
-/// timeouts and outage policy.
+/// A refresh runs on the Tokio runtime of the caller that started it. If that runtime shuts down,
+/// the refresh is cancelled, so call [`shutdown`](Self::shutdown) first. If the runtime stops
+/// running its tasks, other callers wait until the refresh times out, which takes 3 minutes with
+/// the default timeouts and outage policy.
 #[derive(Clone)]
 pub struct Consents(Arc<Shared>);
 
@@ -60,8 +60,8 @@ impl ConsentsBuilder {
         self
     }
 
-    /// Sets a callback for each [`Event`]. The callback runs in the task that emits the event, so
-    /// it should return quickly. If it panics, the panic is caught and logged.
+    /// Sets a callback that is called for each [`Event`]. The callback runs in the task that emits
+    /// the event, so it should return quickly. If it panics, the panic is caught and logged.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
         self
@@ -87,7 +87,7 @@ impl Consents {
         Self::builder(client).build()
     }
 
-    /// Returns a builder for [`Consents`] with other settings, such as a store.
+    /// Returns a builder for [`Consents`] with custom settings, such as a store.
     pub fn builder(client: Client) -> ConsentsBuilder {
         ConsentsBuilder(Shared::new(client))
     }
@@ -200,7 +200,7 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if no consent is stored under this id, if its refresh token has expired
+    /// Returns an error if no consent is stored under this id, if the refresh token has expired
     /// because it was not used, or if the refresh fails. If Flinks refuses the refresh token again,
     /// [`ConsentError::needs_consent`] returns `true`, and the consent remains ended.
     /// ([O6](flinks::rules))
@@ -226,8 +226,8 @@ impl Consents {
     }
 
     /// Stores all pending writes: changes that could not be stored earlier. [`Event::NotStored`]
-    /// reports each of them. Before the process exits, call [`shutdown`](Self::shutdown) instead,
-    /// which also waits for in-flight refreshes.
+    /// reports each of them, except the end of a consent. Before the process exits, call
+    /// [`shutdown`](Self::shutdown) instead, which also waits for in-flight refreshes.
     ///
     /// # Errors
     ///
@@ -264,7 +264,8 @@ impl Consents {
     /// to Flinks and two calls to the store. With the default timeouts, 45 seconds is enough. New
     /// calls are still accepted during the shutdown, and this method waits for them too.
     ///
-    /// Do not wait for this method in an event callback, which would then wait for its own task.
+    /// Do not wait for this method in an event callback: the callback would be waiting for its own
+    /// task.
     ///
     /// ```
     /// # use flinks_consents::{Consents, ShutdownError};

@@ -11,7 +11,7 @@ use crate::store::{InvalidId, StoreError};
 /// An error from an operation on a consent or on the application's own token.
 ///
 /// Possible causes include a store failure, an unknown consent id, an ended consent and a failed
-/// call to Flinks. [`advice`](Self::advice) returns what to do about the error. A `ConsentError`
+/// call to Flinks. [`advice`](Self::advice) suggests what to do about the error. A `ConsentError`
 /// provides most of the predicates of [`flinks::Error`].
 ///
 /// The error contains no secrets, and its message contains no text from a server. Cloning is cheap.
@@ -122,8 +122,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the first `ConsentError` among `error` and its sources, for example in the error
-    /// from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
+    /// Returns the first `ConsentError` among `error` and its sources. Use it, for example, on an
+    /// error from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
     pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {

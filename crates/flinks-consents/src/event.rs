@@ -52,8 +52,8 @@ pub enum Event {
         /// The error that reports the refusal.
         error: ConsentError,
     },
-    /// A write to the store failed after a refresh, a code exchange or a revocation. The change is
-    /// now a pending write in memory. The first call after the back-off stores it, unless
+    /// A write to the store failed after a refresh, a code exchange, an import or a revocation. The
+    /// change is now a pending write in memory. The first call after the back-off stores it, unless
     /// [`Consents::flush`](crate::Consents::flush) or
     /// [`Consents::shutdown`](crate::Consents::shutdown) does so first.
     #[non_exhaustive]

@@ -19,7 +19,8 @@ pub(crate) struct LeaseWaiter<'a> {
     /// The duration of the leases that this process acquires.
     duration: Duration,
     give_up_at: Duration,
-    /// The generation of the record, and the monotonic time at which this process first saw it.
+    /// The record's generation, and the monotonic time at which this process first saw that
+    /// generation.
     first_seen: Option<(u64, Duration)>,
     conflicts: u32,
     waits: u32,
@@ -78,7 +79,7 @@ impl<'a> LeaseWaiter<'a> {
 
     /// Waits for a short, random time after another process has changed the record.
     pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
-        // Each conflict means that another process's write succeeded. So many conflicts mean that
+        // Each conflict means that another process's write succeeded. This many conflicts mean that
         // the store is faulty.
         const MAX_CONFLICTS: u32 = 100;
         self.conflicts = self.conflicts.saturating_add(1);

@@ -1,5 +1,5 @@
 //! Writes every error message to `snapshots/*messages.snap`, so that all messages can be reviewed
-//! together. The reasons in store errors are in the snapshot of `xtask/tests/messages.rs`.
+//! together. The snapshot for `xtask/tests/messages.rs` covers the reasons in store errors.
 
 use std::fmt::{Display, Write as _};
 use std::time::Duration;

@@ -19,8 +19,8 @@ const KEEP_ALIVE_DUE: &str = "flinks_keep_alive_due";
 const KEEP_ALIVE_LAST_RUN: &str = "flinks_keep_alive_last_run_timestamp_seconds";
 
 /// Registers the descriptions of the metrics with the installed recorder. This happens each time a
-/// `Consents` or an `AppTokenSource` is built, because the recorder might have been installed in
-/// the meantime.
+/// `Consents` or an `AppTokenSource` is built, because a recorder might have been installed since
+/// the last time.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
@@ -101,7 +101,7 @@ pub(crate) fn remove_pending_write() {
     change(PENDING_WRITES, -1.0);
 }
 
-/// An operation of a [`TokenStore`](crate::TokenStore).
+/// A [`TokenStore`](crate::TokenStore) operation.
 #[derive(Clone, Copy)]
 pub(crate) enum StoreCall {
     Load,
@@ -141,7 +141,7 @@ impl StoreValue for bool {
     }
 }
 
-/// Measures a duration in real time, because the clock of a client might not advance during a test.
+/// Measures a duration in real time, because a client's clock might not advance during a test.
 #[derive(Clone, Copy)]
 pub(crate) struct Timer {
     #[cfg(feature = "metrics")]
@@ -174,7 +174,7 @@ impl Timer {
     }
 }
 
-/// Records the consents that a run has examined, even if the run has stopped early or failed.
+/// Counts the consents that a run examined, even if the run stopped early or failed.
 pub(crate) fn count_run(progress: &Progress) {
     let summary = &progress.summary;
     for (outcome, consents) in [

@@ -1,5 +1,5 @@
-//! Stores a new consent with its owner and label and, on request, revokes the connection of the
-//! replaced consent.
+//! Stores a new consent with its owner and label and, on request, revokes the replaced consent's
+//! connection.
 
 use std::time::SystemTime;
 
@@ -37,7 +37,7 @@ pub struct NewConsent {
     on_replaced: OnReplaced,
 }
 
-/// Whether to revoke the connection of the replaced consent.
+/// Whether to revoke the replaced consent's connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnReplaced {
     Keep,
@@ -51,11 +51,11 @@ enum OnReplaced {
 pub struct StoredConsent {
     /// The new consent.
     pub consent: Consent,
-    /// Whether the connection of the replaced consent was revoked.
+    /// Whether the replaced consent's connection was revoked.
     pub replaced: Replaced,
 }
 
-/// Whether the connection of a replaced consent was revoked, and if not, why.
+/// Whether a replaced consent's connection was revoked and, if not, why not.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Replaced {
@@ -67,9 +67,9 @@ pub enum Replaced {
     Revoked,
     /// The connection had already ended.
     AlreadyEnded,
-    /// The new consent, or another consent of the same owner, has the same subject as the old one.
-    /// Revoking the old token would also end that consent's connection, so nothing was revoked.
-    /// ([O10](flinks::rules))
+    /// The new consent, or another consent that belongs to the same owner, has the same subject as
+    /// the old consent. Revoking the old token would also end that consent's connection, so nothing
+    /// was revoked. ([O10](flinks::rules))
     SameSubject,
     /// Nothing was revoked, because the tokens do not show whether both consents belong to the same
     /// end user at the same provider.
@@ -83,8 +83,8 @@ impl NewConsent {
         Self { consent, owner: None, label: None, on_replaced: OnReplaced::Keep }
     }
 
-    /// Sets the consent's owner. Use [`Consents::list`](crate::Consents::list) to list the consents
-    /// of an owner. Default: the owner of the replaced consent.
+    /// Sets the consent's owner. Use [`Consents::list`](crate::Consents::list) to list an owner's
+    /// consents. Default: the owner of the replaced consent.
     pub fn owner(mut self, owner: OwnerId) -> Self {
         self.owner = Some(owner);
         self
@@ -97,16 +97,16 @@ impl NewConsent {
         self
     }
 
-    /// Revokes the connection of the replaced consent once the new consent is stored.
+    /// Revokes the replaced consent's connection once the new consent is stored.
     ///
-    /// A revocation ends the end user's entire connection to a provider. Nothing is therefore
+    /// A revocation ends the end user's entire connection to a provider. Therefore, nothing is
     /// revoked in the following cases, and [`StoredConsent::replaced`] reports which one applies:
     ///
     /// - The old access token has the same `sub` as the new access token or as the access token of
-    ///   another consent of the same owner.
+    ///   another consent that belongs to the same owner.
     /// - The `sub` of the old or the new access token is unknown.
     ///
-    /// Nothing is revoked either if the new consent cannot be stored immediately.
+    /// Nor is anything revoked if the new consent cannot be stored immediately.
     /// ([O10](flinks::rules))
     pub fn revoke_replaced(mut self) -> Self {
         self.on_replaced = OnReplaced::Revoke;
@@ -216,7 +216,7 @@ impl NewConsent {
         }
     }
 
-    /// Revokes the connection of the old consent, unless another stored consent might use the same
+    /// Revokes the old consent's connection, unless another stored consent might use the same
     /// connection.
     async fn revoke(&self, old: &Record, new: &AccessToken, grant: u64) -> Replaced {
         let client = &self.consent.shared.client;
@@ -231,7 +231,7 @@ impl NewConsent {
             Err(error) => return Replaced::Failed(error),
         }
         match self.token_of(old).await {
-            // This token may belong to a different connection than the last stored token.
+            // This token might not belong to the same connection as the last stored token.
             Ok(token) if subject(&token).as_ref() != Some(&old_subject) => Replaced::UnknownSubject,
             Ok(token) => match client.revoke(&token).await {
                 Ok(()) => Replaced::Revoked,
@@ -251,7 +251,7 @@ impl NewConsent {
     }
 
     /// Returns whether another stored consent has the subject `old_subject`. Checks the consent
-    /// that is now stored under this id and the other consents of the same owner.
+    /// that is now stored under this id and the owner's other consents.
     async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
         let shared = &self.consent.shared;
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };
@@ -260,7 +260,7 @@ impl NewConsent {
             others = shared.call_store(StoreCall::List, |store| store.list(owner, &FIRST_SIBLINGS)).await?;
             others.retain(|other| other.id != current.id);
         }
-        // The end user has authorized again since then.
+        // Since the exchange, the end user has authorized again.
         if current.grant != grant {
             others.push(current);
         }
@@ -272,8 +272,8 @@ impl NewConsent {
         Ok(false)
     }
 
-    /// Returns an access token for the old consent: either the stored token or the result of
-    /// another refresh.
+    /// Returns an access token for the old consent: either the stored token or one from another
+    /// refresh.
     async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
         let shared = &self.consent.shared;
         if let Some(StoredToken { secret, issued_at, lifetime }) = old.access_token.as_deref()
@@ -289,8 +289,8 @@ impl NewConsent {
     }
 }
 
-/// The first page of an owner's consents. Before a connection is revoked, their subjects are
-/// compared with the subject of the old consent.
+/// The first page of an owner's consents, whose subjects are compared with the old consent's
+/// subject before a connection is revoked.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 
 fn subject(token: &AccessToken) -> Option<String> {

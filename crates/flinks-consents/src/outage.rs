@@ -1,7 +1,7 @@
 //! Refreshes a consent while its store is unavailable, if [`OutagePolicy::RefreshWithoutStore`]
 //! allows it.
 //!
-//! Only this module refreshes a stored consent without a lease. `refresh.rs` calls this module
+//! Only this module refreshes a stored consent without a lease. `refresh.rs` calls into this module
 //! after the store has failed.
 
 use flinks::Error;
@@ -50,7 +50,7 @@ impl Consent {
             return Some(Err(error));
         }
         // Another process may be refreshing the consent now, or may have stored a result even
-        // though the write seemed to fail. If the server replaces refresh tokens, that process then
+        // though its write seemed to fail. If the server replaces refresh tokens, that process then
         // has a different refresh token.
         if record.has_rotated || self.shared.client.rotates_refresh_tokens() {
             return None;
@@ -69,7 +69,7 @@ impl Consent {
         let token = self.cached_token(tokens.access_token, &record);
         let write = write.after_refresh(record, used, if_missing);
         if has_rotated {
-            // This write has the only copy of the new refresh token.
+            // This write contains the only copy of the new refresh token.
             let error = StoreError::unavailable("is unavailable").into();
             let event = self.defer(&mut local, write, &error);
             drop(local);

@@ -1,5 +1,5 @@
-//! A record change that might not have been stored yet, and the decision whether it still applies
-//! to the stored record.
+//! A record change that might not have been stored yet, and the decision on whether it still
+//! applies to the stored record.
 //!
 //! All functions in this module are pure. `save.rs` performs the writes.
 
@@ -16,8 +16,8 @@ pub(crate) enum PendingWrite {
     /// The end user has authorized a new consent, which may replace an earlier one.
     NewConsent {
         record: Record,
-        /// The refresh token that was used most recently, if Flinks replaced that of the new
-        /// consent before the consent could be stored.
+        /// The refresh token that was used most recently, if Flinks replaced the new consent's
+        /// refresh token before the consent could be stored.
         used: Option<RefreshToken>,
     },
     /// A refresh succeeded.
@@ -82,8 +82,8 @@ impl PendingWrite {
         }
     }
 
-    /// Returns whether the write must be persisted. A refresh that did not replace the refresh
-    /// token need not be, because the stored one is still valid.
+    /// Returns whether the write must be persisted. The result of a refresh that did not replace
+    /// the refresh token does not have to be, because the stored refresh token is still valid.
     pub(crate) fn must_persist(&self) -> bool {
         !matches!(self, Self::Refreshed { used: None, .. })
     }
@@ -129,8 +129,8 @@ impl PendingWrite {
             // The end user has just authorized.
             (Self::NewConsent { .. }, Attempt::First) => Verdict::Apply,
             (Self::NewConsent { .. }, Attempt::Deferred) => {
-                // If the grant is the same, the first attempt was stored even though it seemed to
-                // fail, and the stored record follows from it.
+                // If the grant is the same, the first attempt succeeded even though it seemed to
+                // fail, and the stored record is based on it.
                 let is_same_consent = found.grant == record.grant;
                 if is_same_consent || trusted(found.consented_at, now) > record.consented_at {
                     return Verdict::Superseded;

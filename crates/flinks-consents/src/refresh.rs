@@ -38,8 +38,7 @@ use crate::suspicion::{SUSPECTED_INTERVAL, clears_suspicion};
 use crate::token_cache::{Epoch, FetchedToken, Need, Outcome, TokenCache};
 use crate::token_id::TokenId;
 
-/// The time before the idle deadline at which a warning is logged: a tenth of the 30-day idle
-/// period.
+/// How long before the idle deadline a warning is logged: a tenth of the 30-day idle period.
 const IDLE_WARNING: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 impl Source for Consent {
@@ -146,8 +145,8 @@ impl Consent {
         Ok(found)
     }
 
-    /// Returns the newest record: that of the pending write, or the stored one if there is no
-    /// pending write.
+    /// Returns the newest record: the one in the pending write or, if there is no pending write,
+    /// the stored one.
     pub(crate) async fn current_record(&self) -> Result<Option<Record>, ConsentError> {
         {
             let local = self.lock().await?;
@@ -158,7 +157,7 @@ impl Consent {
         self.load().await
     }
 
-    /// Returns the access token of a record if the token is still valid and has not been
+    /// Returns the access token in a record if the token is still valid and has not been
     /// invalidated.
     pub(crate) fn usable_token_in(&self, record: &Record) -> Option<Arc<CachedToken>> {
         let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
@@ -271,7 +270,7 @@ impl Consent {
         let saved = if error.refusal() == Some(Refusal::Final) {
             self.save_result(PendingWrite::Ended { record, expected }, epoch).await
         } else {
-            // If the store fails, the lease expires.
+            // If the store fails, the lease is left to expire.
             self.release_lease(record, epoch).await
         };
         match saved {

@@ -1,4 +1,4 @@
-//! Requests that Flinks revoke the connection of a consent. (O10)
+//! Revokes a consent's connection at Flinks. (O10)
 
 use std::sync::Arc;
 

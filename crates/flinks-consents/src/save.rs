@@ -1,8 +1,8 @@
 //! Writes records to the store. Changes that could not be stored become pending writes.
 //!
 //! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects a consent's
-//! pending write. A task holds it while it changes the record, unless it only acquires or releases
-//! a lease. A pending write is stored before any other operation on the consent starts.
+//! pending write. A task holds the lock while it changes the record, unless the task only acquires
+//! or releases a lease. A pending write is stored before any other operation on the consent starts.
 //!
 //! Events are emitted after the lock is released, because a callback may call a method that needs
 //! the lock.
@@ -31,8 +31,8 @@ pub(crate) enum WriteOutcome {
 }
 
 impl Consent {
-    /// Acquires the record lock. Gives up after one lease duration, because the task that holds it
-    /// may belong to a runtime that no longer polls its tasks.
+    /// Acquires the record lock. Gives up after one lease duration, because the task that holds the
+    /// lock may belong to a runtime that no longer polls its tasks.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, LocalRecord>, ConsentError> {
         tokio::select! {
             biased;
@@ -60,8 +60,8 @@ impl Consent {
             return Ok(WriteOutcome::Superseded);
         }
         let write = match write {
-            // The consent was replaced, revoked or forgotten since then, so a missing record stays
-            // missing.
+            // The consent has been replaced, revoked or forgotten since then, so a missing record
+            // stays missing.
             PendingWrite::Refreshed { record, expected, used, .. } if self.state.cache.epoch() != epoch => {
                 PendingWrite::Refreshed { record, expected, used, if_missing: IfMissing::Drop }
             }
@@ -149,7 +149,7 @@ impl Consent {
     }
 
     /// Removes a revoked consent. If the store fails, the removal becomes a pending write and
-    /// replaces any other one for the same consent.
+    /// replaces any other pending write for the same consent.
     pub(crate) async fn erase_revoked(&self, grant: u64) {
         let removal = PendingWrite::Removal { grant };
         let mut local = match self.lock().await {
@@ -240,7 +240,7 @@ impl Consent {
                 },
                 Verdict::Superseded => return Ok((WriteOutcome::Superseded, true)),
             }
-            // The stored owner and label are kept unless the new consent sets others.
+            // The stored owner and label are kept unless the new consent sets its own.
             next.owner = record.owner.clone().or_else(|| found.as_ref()?.owner.clone());
             next.label = record.label.clone().or_else(|| found.as_ref()?.label.clone());
             expected = found.as_ref().map(|found| found.generation);
@@ -257,7 +257,7 @@ impl Consent {
     pub(crate) fn defer(&self, local: &mut LocalRecord, write: PendingWrite, error: &ConsentError) -> Option<Event> {
         let is_end = matches!(write, PendingWrite::Ended { .. });
         self.set_local(local, LocalRecord::Pending(Box::new(write)));
-        // If this write is lost, one more refresh is sent and refused again, so no event is needed.
+        // If this write is lost, one more refresh is sent and refused, so no event is needed.
         if is_end {
             return None;
         }
@@ -331,7 +331,7 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// Remembers the stored record as [`remember`](Self::remember) does, in a task that does not
+    /// Remembers the stored record as [`remember`](Self::remember) does, from a task that does not
     /// hold the lock. If another task holds it, that task is about to remember a newer record, so
     /// this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
@@ -347,8 +347,8 @@ impl Consent {
     }
 }
 
-/// Returns the stored record with the owner and label of the new one, or `None` if it already has
-/// both.
+/// Returns the stored record with the owner and label of the new record, or `None` if the stored
+/// record already has both.
 fn with_owner_and_label_of(record: &Record, found: &Record) -> Option<Record> {
     let owner = record.owner.clone().or_else(|| found.owner.clone());
     let label = record.label.clone().or_else(|| found.label.clone());

@@ -1,4 +1,4 @@
-//! The state that all consents of a [`Consents`](crate::Consents) value share: the client, the
+//! The state that all consents in a [`Consents`](crate::Consents) value share: the client, the
 //! store, and the in-flight tasks.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -61,10 +61,10 @@ pub enum OutagePolicy {
     ///
     /// Once a process has received a new refresh token, it no longer refreshes without the store,
     /// because Flinks could end the consent if two processes use the same refresh token. The outage
-    /// may already have begun when Flinks first replaces a token. Until the store is available
-    /// again (see [`Event::NotStored`]), only the process that received the new token knows it, and
-    /// all others still have the old one. If your server replaces refresh tokens, use
-    /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
+    /// may already have begun when Flinks replaces a token for the first time. In that case, until
+    /// the store is available again (see [`Event::NotStored`]), only the process that received the
+    /// new token has it, and all other processes still have the old one. If your server replaces
+    /// refresh tokens, use [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
 
@@ -132,8 +132,8 @@ impl Shared {
         result.map_err(ConsentError::from)
     }
 
-    /// Returns the duration of a lease, which is long enough for a refresh and for one call to the
-    /// store both before and after it.
+    /// Returns the duration of a lease, which is long enough for a refresh, one call to the store
+    /// before it and one after it.
     pub(crate) fn lease_duration(&self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(5);
         let store = self.store_timeout.saturating_mul(2);
@@ -155,7 +155,7 @@ impl Shared {
         runtime.spawn(self.tasks.track_future(work)).await.ok()?.ok()
     }
 
-    /// Runs `work` in a separate task. It uses the store but sends nothing to Flinks.
+    /// Runs `work`, which uses the store but sends nothing to Flinks, in a separate task.
     pub(crate) async fn run_store_task<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ConsentError>> + Send + 'static,

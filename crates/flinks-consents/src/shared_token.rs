@@ -110,7 +110,7 @@ pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, Co
     }
 }
 
-/// Returns the token of a consent, and reactivates the consent if a refusal has ended it. (O6)
+/// Returns a token for a consent, and first reactivates the consent if a refusal has ended it. (O6)
 pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     loop {
         let (waiter, role) = match start(source, Need::Reactivation) {
@@ -146,7 +146,7 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
 }
 
 /// Waits for the in-flight fetch. If the fetch runs on another runtime, which may have stopped,
-/// this function also limits its duration.
+/// this function also limits the duration of the fetch.
 async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
     // Registers no waker: each poll checks on which runtime the caller is polled.
@@ -159,15 +159,15 @@ async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
         outcome = finished(&waiter) => return outcome,
         () = elsewhere => {}
     }
-    // Boxed, because this case is rare and must not enlarge the future of the other callers.
+    // Boxed, because this case is rare and must not enlarge the other callers' futures.
     Box::pin(limit(source.clone(), waiter)).await
 }
 
 /// Waits for the in-flight fetch. After the maximum duration of a fetch, all waiting callers receive
 /// an error, and the next caller starts a new fetch.
 ///
-/// One task does this for all callers on the runtime of the fetch, because a timer for each of
-/// thousands of callers would delay the last of them.
+/// One task does this for all callers on the fetch's runtime, because with thousands of callers, a
+/// timer for each would delay the last of them.
 async fn limit<S: Source>(source: S, waiter: Waiter<Outcome>) -> Outcome {
     tokio::select! {
         biased;
@@ -243,7 +243,7 @@ mod tests {
         cache: TokenCache,
         refreshes: AtomicU32,
         tasks: TaskTracker,
-        /// Whether the next fetch never finishes.
+        /// Whether the next fetch hangs forever.
         hangs: AtomicBool,
     }
 
@@ -369,8 +369,8 @@ mod tests {
     }
 
     proptest! {
-        /// Any period of four fifths of a token's lifetime contains at most one refresh, regardless
-        /// of how the calls are distributed over time.
+        /// In any period of four fifths of a token's lifetime, at most one refresh is sent,
+        /// regardless of how the calls are distributed over time.
         #[test]
         fn o4_no_lifetime_causes_a_loop(lifetime in 2..=DAY, steps in prop::collection::vec(0.0..0.3, 1..100)) {
             let user = User::new(lifetime);

@@ -35,14 +35,14 @@ impl ShutdownError {
         &self.unstored
     }
 
-    /// Returns the error that stopped the shutdown, such as a store error. Returns `None` if the
-    /// time limit was reached before any operation failed.
+    /// Returns the error that prevented a complete shutdown, such as a store error. Returns `None`
+    /// if the time limit was reached before any operation failed.
     pub fn error(&self) -> Option<&ConsentError> {
         self.error.as_ref()
     }
 }
 
-/// Prints only the counts. [`unstored`](Self::unstored) returns the ids of the consents whose
+/// Prints counts instead of ids. [`unstored`](Self::unstored) returns the ids of the consents whose
 /// changes were not stored.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,7 +18,8 @@ struct Inner<S, T> {
     in_flight: Option<Arc<Flight<T>>>,
 }
 
-/// A task and the callers that wait for its outcome. It is in flight until the outcome is known.
+/// A task and the callers that wait for its outcome. The task is in flight until its outcome is
+/// known.
 struct Flight<T> {
     /// The runtime of the task.
     runtime: Option<Id>,
@@ -38,8 +39,8 @@ pub(crate) enum Entry<R, T> {
     Leading(Leader<T>, Waiter<T>),
 }
 
-/// A guard whose holder must run the task. If it is dropped, the waiting callers receive no
-/// outcome.
+/// A guard whose holder must run the task. If the guard is dropped before the task is finished, the
+/// waiting callers receive no outcome.
 pub(crate) struct Leader<T>(Arc<Flight<T>>);
 
 /// One caller's subscription to the outcome of the in-flight task.
@@ -126,8 +127,8 @@ impl<T: Clone> Waiter<T> {
 
     /// Waits for the outcome. Returns `None` if the leader was dropped.
     pub(crate) async fn outcome(&self) -> Option<T> {
-        // A `Notified` that exists is woken even before it is polled, so a task that finishes after
-        // the check of the outcome is not missed.
+        // A `Notified` is woken even if it has not been polled yet, so a task that finishes after
+        // the outcome is checked is not missed.
         let finished = self.0.finished.notified();
         if self.0.outcome.get().is_none() {
             finished.await;

@@ -14,9 +14,9 @@ use crate::token_cache::TokenCache;
 pub(crate) struct ConsentState {
     pub(crate) id: ConsentId,
     pub(crate) cache: TokenCache,
-    /// The record lock. A task holds it while it changes the record, unless it only acquires or
-    /// releases a lease. Only spawned tasks wait for or hold this lock, because any other future
-    /// could hold it without being polled and so block all tasks.
+    /// The record lock. A task holds the lock while it changes the record, unless the task only
+    /// acquires or releases a lease. Only spawned tasks wait for or hold this lock, because any
+    /// other future could hold it without being polled and so block all tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 

@@ -50,7 +50,7 @@ pub enum ConsentStanding {
 }
 
 impl Consent {
-    /// Returns the status of the consent from the store. Nothing is sent to Flinks.
+    /// Returns the consent's status from the store. Nothing is sent to Flinks.
     ///
     /// # Errors
     ///

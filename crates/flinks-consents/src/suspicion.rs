@@ -5,7 +5,7 @@
 //! A refusal is confirmed if the same status and code are received again at least 10 minutes after
 //! the first refusal, and if this process has refreshed another consent in between. That consent is
 //! the *witness*: its successful refresh shows that requests reach Flinks. Without a witness, a
-//! refusal is confirmed after 24 hours.
+//! repeated refusal is confirmed only after 24 hours.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};

@@ -54,8 +54,8 @@ struct Control {
     epoch: u64,
     /// See [`CachedToken::must_fetch`].
     must_fetch: bool,
-    /// The tokens that were invalidated since the last refresh. They must not be loaded from the
-    /// store again.
+    /// The tokens that have been invalidated since the last refresh. They must not be loaded from
+    /// the store again.
     invalidated: Vec<TokenId>,
     /// The time on the monotonic clock after which the store can no longer contain an invalidated
     /// token.
@@ -113,11 +113,11 @@ impl TokenCache {
     }
 
     /// Passes the current token to `read` and returns the result. If a refresh is due, returns
-    /// `read` as an error instead.
+    /// `read` as the error instead.
     ///
     /// Takes no lock and changes no reference count, so threads do not contend for the token. The
-    /// guard that keeps the token in memory occupies one of the eight slots of its thread, which
-    /// all `ArcSwap`s of the program share. Therefore, the guard never leaves this function.
+    /// guard that keeps the token in memory occupies one of its thread's eight slots, which all
+    /// `ArcSwap`s in the program share. Therefore, the guard never leaves this function.
     pub(crate) fn read_fresh<T, R>(&self, clock: &dyn Clock, read: R) -> Result<T, R>
     where
         R: FnOnce(&CachedToken) -> T,
@@ -157,7 +157,7 @@ impl TokenCache {
     }
 
     fn invalidate_id(&self, control: &mut Control, id: TokenId, now: Duration) {
-        // More tokens than this process can have handed out since the last refresh.
+        // This is more tokens than this process can have returned since the last refresh.
         const MAX_INVALIDATED: usize = 16;
         if self.current().is_some_and(|current| current.id != id) {
             return;
@@ -428,7 +428,7 @@ mod tests {
         local.cache.invalidate(&loaded.token.token, &local.clock);
         local.finish(refresh, &Ok(FetchedToken { was_refreshed: false, ..loaded.clone() }));
         assert!(local.cache.current().is_none());
-        // A server that returns the same text again has issued another token.
+        // If a server returns the same text again, it has issued another token.
         local.clock.advance(Duration::from_secs(1));
         let refresh = local.lead();
         local.finish(refresh, &Ok(loaded.clone()));

@@ -14,14 +14,14 @@ use super::TokenSource;
 ///
 /// - It adds an `Authorization: Bearer …` header, which is marked as sensitive. A request that
 ///   already has an `Authorization` header is sent unchanged.
-/// - If the API responds with 401, the middleware invalidates the token, gets another and sends the
-///   request again. It returns the second response, whatever its status.
+/// - If the API responds with 401, the middleware invalidates the token, gets another one and sends
+///   the request again. It returns the second response, whatever its status.
 /// - It sends the token only to the origin of the base URL: the same scheme, host and port. A
-///   request to another origin is sent without one.
+///   request to another origin is sent without a token.
 /// - A request with a non-idempotent method, such as POST, is not sent again, unless
 ///   [`replay_non_idempotent`](Self::replay_non_idempotent) allows it. A request whose body cannot
 ///   be cloned, such as a stream, is never sent again. In both cases, the rejected token is still
-///   invalidated, so the next request uses another.
+///   invalidated, so the next request uses another token.
 ///
 /// With the `reqwest-middleware-0_5` feature, this type is a `reqwest_middleware::Middleware`. With
 /// the `tower` feature, [`layer`](Self::layer) returns a `tower_layer::Layer`.
@@ -35,10 +35,10 @@ pub struct BearerAuth<S> {
 }
 
 impl<S: TokenSource> BearerAuth<S> {
-    /// Creates middleware that sends the tokens of `source`, a [`Consent`](crate::Consent) or an
-    /// [`AppTokenSource`](crate::AppTokenSource), to the API at `base_url`.
+    /// Creates middleware that sends tokens from `source`, which is a [`Consent`](crate::Consent)
+    /// or an [`AppTokenSource`](crate::AppTokenSource), to the API at `base_url`.
     ///
-    /// Like every [`BaseUrl`], the URL uses `https`, or `http` to a loopback address.
+    /// Like every [`BaseUrl`], the URL uses `https`, or `http` if its host is a loopback address.
     pub fn new(source: S, base_url: &BaseUrl) -> Self {
         let origin = url::Url::parse(base_url.as_str()).map_or_else(|_| Origin::new_opaque(), |url| url.origin());
         Self { source, origin, rejects_with_403: false, replays_non_idempotent: false }
@@ -73,7 +73,7 @@ impl<S: TokenSource> BearerAuth<S> {
         self.origin == *origin
     }
 
-    /// Returns whether a request goes to the origin of the API. Returns `false` for a URI without a
+    /// Returns whether a request goes to the API's origin. Returns `false` for a URI without a
     /// host.
     #[cfg(feature = "tower")]
     pub(super) fn is_same_origin(&self, uri: &Uri) -> bool {

@@ -1,4 +1,4 @@
-//! Requests with the access token of a consent or of the application.
+//! Sends requests with the access token of a consent or of the application.
 //!
 //! The `send` methods and the middleware follow the same steps:
 //!
@@ -54,7 +54,7 @@ mod sealed {
         /// Invalidates a rejected token. Returns `true` if the server may accept another token.
         fn reject(&self, token: TokenId) -> bool;
 
-        /// Records that the server accepted the second token of a request.
+        /// Records that the server accepted the second token sent for a request.
         fn accept_replay(&self);
     }
 
@@ -92,8 +92,8 @@ pub(crate) trait Exchange {
     fn is_rejected(&self, response: &Self::Response) -> bool;
 }
 
-/// Sends `request`. If the token is rejected, invalidates it and sends `replay` with another.
-/// `replay` is `None` if the request must not be sent again.
+/// Sends `request`. If the token is rejected, invalidates the token and sends `replay` with another
+/// token. `replay` is `None` if the request must not be sent again.
 pub(crate) async fn send<E: Exchange>(
     source: &impl TokenSource,
     exchange: &mut E,
@@ -115,7 +115,7 @@ pub(crate) async fn send<E: Exchange>(
     Ok(response)
 }
 
-/// The closures of [`Consent::send`].
+/// The closures passed to [`Consent::send`].
 struct Closures<R, P> {
     request: R,
     is_rejected: P,
@@ -145,7 +145,7 @@ impl Consent {
     ///
     /// `request` receives the value of the `Authorization` header, which is marked as sensitive,
     /// and is called at most twice. A rejected token is [invalidated](Self::invalidate). If the
-    /// second one is also rejected, the token is not the cause, so this method returns the second
+    /// second token is also rejected, the token is not the cause, so this method returns the second
     /// result. For the next minute, rejections do not cause another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
@@ -195,7 +195,7 @@ impl Consent {
 impl AppTokenSource {
     /// Sends a request with the application's access token. If `is_rejected` returns `true` for the
     /// result, the request is sent again with another token. See
-    /// [`Consent::send`](crate::Consent::send), which has an example.
+    /// [`Consent::send`](crate::Consent::send) for an example.
     ///
     /// # Errors
     ///

@@ -39,8 +39,8 @@ impl<S: TokenSource> BearerAuth<S> {
         self.layer_with(|body| Some(body.clone()))
     }
 
-    /// Returns a `tower` layer for requests with any body. A request for whose body `clone_body`
-    /// returns `None` is not sent again. For streams, pass `|_| None`.
+    /// Returns a `tower` layer for requests with any body. If `clone_body` returns `None` for a
+    /// request's body, the request is not sent again. For streams, pass `|_| None`.
     pub fn layer_with<B>(self, clone_body: fn(&B) -> Option<B>) -> BearerLayer<S, B> {
         BearerLayer { auth: self, clone_body }
     }
@@ -77,7 +77,7 @@ pub struct BearerService<S, B, T> {
     inner: T,
 }
 
-// Derived implementations would require that the body can be cloned.
+// A derived implementation would require the body to be cloneable.
 impl<S: Clone, B, T: Clone> Clone for BearerService<S, B, T> {
     fn clone(&self) -> Self {
         Self { auth: self.auth.clone(), clone_body: self.clone_body, inner: self.inner.clone() }
@@ -104,7 +104,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // The service is ready, and its clone may not be.
+        // The service is ready, but its clone may not be.
         let clone = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, clone);
         if !self.auth.is_same_origin(request.uri()) || request.headers().contains_key(AUTHORIZATION) {
@@ -136,7 +136,7 @@ where
 
     async fn send(&mut self, mut request: Request<B>, authorization: HeaderValue) -> Self::Response {
         request.headers_mut().insert(AUTHORIZATION, authorization);
-        // The second request needs a service that is ready again.
+        // For the second request, the service must be ready again.
         poll_fn(|context| self.inner.poll_ready(context)).await?;
         self.inner.call(request).await
     }

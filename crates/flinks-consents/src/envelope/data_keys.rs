@@ -1,4 +1,4 @@
-//! Data keys that are kept in memory, so that the key service is called rarely.
+//! Data keys that are kept in memory so that the key service is rarely called.
 //!
 //! ```text
 //!                 limits reached                  twice the limits
@@ -7,9 +7,9 @@
 //!   └─────────────────────────────────┴──────────────────────────────┘ for the new key
 //! ```
 //!
-//! The lock is never held across an await. A call to the key service is a shared future: everyone
-//! who waits for the same key waits for the same call. A task drives the call, so that it completes
-//! even if all who wait for it are cancelled.
+//! The lock is never held across an await. A call to the key service is a shared future: all
+//! callers that wait for the same key wait for the same call. A separate task drives the call, so
+//! that the call completes even if all waiting callers are cancelled.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,13 +27,13 @@ use super::error::EnvelopeError;
 use super::keys::Key;
 use super::provider::{DataKey, KeyError, KeyProvider};
 
-/// The data keys of a [`KeyProvider`], kept in memory. Cloning is cheap, and clones share the keys.
+/// Data keys from a [`KeyProvider`], kept in memory. Cloning is cheap, and clones share the keys.
 ///
-/// - To encrypt, one data key is used for many values. It is replaced after
+/// - For encryption, one data key is used for many values. It is replaced after
 ///   [`max_values`](Self::max_values) values or after [`max_age`](Self::max_age), whichever comes
 ///   first.
-/// - To decrypt, each wrapped key is unwrapped once and kept in memory. If there are more than
-///   [`capacity`](Self::capacity) keys, the one that was not used for the longest time is dropped.
+/// - For decryption, each wrapped key is unwrapped once and kept in memory. If there are more than
+///   [`capacity`](Self::capacity) keys, the least recently used one is dropped.
 /// - If several tasks need the same key at the same time, they share one call to the provider.
 ///
 /// # If the key service fails
@@ -41,7 +41,7 @@ use super::provider::{DataKey, KeyError, KeyProvider};
 /// | key | if the service is unavailable | if it refuses the call |
 /// | --- | --- | --- |
 /// | a key in memory | works | works |
-/// | the key for new values, after its limits | works up to twice its limits; a replacement is requested every 10 seconds | the same |
+/// | the key for new values, once it has reached a limit | works up to twice its limits; a replacement is requested every 10 seconds | the same |
 /// | any other key | [`StoreError::Unavailable`](crate::store::StoreError::Unavailable) | [`StoreError::Misconfigured`](crate::store::StoreError::Misconfigured) |
 #[derive(Clone)]
 pub struct DataKeys {
@@ -73,7 +73,7 @@ struct State {
     generating: Option<Call<WrappedKey>>,
     /// The monotonic time before which no replacement for an old key is requested.
     retry_at: Duration,
-    /// The keys for decryption, by their wrapped form in base64.
+    /// The keys for decryption, keyed by their wrapped form in base64.
     unwrapped: HashMap<Arc<str>, UnwrappedKey>,
     /// A counter that orders the uses of unwrapped keys.
     uses: u64,
@@ -143,7 +143,7 @@ impl DataKeys {
         self
     }
 
-    /// Sets the clock. Default: the clocks of this machine.
+    /// Sets the clock. Default: this machine's clocks.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -167,7 +167,8 @@ impl DataKeys {
                 }
             };
             match (call.await, old) {
-                // The new key is in the state now, so the next iteration uses and counts it.
+                // The new key is in the state now, so the next iteration uses it and counts the
+                // value.
                 (Ok(_), _) => {}
                 (Err(error), Some(key)) => {
                     tracing::warn!("cannot replace the data key for new values, so it is used longer: {error}");
@@ -297,8 +298,7 @@ impl DataKeys {
 }
 
 impl State {
-    /// Inserts an unwrapped key. If there are too many, drops the one that was not used for the
-    /// longest time.
+    /// Inserts an unwrapped key. If there are too many, drops the least recently used one.
     fn insert_unwrapped(&mut self, wrapped: Arc<str>, key: Key, capacity: usize) {
         self.uses = self.uses.saturating_add(1);
         self.unwrapped.insert(wrapped, UnwrappedKey::Ready { key, last_used: self.uses });
@@ -330,7 +330,7 @@ impl From<KeyError> for EnvelopeError {
     }
 }
 
-/// Drives a call in a task. Without a runtime, those who wait for the call drive it.
+/// Drives a call in a task. Without a runtime, the waiting callers drive the call.
 fn start<T: Clone + Send + Sync + 'static>(call: Call<T>) -> Call<T> {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(call.clone());

@@ -76,7 +76,7 @@ impl<'a> SealedValue<'a> {
         Ok(Self { header, key, nonce: XNonce::from(*nonce), ciphertext })
     }
 
-    /// Decrypts the record of a value that is stored at `location`.
+    /// Decrypts the record in a value that is stored at `location`.
     pub(super) fn open(&self, key: &Key, location: &str) -> Result<Record, EnvelopeError> {
         let payload = Payload { msg: self.ciphertext, aad: &authenticated_data(self.header, location) };
         let clear = cipher(key).decrypt(&self.nonce, payload).map_err(|_| EnvelopeError::Damaged)?;

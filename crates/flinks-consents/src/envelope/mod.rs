@@ -1,4 +1,4 @@
-//! Encryption for the records of any store, with key rotation and hidden names.
+//! Encryption for the records in any store, with key rotation and hidden names.
 //!
 //! A store encrypts each record with [`EncryptionKeys::seal`] and saves the resulting value under
 //! the name that [`EncryptionKeys::hidden_name`] returns. The stored data reveals neither tokens
@@ -45,10 +45,10 @@
 //!
 //! A value consists of an unencrypted header, a 24-byte nonce, and the record encrypted with
 //! XChaCha20-Poly1305. The header is `flinks1:GENERATION:KEY-ID:` for a configured key and
-//! `flinks2:GENERATION:WRAPPED-KEY:` for a data key, where the wrapped key is base64 with the
-//! URL-safe alphabet and without padding. The generation is unencrypted so that a store can compare
-//! it without the keys. The header and the value's location are authenticated: opening a value fails
-//! if its header was changed or if it was moved to another location.
+//! `flinks2:GENERATION:WRAPPED-KEY:` for a data key, where the wrapped key is encoded in base64
+//! with the URL-safe alphabet and without padding. The generation is unencrypted so that a store
+//! can compare it without the keys. The header and the value's location are authenticated: opening
+//! a value fails if its header was changed or if the value was moved to another location.
 
 mod data_keys;
 mod error;
@@ -86,7 +86,7 @@ pub struct Envelope {
     keys: Keys,
 }
 
-/// The keys of an envelope. The first field of each variant encrypts new values.
+/// The keys of an envelope. The first field of each variant contains the keys for new values.
 #[derive(Clone, Debug)]
 enum Keys {
     Configured(EncryptionKeys, Option<DataKeys>),

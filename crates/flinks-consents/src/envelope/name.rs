@@ -39,7 +39,7 @@ impl HiddenName {
 
 impl fmt::Display for HiddenName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A single number is formatted several times faster than sixteen.
+        // Formatting a single number is several times faster than formatting sixteen.
         write!(f, "{:0width$x}", u128::from_be_bytes(self.0), width = Self::DIGITS)
     }
 }
@@ -60,7 +60,7 @@ impl EncryptionKeys {
     ///
     /// With a different name key, a store would not find its records and would store every consent
     /// a second time. To detect a changed name key, a store can save the fingerprint with its
-    /// records and return an error if it differs later.
+    /// records and return an error if the fingerprint later differs.
     pub fn name_key_fingerprint(&self) -> String {
         self.name_key.fingerprint()
     }

@@ -66,8 +66,8 @@ use super::keys::Key;
 /// }
 /// ```
 ///
-/// The least privileges for this provider are `kms:GenerateDataKey` and `kms:Decrypt` on the master
-/// key. The example `key_provider.rs` is a provider for tests.
+/// This provider needs only the permissions `kms:GenerateDataKey` and `kms:Decrypt` for the master
+/// key. The example `key_provider.rs` implements a provider for tests.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Generates a new data key.
     ///
@@ -87,7 +87,7 @@ pub trait KeyProvider: Send + Sync + 'static {
     fn unwrap_key<'a>(&'a self, wrapped: &'a [u8]) -> KeyFuture<'a, Key>;
 }
 
-/// The future that a method of a [`KeyProvider`] returns.
+/// The future returned by the methods of [`KeyProvider`].
 pub type KeyFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeyError>> + Send + 'a>>;
 
 /// A data key and its wrapped form.

@@ -1,4 +1,4 @@
-//! Tests of the envelope.
+//! Tests for the envelope.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -110,7 +110,7 @@ struct Service {
     generated: usize,
     unwrapped: usize,
     failure: Option<KeyError>,
-    /// Calls wait until this is notified.
+    /// Calls wait until this gate is notified.
     gate: Option<Arc<tokio::sync::Notify>>,
 }
 
@@ -166,7 +166,8 @@ fn data_keys(service: &FakeService, clock: &Arc<ManualClock>) -> DataKeys {
     DataKeys::new(service.clone()).clock(Arc::<ManualClock>::clone(clock))
 }
 
-/// Returns an envelope of another process: it uses the same service but has no keys in memory.
+/// Returns an envelope as another process would have it: it uses the same service but has no keys
+/// in memory.
 fn envelope(service: &FakeService, clock: &Arc<ManualClock>) -> Envelope {
     Envelope::new(Key::new([7; 32]), data_keys(service, clock))
 }
@@ -195,7 +196,7 @@ async fn wrapped_key_is_authenticated() {
     let (service, clock, record) = (FakeService::default(), clock(), record().await);
     let sealed = envelope(&service, &clock).max_one().seal(&record, "name").await.unwrap();
     envelope(&service, &clock).seal(&record, "name").await.unwrap();
-    // The second key of the service is valid but did not encrypt this value.
+    // The service's second key is valid but did not encrypt this value.
     let text = String::from_utf8_lossy(&sealed).into_owned();
     let wrapped = text.split(':').nth(2).unwrap();
     let at = sealed.windows(wrapped.len()).position(|window| window == wrapped.as_bytes()).unwrap();
@@ -214,7 +215,7 @@ fn base64_of(bytes: &[u8]) -> String {
 }
 
 impl Envelope {
-    /// Uses each data key for one value.
+    /// Uses each data key for only one value.
     fn max_one(self) -> Self {
         match self.keys {
             Keys::Data(data_keys, keys) => Self { keys: Keys::Data(data_keys.max_values(1), keys), ..self },

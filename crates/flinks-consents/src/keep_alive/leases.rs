@@ -50,7 +50,7 @@ pub trait WorkLeases: TokenStore {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Lists up to `limit` due consents of a shard, in ascending order of rank. A consent is due if
+    /// Lists up to `limit` due consents in a shard, in ascending order of rank. A consent is due if
     /// [`DueWindow::rank`] returns a rank for its record.
     ///
     /// Suspected consents may appear anywhere in the list, because the worker first skips them and
@@ -63,7 +63,7 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Loads the record of the consent to which `item` refers.
+    /// Loads the record of the consent that `item` refers to.
     ///
     /// If a record is damaged or encrypted with an unknown key, the store must log which record is
     /// affected and return [`Lookup::Unreadable`]. If it returned an error instead, the worker
@@ -83,15 +83,15 @@ pub trait WorkLeases: TokenStore {
         })
     }
 
-    /// Lists up to `limit` consents of a shard that have ended but have not been reported yet.
+    /// Lists up to `limit` consents in a shard that have ended but have not been reported yet.
     ///
     /// A consent is added to this list when an ended record replaces one that has not ended. If the
     /// first record of a consent has already ended, the consent is not added. A
     /// [`Migration`](crate::migrate::Migration) relies on this.
     ///
     /// Returns `None` if the store does not keep a list of ended consents that have not been
-    /// reported. Without this list, each worker reports only those that it has detected itself, and
-    /// forgets those not yet reported when the process exits.
+    /// reported. Without this list, each worker reports only the consents whose end it has detected
+    /// itself. When the process exits, those not yet reported are forgotten.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
@@ -103,9 +103,9 @@ pub trait WorkLeases: TokenStore {
         Box::pin(std::future::ready(Ok(true)))
     }
 
-    /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless it has been
-    /// replaced. An item is replaced if the end user has consented again since it was listed and
-    /// the new consent has also ended.
+    /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
+    /// been replaced. An item is replaced if the end user has consented again since it was listed
+    /// and the new consent has also ended.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))
@@ -117,7 +117,7 @@ pub trait WorkLeases: TokenStore {
 pub struct WorkItem {
     /// The consent's shard.
     pub shard: u16,
-    /// The name of the consent in the store, which is either its id or its hidden name.
+    /// The consent's name in the store: either its id or its hidden name.
     pub name: String,
     /// A number that lets the store recognize the item later, such as its deadline at the time of
     /// listing. The worker does not interpret it.

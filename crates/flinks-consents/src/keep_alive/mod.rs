@@ -111,15 +111,15 @@ impl KeepAlive {
     /// Sets a callback that is called for each consent that has ended and whose end user must
     /// therefore authorize again.
     ///
-    /// Each ended consent is reported by one worker, during the current or the next run of that
-    /// worker, regardless of which process detected the end. If a worker crashes during the
-    /// callback, the next worker reports the same consent again. A panic in the callback is caught
-    /// and logged, and the consent is treated as reported.
+    /// Each ended consent is reported by one worker, during that worker's current or next run,
+    /// regardless of which process detected the end. If a worker crashes during the callback, the
+    /// next worker reports the same consent again. A panic in the callback is caught and logged,
+    /// and the consent is treated as reported.
     ///
     /// Some stores, such as [`MemoryStore`](crate::MemoryStore) and
     /// [`FileStore`](crate::FileStore), do not [keep a list](WorkLeases::ended_in) of ended
-    /// consents that have yet to be reported. With such a store, each worker reports only those
-    /// that it has detected itself. [O6](flinks::rules)
+    /// consents that have yet to be reported. With such a store, each worker reports only the
+    /// consents whose end it has detected itself. [O6](flinks::rules)
     #[must_use]
     pub fn on_ended(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.worker.on_ended = Arc::new(callback);

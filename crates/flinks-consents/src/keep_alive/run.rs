@@ -27,7 +27,7 @@ use super::worker::{Selection, Worker};
 /// The state that a run leaves behind for the next run of the same worker.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The shards that the last run did not finish, in the order of that run.
+    /// The shards that the last run did not finish, in that run's order.
     unfinished: Vec<u16>,
     /// `true` if the last run stopped early, so that the next run must first refresh a single
     /// consent.
@@ -78,8 +78,8 @@ enum Lease {
 /// The duration of a lease. If the lease holder crashes, other workers skip the shard until the
 /// lease expires.
 const LEASE_DURATION: Duration = Duration::from_secs(120);
-/// The age after which a lease is extended. A younger lease lasts longer than the longest possible
-/// refresh: half a minute for the first attempt and another minute for the retries.
+/// The age after which a lease is extended. A lease that is younger than this outlasts the longest
+/// possible refresh: half a minute for the first attempt and another minute for the retries.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
 
 impl<'a> Run<'a> {
@@ -141,9 +141,9 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Returns all shards in the order of this run. The unfinished shards of the last run come
-    /// first. The others follow in random order, so that two workers rarely try to process the same
-    /// shard at the same time.
+    /// Returns all shards in the order in which this run processes them. The shards that the last
+    /// run did not finish come first. The others follow in random order, so that two workers rarely
+    /// try to process the same shard at the same time.
     fn order_shards(&mut self) -> Vec<u16> {
         let plan = self.plan();
         let must_probe = plan.must_probe;
@@ -198,7 +198,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Refreshes the due consents of a shard.
+    /// Refreshes the due consents in a shard.
     async fn refresh_shard(&mut self, shard: u16, selection: Selection) -> Result<(), StoreError> {
         // The shard is listed only once, so that consents that become due in the meantime do not
         // prolong the run.
@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
         self.worker.report_progress(&self.tally.progress);
     }
 
-    /// Reports the ended consents of a shard. Each is removed from the list only after it has been
+    /// Reports the ended consents in a shard. Each is removed from the list only after it has been
     /// reported, so that no report is lost if the worker crashes.
     async fn report_shard(&mut self, shard: u16) -> Result<(), StoreError> {
         let Some(items) = self.list_ended(shard, usize::MAX).await? else {

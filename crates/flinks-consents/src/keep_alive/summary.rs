@@ -34,8 +34,8 @@ pub struct Summary {
     /// detected by another process. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
-    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). These consents are not reported,
-    /// because only a later run can determine whether they have ended.
+    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The consents are not reported, because
+    /// only a later run can determine whether they have ended.
     pub suspected: u64,
     /// The number of consents whose refresh failed. They are due again in the next run.
     pub failed: u64,
@@ -55,7 +55,8 @@ pub struct Summary {
 /// the individual consents.
 ///
 /// A run that stops early reports no ended consents. The next run of the same worker first
-/// refreshes a single consent. If that succeeds, it continues where the stopped run left off.
+/// refreshes a single consent. If that refresh succeeds, the run continues where the stopped run
+/// left off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {

@@ -16,7 +16,7 @@ use super::tally::Outcome;
 /// The callback for the result of each run.
 pub(super) type OnRun = dyn Fn(&Result<Summary, StoreError>) + Send + Sync;
 
-/// The settings of a worker and the earliest start time of its next refresh.
+/// A worker's settings, and the earliest time at which its next refresh may start.
 #[derive(Clone)]
 pub(super) struct Worker {
     pub(super) consents: Consents,
@@ -121,7 +121,8 @@ impl Worker {
     }
 }
 
-/// Calls one of the application's callbacks. A panic in it is logged and does not stop the run.
+/// Calls one of the application's callbacks. A panic in the callback is logged and does not stop
+/// the run.
 fn call_and_catch_panic(callback: impl FnOnce()) {
     if std::panic::catch_unwind(AssertUnwindSafe(callback)).is_err() {
         tracing::error!("a keep-alive callback panicked");

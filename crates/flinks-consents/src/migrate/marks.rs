@@ -1,8 +1,8 @@
 //! The marks on records in the new store that are not authoritative yet.
 //!
-//! A mark is a lease with a special holder. Programs that do not know about the migration treat a
-//! reservation as a lease that expired long ago, and a copy as the lease of another process that
-//! expires when the lease of the record does.
+//! A mark is a lease with a special holder. Programs that do not know about the migration treat the
+//! mark on a reservation as a lease that expired long ago, and the mark on a copy as another
+//! process's lease that expires when the record's own lease does.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,13 +12,14 @@ use crate::store::{Lease, Record, Standing};
 
 /// The holder of the lease on a reservation.
 const RESERVATION: &str = "migration:reservation";
-/// The prefix of the holder of the lease on a copy. The holder of the record's own lease follows.
+/// The prefix of the holder of the lease on a copy. It is followed by the holder of the record's
+/// own lease.
 const COPY: &str = "migration:copy:";
 
 /// The meaning of a record in the new store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// A place for a copy. It is not a record of the consent.
+    /// A placeholder for a copy. It is not a record of the consent.
     Reservation,
     /// A copy of a record in the old store. It is authoritative if the old store has no record.
     Copy,
@@ -49,7 +50,7 @@ pub(super) enum EndReport {
 /// A store adds a consent to its list of unreported ends when an active record is replaced with an
 /// ended one. The reservation is therefore active only if the end of the consent must be reported.
 pub(super) fn reservation(record: &Record, report: EndReport) -> Record {
-    // The token of the record is not used, because the reservation may outlive it.
+    // The record's token is not used, because the reservation may outlive the record.
     let token = RefreshToken::new("reserved").unwrap_or_else(|_| record.refresh_token.clone());
     let standing = match report {
         EndReport::Pending => Standing::Active,
@@ -83,7 +84,7 @@ fn mark(owner: String, lease: Option<&Lease>) -> Lease {
     }
 }
 
-/// Removes the mark of a copy, which restores the record that was copied.
+/// Removes the mark from a copy, which restores the record that was copied.
 pub(super) fn unmarked(mut record: Record) -> Record {
     let Some(lease) = record.lease.as_mut() else { return record };
     let Some(holder) = lease.owner.strip_prefix(COPY) else { return record };

@@ -1,4 +1,4 @@
-//! The store that an application uses while its consents are moved.
+//! The store that an application uses while its consents are being moved.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,17 @@ use crate::store::{
 /// A store that consists of an old and a new store, for use while a [`Migration`](super::Migration)
 /// moves the consents from the old store to the new one. Cloning is cheap.
 ///
-/// Each consent is in exactly one of the two stores. A store that was created with
-/// [`prepare`](Self::prepare) stores new consents in the old store, and one that was created with
-/// [`new`](Self::new) stores them in the new store. Before a consent is moved, all processes must use
-/// one that was created with `new`. The [module documentation](super) describes the deployments.
+/// Each consent is in exactly one of the two stores. A `MigratingStore` created with
+/// [`prepare`](Self::prepare) stores new consents in the old store, and one created with
+/// [`new`](Self::new) stores them in the new store. Before a consent is moved, all processes must
+/// use a `MigratingStore` created with `new`. The [module documentation](super) describes the
+/// deployments.
 ///
-/// A call for a consent that is still in the old store, or is unknown, calls both stores.
+/// An operation on a consent that is still in the old store, or in neither store, calls both
+/// stores.
 ///
-/// [`due`](TokenStore::due) loads each due record, and [`list`](TokenStore::list) loads all records
-/// of the owner.
+/// [`due`](TokenStore::due) loads each due record, and [`list`](TokenStore::list) loads all of the
+/// owner's records.
 pub struct MigratingStore<Old, New>(Arc<Stores<Old, New>>);
 
 pub(super) struct Stores<Old, New> {
@@ -39,7 +41,8 @@ enum Target {
     New,
 }
 
-/// The number of times that an operation starts again after a move by another task.
+/// The maximum number of times that an operation is attempted if other tasks keep moving or
+/// changing the record.
 const MAX_ATTEMPTS: u32 = 20;
 /// The number of records that `due` loads at the same time.
 const CONCURRENT_LOADS: usize = 16;
@@ -53,8 +56,8 @@ impl<Old, New> MigratingStore<Old, New> {
 
     /// Combines the two stores as [`new`](Self::new) does, but stores new consents in the old store.
     ///
-    /// Processes that use this store can run at the same time as processes that use the old store
-    /// alone, and as processes that use a store created with `new`. Nothing may be moved yet.
+    /// Processes that use this store can run alongside processes that use only the old store, and
+    /// alongside processes that use a store created with `new`. Nothing may be moved yet.
     pub fn prepare(old: Old, new: New) -> Self {
         Self(Arc::new(Stores { old, new, new_consents: Target::Old }))
     }
@@ -136,11 +139,12 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
         self.new.compare_and_swap(Some(generation), record).await
     }
 
-    /// Stores the record of a new consent, unless either store has a record.
+    /// Stores a new consent's record, unless either store already has a record of the consent.
     ///
     /// A process that stores new consents in the other store may have stored the same consent since
     /// the first check. Each of the two processes checks again after its write, so at least one of
-    /// them finds the other record. It removes its own and fails.
+    /// them finds the other's record. A process that finds another record removes its own and
+    /// fails.
     async fn insert(&self, record: &Record) -> Result<bool, StoreError> {
         let id = record.id();
         match self.new_consents {
@@ -173,7 +177,7 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
             if self.load_moved(id).await?.is_some() {
                 return self.new.remove(id, generation).await;
             }
-            // Nothing may be moved yet, because other processes may use the old store alone.
+            // Nothing may be moved yet, because other processes may be using only the old store.
             if self.new_consents == Target::Old && self.new.load(id).await?.is_none() {
                 return self.old.remove(id, generation).await;
             }

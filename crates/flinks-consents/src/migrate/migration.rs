@@ -1,4 +1,4 @@
-//! Moves all consents of a store.
+//! Moves all consents from one store to another.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,7 +56,7 @@ impl MigrationSummary {
     }
 }
 
-/// Writes the counts in one line.
+/// Writes the counts on one line.
 impl fmt::Display for MigrationSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { moved, busy, unreadable, conflicts } = self;
@@ -71,13 +71,14 @@ pub struct MigrationProgress {
     /// The counts so far.
     pub summary: MigrationSummary,
     /// The number of records in the old store when the migration started. `None` if the store does
-    /// not know it.
+    /// not [count](ScanRecords::count) its records.
     pub total: Option<u64>,
 }
 
-/// The number of records in a page of a scan.
+/// The number of records per page of a scan.
 const PAGE: usize = 1000;
-/// The number of scans in a run if consents are busy.
+/// The maximum number of scans of the old store in a run. A scan is repeated only if consents were
+/// busy.
 const MAX_PASSES: u32 = 3;
 /// The timeout for listing a page or moving a record.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -105,7 +106,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Sets the number of consents that are moved at the same time. Default: 16. The minimum is 1.
+    /// Sets the maximum number of consents that are moved at the same time. Default: 16. The
+    /// minimum is 1.
     pub fn max_concurrency(mut self, moves: usize) -> Self {
         self.max_concurrency = moves.max(1);
         self
@@ -241,7 +243,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
 }
 
 impl MigrationSummary {
-    /// Counts an outcome. Returns an error that stops the migration.
+    /// Counts an outcome. Returns an error if the outcome must stop the migration.
     fn add(&mut self, outcome: Result<Outcome, StoreError>) -> Result<(), StoreError> {
         let count = match outcome {
             Ok(Outcome::Moved) => &mut self.moved,

@@ -1,15 +1,15 @@
 //! Moves consents to another store while the application runs.
 //!
-//! 1. Deploy every process with [`MigratingStore::prepare`]. It uses both stores, but stores new
-//!    consents in the old one, so that processes that use the old store alone still find them.
-//! 2. When no process uses the old store alone any more, deploy every process with
+//! 1. Deploy every process with [`MigratingStore::prepare`], which uses both stores but stores new
+//!    consents in the old one, so that processes that use only the old store still find them.
+//! 2. When no process uses only the old store any more, deploy every process with
 //!    [`MigratingStore::new`], which stores new consents in the new store.
-//! 3. When this deployment has completed too, run a [`Migration`].
-//! 4. When its summary [is complete](MigrationSummary::is_complete), deploy every process with the
-//!    new store alone.
+//! 3. When this deployment is also complete, run a [`Migration`].
+//! 4. When its summary [is complete](MigrationSummary::is_complete), deploy every process with only
+//!    the new store.
 //!
 //! If all processes are stopped between two deployments, the first step is not necessary. To move
-//! the consents back, follow the same steps with the two stores exchanged.
+//! the consents back, follow the same steps with the two stores swapped.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -54,30 +54,30 @@
 //! ```
 //!
 //! - The commit is one conditional removal from the old store. It fails if the record has changed
-//!   since it was copied, so a move and a change exclude each other. A move does not change the
+//!   since it was copied, so a move and a change are mutually exclusive. A move does not change the
 //!   record or its generation, so other processes do not notice it, and a lease stays valid.
-//! - Every step is conditional on the generation in its store. A reservation has a random generation
-//!   that is used only once, and a copy can replace only the reservation that its writer made while
-//!   the old store had the record. A step that is delayed, even after a crash and for any time,
-//!   therefore cannot bring back a record that was removed or replaced.
-//! - A copy of the current generation is never replaced. A task that finds one goes on with the
-//!   verification. The new store is read before the old one, so that a copy that another task is
-//!   about to commit is recognized as current.
-//! - A record without a mark in the new store is authoritative, so it is read first. This also holds
-//!   if the old store loses its latest removals, for example in a failover of Redis.
-//! - A removal by the application first moves the record, because a removal from the old store is a
-//!   commit.
+//! - Every step is conditional on the generation in its store. A reservation has a random
+//!   generation that is used only once, and a copy can replace only the reservation that the copy's
+//!   writer made while the old store had the record. A delayed step therefore cannot bring back a
+//!   record that was removed or replaced, no matter how long the delay, even after a crash.
+//! - A copy of the current generation is never replaced. A task that finds such a copy continues
+//!   with the verification. The new store is read before the old one, so that a copy that another
+//!   task is about to commit is recognized as current.
+//! - An unmarked record in the new store is authoritative, so it is read first. This also holds if
+//!   the old store loses its latest removals, for example in a Redis failover.
+//! - If the application removes a record from the old store, the record is first moved, because a
+//!   removal from the old store is a commit.
 //!
 //! If a process stops between two steps, the next migration goes on from there. It also removes a mark
 //! that is left in the new store although the record has left the old one.
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `marks.rs` | the marks of reservations and copies |
-//! | `transfer.rs` | the move of one record |
+//! | `marks.rs` | the marks on reservations and copies |
+//! | `transfer.rs` | moving one record |
 //! | `migrating_store.rs` | the store that the application uses during the migration |
 //! | `work.rs` | keep-alive during the migration |
-//! | `migration.rs` | the move of all records, with rate limit and progress |
+//! | `migration.rs` | moving all records, with a rate limit and progress reports |
 
 mod marks;
 mod migrating_store;

@@ -1,5 +1,5 @@
-//! A model check of the protocol: tasks that move, read, refresh, replace and forget one consent run
-//! in random order, and a move may stop at any store call. Each seed gives one order.
+//! A model check for the protocol: tasks that move, read, refresh, replace and forget one consent
+//! run in random order, and a move may stop at any store call. Each seed determines one order.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -105,7 +105,7 @@ impl Server {
 
 type Stores = MigratingStore<SteppedStore, SteppedStore>;
 
-/// The state of a run of the model.
+/// The state of one run of the model.
 #[derive(Clone)]
 struct World {
     old: SteppedStore,
@@ -149,7 +149,7 @@ impl World {
         found
     }
 
-    /// Moves the consent like a migration whose scan was some time ago.
+    /// Moves the consent as a migration would if its scan had been some time ago.
     async fn run_mover(self, rounds: u32) {
         for _ in 0..rounds {
             let Some(seen) = self.old.load(&id()).await.unwrap() else { return };
@@ -220,7 +220,7 @@ impl World {
         }
     }
 
-    /// Stores a new consent in the same way as `save.rs`, which replaces any other one.
+    /// Stores a new consent in the same way as `save.rs`, replacing any existing consent.
     async fn run_end_user(self) {
         let record = self.record();
         let mut next = record.clone();
@@ -241,7 +241,7 @@ impl World {
     }
 }
 
-/// A task of a run. It may be dropped if it is a mover or a reader.
+/// A task in a run. Only movers and readers may be dropped.
 struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
     can_crash: bool,
@@ -299,7 +299,8 @@ fn check(seed: u64) -> u64 {
     let crash_percent = random.u32(..8);
     run_all(&mut random, tasks, crash_percent);
 
-    // The migration is run again. Then, the consent is in the new store with the newest token.
+    // After the migration has been run again, the consent is in the new store with the newest
+    // token.
     run_all(&mut random, vec![task(world.clone().run_mover(3))], 0);
     run_all(&mut random, vec![task(world.clone().run_settler())], 0);
     let last = world.clone();
@@ -442,8 +443,8 @@ async fn migration_continues_after_any_failed_call() {
     assert!(failures >= 12, "{failures}");
 }
 
-/// A copy is delayed until another migration has moved the consent, the consent was forgotten, and a
-/// third migration has left a reservation.
+/// A copy is delayed until another migration has moved the consent, the consent has been forgotten,
+/// and a third migration has left a reservation.
 #[tokio::test]
 async fn delayed_copy_does_not_bring_back_a_forgotten_consent() {
     let (old, new) = (MemoryStore::new(), FaultyStore::default());
@@ -495,8 +496,8 @@ async fn record_in_both_stores_is_a_conflict() {
     assert_eq!(store.load(&id()).await.unwrap().unwrap().grant, other.grant);
 }
 
-/// Processes that use the old store alone must not lose a consent because another process stops while
-/// it removes the consent.
+/// Processes that use only the old store must not lose a consent because another process stops
+/// while removing that consent.
 #[tokio::test]
 async fn removal_moves_nothing_before_the_migration() {
     let (old, new) = (MemoryStore::new(), FaultyStore::default());
@@ -509,7 +510,7 @@ async fn removal_moves_nothing_before_the_migration() {
     assert_eq!(new.count(StoreOperation::CompareAndSwap), 0);
 }
 
-/// Two processes store the same new consent at the same time, each in another store.
+/// Two processes store the same new consent at the same time, each in a different store.
 #[tokio::test]
 async fn new_consent_is_stored_in_one_store_only() {
     for is_old_delayed in [true, false] {
@@ -536,7 +537,7 @@ async fn new_consent_is_stored_in_one_store_only() {
 }
 
 /// During the deployments before and after a migration, processes with different stores run at the
-/// same time. Each finds the consents that the others store.
+/// same time. Each process finds the consents that the others store.
 #[tokio::test]
 async fn deployments_overlap_without_losing_a_consent() {
     type Both = MigratingStore<MemoryStore, MemoryStore>;
@@ -574,7 +575,7 @@ async fn list_and_due_contain_each_consent_once() {
     assert!(new.compare_and_swap(None, &in_new).await.unwrap());
     assert!(new.compare_and_swap(None, &marks::copy_of(&copied)).await.unwrap());
     assert!(new.compare_and_swap(None, &marks::reservation(&reserved, EndReport::Pending)).await.unwrap());
-    // This copy is out of date: the consent has no owner any more.
+    // This copy is out of date: the consent no longer has an owner.
     let changed = owned("e");
     assert!(new.compare_and_swap(None, &marks::copy_of(&changed)).await.unwrap());
     assert!(old.compare_and_swap(None, &Record { owner: None, ..changed }.after(1)).await.unwrap());
@@ -586,7 +587,7 @@ async fn list_and_due_contain_each_consent_once() {
     let window = DueWindow::new(SystemTime::now(), Duration::MAX);
     assert_eq!(store.due(window, 10).await.unwrap().len(), 5);
     assert_eq!(store.due(window, 3).await.unwrap().len(), 3);
-    // A worker finds each consent through the shard of either store.
+    // A worker finds each consent through a shard of either store.
     for shard in 0..store.shards() {
         for item in store.due_in(shard, window, 10).await.unwrap() {
             assert_eq!(item.shard, shard);

@@ -24,7 +24,7 @@ enum Step<T> {
     Again(Record),
 }
 
-/// The number of times that a move is attempted if the record keeps changing.
+/// The maximum number of times that a move is attempted if the record keeps changing.
 const MAX_ATTEMPTS: u32 = 20;
 
 /// Moves the record of a consent. `seen` is the record that was last loaded from the old store.
@@ -71,8 +71,9 @@ where
     let reservation = marks::reservation(&seen, report);
     if !new.compare_and_swap(None, &reservation).await? {
         let Some(found) = new.load(&id).await? else { return Ok(Step::Again(seen)) };
-        // The old store must be read after the new one: if `found` is the copy of another generation
-        // than the current one, the old store has moved on, so nobody can commit that copy.
+        // The old store must be read after the new one: if `found` is a copy of a generation other
+        // than the current one, the record in the old store has changed since, so no task can
+        // commit that copy.
         let Some(current) = load_old(old, &id).await? else {
             settle(new, found).await?;
             return Ok(Step::Done(Outcome::Absent));
@@ -89,13 +90,13 @@ where
             }
         }
     }
-    // The record must be loaded after the reservation was written: a copy may replace the reservation
-    // only if the old store still had the record at that time.
+    // The record must be loaded after the reservation has been written: a copy may replace the
+    // reservation only if the old store still had the record at that time.
     let Some(current) = load_old(old, &id).await? else {
         new.remove(&id, reservation.generation).await?;
         return Ok(Step::Done(Outcome::Absent));
     };
-    // The reservation may be wrong for a consent that has ended since.
+    // If the consent has ended since `seen` was loaded, the reservation may be wrong.
     if current.is_ended() && current.generation != seen.generation {
         return Ok(Step::Again(current));
     }
@@ -121,7 +122,7 @@ where
     if !is_equal(marks::unmarked(stored), &expected)? {
         return Err(StoreError::damaged("returned a different record than the one that was copied"));
     }
-    // This removal is the decision. It fails if the record has changed since it was copied.
+    // This removal is the commit. It fails if the record has changed since it was copied.
     if old.remove(id, copy.generation).await? {
         settle(new, copy.clone()).await?;
         return Ok(Step::Continue(()));

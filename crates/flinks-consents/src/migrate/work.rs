@@ -1,5 +1,5 @@
-//! Keep-alive while consents are moved. The shards of the new store are numbered first, followed by
-//! those of the old store.
+//! Keep-alive while consents are being moved. The shards of the new store are numbered first,
+//! followed by those of the old store.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
         }
     }
 
-    /// Returns the item as the store of its shard has listed it.
+    /// Returns the item's shard, and the item as that shard's store listed it.
     fn item(&self, item: &WorkItem) -> (Shard, WorkItem) {
         let shard = self.shard(item.shard);
         let (Shard::Old(number) | Shard::New(number)) = shard;
@@ -68,8 +68,8 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
             Shard::Old(number) => (self.old.ended_in(number, limit).await?, self.new.ended_in(0, 1).await?),
             Shard::New(number) => (self.new.ended_in(number, limit).await?, self.old.ended_in(0, 1).await?),
         };
-        // A worker keeps its own list unless both stores keep one. The list of the new store is then
-        // used after the migration.
+        // A worker keeps its own list unless both stores keep one. If only the new store does, its
+        // list is used once the migration is complete.
         Ok(match (listed, other) {
             (Some(items), Some(_)) => Some(numbered(items, shard)),
             _ => None,
@@ -96,10 +96,10 @@ fn numbered(items: Vec<WorkItem>, shard: u16) -> Vec<WorkItem> {
     items.into_iter().map(|item| WorkItem { shard, ..item }).collect()
 }
 
-/// A worker processes the shards of both stores. If a consent is moved during a run, after the shard
-/// of the new store was processed, the next run refreshes it.
+/// A worker processes the shards of both stores. If a consent is moved to a shard of the new store
+/// that the run has already processed, the next run refreshes the consent.
 ///
-/// An end may be reported twice: once before the consent is moved, and once after it.
+/// An end may be reported twice: once before the consent is moved, and once afterwards.
 impl<Old: ScanRecords + WorkLeases, New: WorkLeases> WorkLeases for MigratingStore<Old, New> {
     fn shards(&self) -> u16 {
         self.stores().new.shards().saturating_add(self.stores().old.shards())

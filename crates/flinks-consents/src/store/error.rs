@@ -60,7 +60,7 @@ impl StoreError {
     }
 }
 
-/// The reason in a [`StoreError`].
+/// The reason for a [`StoreError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// A verb phrase that follows "the token store", such as "did not respond in time".

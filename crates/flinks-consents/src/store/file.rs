@@ -1,4 +1,4 @@
-//! A store in files.
+//! A store that keeps records in files.
 
 mod access;
 mod directory;
@@ -187,7 +187,7 @@ impl TokenStore for FileStore {
     }
 
     /// Lists the directory and requests the version of each file, as [`due`](Self::due) does, and
-    /// reads the files of the records on the page.
+    /// then reads the files that contain the records on the page.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
         let (inner, owner, page) = (Arc::clone(&self.0), owner.clone(), page.clone());
         self.blocking(move |directory| {
@@ -196,14 +196,14 @@ impl TokenStore for FileStore {
         })
     }
 
-    /// Lists the directory, requests the version of each file, and reads the files that have changed
-    /// since the last call of this function or of [`list`](Self::list). On systems other than Unix,
-    /// each call reads every file.
+    /// Lists the directory, requests the version of each file, and reads the files that have
+    /// changed since the last call to this function or to [`list`](Self::list). On systems other
+    /// than Unix, each call reads every file.
     ///
     /// The first call reads every file. If that takes longer than the store timeout, the call
     /// continues in the background, and a later call reads only the files that have changed since.
-    /// On two cores and a local disk, a call for 100 000 consents took 1 second if it read every
-    /// file, and 0.3 seconds if no file had changed. The store uses about 200 bytes of memory for
+    /// On two cores and a local disk, a call for 100 000 consents took 1 second when it read every
+    /// file, and 0.3 seconds when no file had changed. The store uses about 200 bytes of memory for
     /// each consent, plus the length of its id.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         let inner = Arc::clone(&self.0);
@@ -216,7 +216,7 @@ impl TokenStore for FileStore {
 
 /// A cursor is the file name of the last record on the previous page.
 impl ScanRecords for FileStore {
-    /// Lists the directory, and reads the files of the records on the page.
+    /// Lists the directory and reads the files that contain the records on the page.
     fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage> {
         let after = match cursor.map(|cursor| RecordName::parse(cursor.as_ref())) {
             Some(None) => return Box::pin(std::future::ready(Err(ScanPage::INVALID_CURSOR))),
@@ -265,7 +265,7 @@ fn read_named(directory: &OpenDirectory<'_>, name: RecordName) -> Result<Option<
 }
 
 impl Inner {
-    /// Brings the index up to date. Skips unreadable files and logs their number.
+    /// Brings the index up to date. Skips unreadable files and logs how many there are.
     fn refresh_index(&self, directory: &OpenDirectory<'_>) -> Result<Arc<[Entry]>, StoreError> {
         let Refreshed { entries, files_read, unreadable } = self.index.refresh(directory, SystemTime::now())?;
         tracing::debug!(records = entries.len(), files_read, "listed the token store");

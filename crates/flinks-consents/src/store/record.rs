@@ -8,7 +8,7 @@ use flinks::outbound::RefreshToken;
 
 use super::id::{ConsentId, OwnerId};
 
-/// The stored data of a consent.
+/// The stored data for a consent.
 ///
 /// A store saves the output of [`encode`](Self::encode), which contains the whole record. Apart
 /// from that, a store needs only [`id`](Self::id), [`generation`](Self::generation),
@@ -171,7 +171,7 @@ impl Record {
     }
 
     /// Returns whether the [`owner`](Self::owner) may be missing from the store's index of owners.
-    /// A record that was loaded from the store and then refreshed returns `false`, so a refresh
+    /// Returns `false` for a record that was loaded from the store and then refreshed, so a refresh
     /// does not have to update the index.
     pub fn is_owner_new(&self) -> bool {
         self.owner.is_some() && self.is_owner_new
@@ -220,7 +220,8 @@ fn random_generation() -> u64 {
 /// Returns 64 random bits from the operating system.
 ///
 /// After a `fork`, an in-process random number generator would return the same bits in both
-/// processes. One is therefore used only if the operating system does not return random bits.
+/// processes. Such a generator is therefore used only if the operating system does not return
+/// random bits.
 pub(crate) fn random_id() -> u64 {
     let mut bytes = [0; 8];
     match getrandom::fill(&mut bytes) {

@@ -9,15 +9,15 @@ use super::record::Record;
 use super::testing::FaultyStore;
 use super::token_store::{StoreFuture, TokenStore};
 
-/// A store that can list all its records, whoever owns them. A [`Migration`](crate::migrate::Migration)
-/// can move the consents of such a store to any other store.
+/// A store that can list all its records, regardless of their owner. A
+/// [`Migration`](crate::migrate::Migration) can move consents from such a store to any other store.
 pub trait ScanRecords: TokenStore {
     /// Lists about `limit` records, starting after `cursor`, or at the beginning if `cursor` is
     /// `None`.
     ///
     /// A scan calls this method until [`ScanPage::next`] is `None`. A record that is in the store
-    /// during the whole scan must be listed at least once. Any other record may be listed or not,
-    /// and a record may be listed several times.
+    /// during the whole scan must be listed at least once. Any other record may or may not be
+    /// listed, and any record may be listed several times.
     ///
     /// # Errors
     ///
@@ -25,8 +25,8 @@ pub trait ScanRecords: TokenStore {
     /// cannot be read is not an error, but is counted in [`ScanPage::unreadable`].
     fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage>;
 
-    /// Returns the number of records. Returns `None` if the store would have to read them to count
-    /// them.
+    /// Returns the number of records. Returns `None` if the store would have to read the records to
+    /// count them.
     fn count(&self) -> StoreFuture<'_, Option<u64>> {
         Box::pin(std::future::ready(Ok(None)))
     }
@@ -40,7 +40,7 @@ pub trait ScanRecords: TokenStore {
     }
 }
 
-/// A part of the records of a store, which [`ScanRecords::scan`] returns.
+/// A page of a store's records, returned by [`ScanRecords::scan`].
 #[derive(Clone, Debug, Default)]
 pub struct ScanPage {
     /// The records on this page. A page may be empty even if it is not the last one.

@@ -32,11 +32,11 @@ pub trait TokenStore: Send + Sync + 'static {
     /// `true`.
     fn compare_and_swap<'a>(&'a self, expected: Option<u64>, record: &'a Record) -> StoreFuture<'a, bool>;
 
-    /// Removes the record of a consent if its generation is `generation`. Returns `false` if it has
-    /// a different generation or does not exist.
+    /// Removes a consent's record if the record's generation is `generation`. Returns `false` if
+    /// the record has a different generation or does not exist.
     fn remove<'a>(&'a self, id: &'a ConsentId, generation: u64) -> StoreFuture<'a, bool>;
 
-    /// Lists up to [`Page::limit`] records of an owner ([`Record::owner`]), starting after
+    /// Lists up to [`Page::limit`] of an owner's records (see [`Record::owner`]), starting after
     /// [`Page::after`].
     ///
     /// The store chooses the order, which must not change between calls. A result with fewer
@@ -82,7 +82,7 @@ impl Page {
     }
 }
 
-/// The future that a method of a [`TokenStore`] returns.
+/// The future returned by the methods of [`TokenStore`].
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {

@@ -10,7 +10,7 @@
 //!
 //! Each operation opens the directory by its path, checks the marker, and does all its work in the
 //! open directory. An operation therefore fails if a volume is not mounted, instead of treating the
-//! empty mount point as a store. Operations succeed again as soon as it is mounted.
+//! empty mount point as a store. Operations succeed again as soon as the volume is mounted.
 //!
 //! Device and inode numbers cannot identify the directory: remounting changes the device number,
 //! and many file systems reuse the inode number of a removed directory.
@@ -243,7 +243,8 @@ impl OpenDirectory<'_> {
     }
 
     fn read_text(&self, name: &OsStr, file: File) -> Result<Secret, StoreError> {
-        // Without a capacity, reading a record of average size would take six system calls.
+        // Without an initial capacity, reading a record of average size would take six system
+        // calls.
         let size = file.metadata().map_or(0, |metadata| metadata.len().min(MAX_BYTES));
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default().saturating_add(1));
         file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(at_path(&self.path(name)))?;
@@ -252,8 +253,8 @@ impl OpenDirectory<'_> {
             .map_err(|_| StoreError::damaged("contains a file that is not UTF-8 text").at(&self.path(name), None))
     }
 
-    /// Opens the lock file of a record. All records share 256 lock files, which keeps their number
-    /// small, and threads still rarely have to wait for each other.
+    /// Opens the lock file for a record. All records share 256 lock files: few enough to keep the
+    /// directory small, but enough that threads rarely have to wait for each other.
     pub(super) fn lock_file(&self, name: &OsStr) -> Result<File, StoreError> {
         const STEP: Duration = Duration::from_millis(1);
         let digits = name.to_str().and_then(|name| name.get(..2));

@@ -1,6 +1,7 @@
-//! An index of the records in a directory, so that a list does not have to read every file.
+//! An index of the records in a directory, so that listing them does not require reading every
+//! file.
 //!
-//! The index is only in memory, and each process has its own. For each file, it contains the
+//! The index exists only in memory, and each process has its own. For each file, it contains the
 //! file's version and the part of the record that [`FileStore`](super::FileStore) needs to select
 //! records, but no token.
 //!
@@ -28,13 +29,13 @@ use crate::store::{ConsentId, OwnerId, Record, StoreError};
 #[derive(Default)]
 pub(super) struct Index {
     /// The entries of the last call, ordered by name. The lock is held only to copy or to replace
-    /// the pointer. If two calls overlap, the entries of either are correct.
+    /// the pointer. If two calls overlap, the entries from either call are correct.
     entries: Mutex<Arc<[Entry]>>,
     /// The keys of the hash function for owners.
     hashing: RandomState,
 }
 
-/// The entry of a record in the index.
+/// A record's entry in the index.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) name: RecordName,
@@ -56,8 +57,8 @@ pub(super) struct Refreshed {
 }
 
 impl Index {
-    /// Returns an entry for each readable record. Reads only the files that the index does not
-    /// contain in their current version. `now` is the current time of the system clock.
+    /// Returns an entry for each readable record. Reads only the files whose current version is not
+    /// in the index. `now` is the current time according to the system clock.
     pub(super) fn refresh(&self, directory: &OpenDirectory<'_>, now: SystemTime) -> Result<Refreshed, StoreError> {
         let known = Arc::clone(&self.lock());
         let mut names = directory.records()?;
@@ -84,8 +85,8 @@ impl Index {
         Ok(Refreshed { entries, files_read, unreadable })
     }
 
-    /// Returns whether a record probably belongs to an owner. If the result is `false`, it does not
-    /// belong to the owner.
+    /// Returns whether a record probably belongs to an owner. If the result is `false`, the record
+    /// does not belong to the owner.
     pub(super) fn may_belong_to(&self, entry: &Entry, owner: &OwnerId) -> bool {
         entry.owner == Some(self.hashing.hash_one(owner))
     }
@@ -112,7 +113,7 @@ impl Index {
     }
 }
 
-/// Returns the entry of a file if the file still has the version that was read.
+/// Returns the entry for a file if the file still has the version that was read.
 fn find_current<'a>(known: &'a [Entry], name: RecordName, directory: &OpenDirectory<'_>) -> Option<&'a Entry> {
     let position = known.binary_search_by_key(&name, |entry| entry.name).ok()?;
     let entry = known.get(position)?;

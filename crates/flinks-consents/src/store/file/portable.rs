@@ -61,9 +61,9 @@ impl Handle {
     }
 }
 
-/// The version of a file, which does not exist on these systems: the standard library returns
-/// neither the number of a file nor the time when it was last changed, and any program can set the
-/// time when a file was last modified.
+/// The version of a file, which does not exist on these systems: the standard library provides
+/// neither a file's unique number nor the time of its last change, and any program can set the time
+/// of its last modification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileVersion {}
 

@@ -1,4 +1,4 @@
-//! The file and the lock of a record.
+//! A record's file and its lock.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -11,7 +11,7 @@ use super::directory::{OpenDirectory, UNFINISHED};
 use super::record_name::RecordName;
 use crate::store::{ConsentId, Record, StoreError};
 
-/// The file for the record of a consent. It might not exist yet.
+/// The file for a consent's record. It might not exist yet.
 pub(super) struct RecordFile<'a> {
     directory: &'a OpenDirectory<'a>,
     id: &'a ConsentId,

@@ -2,8 +2,8 @@
 //!
 //! Files are opened relative to the open directory and never by path, so all steps of an operation
 //! use the same directory. Symbolic links are not followed, and opening a FIFO does not block. The
-//! type of a file is checked after the file is opened, so it cannot be replaced between the check
-//! and the use.
+//! type of a file is checked after the file is opened, so the file cannot be replaced between the
+//! check and its use.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
@@ -108,8 +108,9 @@ impl FileVersion {
 
     /// Returns whether a change at or after `now` gives the file a different version.
     ///
-    /// File systems round times, FAT to two seconds. Two changes in quick succession can therefore
-    /// have the same time and, because inode numbers are reused, the same version.
+    /// File systems round times: FAT, for example, rounds to two seconds. Two changes in quick
+    /// succession can therefore have the same time and, because inode numbers are reused, the same
+    /// version.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         const LONGEST_STEP: u64 = 2;
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -120,7 +121,7 @@ impl FileVersion {
     }
 }
 
-/// Creates a directory and its missing parents.
+/// Creates a directory and any missing parents.
 pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -205,8 +206,8 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted, unless their directory is inside one with the
-    /// sticky bit, such as `/tmp`, because every user can create directories there.
+    /// The owners of parent directories are trusted, except for directories inside a directory with
+    /// the sticky bit, such as `/tmp`, where every user can create directories.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
@@ -247,8 +248,8 @@ impl Access {
 
     /// Checks the owner of a file and corrects its permissions.
     ///
-    /// A file may have several hard links. One that serves as a backup stays intact, because the
-    /// file of a record is replaced and never overwritten.
+    /// A file may have several hard links. A hard link that serves as a backup stays intact,
+    /// because a record's file is replaced and never overwritten.
     pub(super) fn check_file(&self, file: &File, path: &Path) -> Result<(), StoreError> {
         let metadata = file.metadata().map_err(at_path(path))?;
         let is_own = metadata.uid() == self.owner;
@@ -274,7 +275,8 @@ const STICKY: u32 = 0o1000;
 /// Returns whether the group of a directory is its owner's private group.
 ///
 /// Most Linux distributions create a private group for each user and give that group write
-/// permission by default. It has the same numeric id as its user and no other members.
+/// permission by default. The private group has the same numeric id as the user and no other
+/// members.
 fn has_private_group(directory: &Metadata) -> bool {
     directory.gid() == directory.uid()
 }

@@ -54,7 +54,7 @@ impl Fixture {
         self.index.refresh(&self.directory.enter().unwrap(), now).unwrap()
     }
 
-    /// Brings the index up to date as if the last change to a file had been ten seconds ago.
+    /// Brings the index up to date as if the files had last been changed ten seconds ago.
     fn refresh_later(&self) -> Refreshed {
         self.refresh_at(SystemTime::now() + Duration::from_secs(10))
     }
@@ -113,7 +113,7 @@ fn unchanged_files_are_read_once() {
 #[test]
 fn recently_changed_files_are_read_again() {
     let store = Fixture::new();
-    // The next change may have the same time, and its file the same inode number.
+    // The next change may have the same time, and the new file may have the same inode number.
     assert_eq!(store.refresh_at(SystemTime::now()).files_read, 3);
     assert_eq!(store.refresh_at(SystemTime::now()).files_read, 3);
     // A time in the future shows that the clock has been changed.
@@ -209,7 +209,7 @@ fn o5_missing_directory_does_not_return_indexed_records() {
     store.refresh_later();
     fs::rename(&store.path, store.path.with_extension("away")).unwrap();
     assert!(matches!(store.directory.enter(), Err(StoreError::Unavailable(_))));
-    // A directory that is removed while it is listed seems to contain fewer records.
+    // A directory that is removed while it is being listed seems to contain fewer records.
     fs::remove_dir_all(store.path.with_extension("away")).unwrap();
     assert!(matches!(store.index.refresh(&directory, SystemTime::now()), Err(StoreError::Unavailable(_))));
     assert_eq!(store.index.lock().len(), 3);
