@@ -116,7 +116,7 @@ impl Migrating {
         Self(command.stdout(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Reads the lines of the process. Kills it after `moves` moves. Returns whether the migration
+    /// Reads the output of the process and kills it after `moves` moves. Returns whether the migration
     /// has completed.
     fn kill_after(mut self, moves: usize) -> bool {
         let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
@@ -153,7 +153,7 @@ async fn killed_migrations<B: Backend>(size: Size) {
         let before = refreshed.load(Ordering::Relaxed);
         let direction = Direction::of_round(round);
         let stop = Arc::new(AtomicBool::new(false));
-        // Each of the two represents a process of the application.
+        // Each of the two tasks represents one process of the application.
         let load: Vec<_> = (0..2)
             .map(|_| {
                 let consents = match direction {

@@ -43,7 +43,7 @@ pub struct MigrationSummary {
     /// The number of records that cannot be read or did not pass the comparison. They stay in the
     /// old store.
     pub unreadable: u64,
-    /// The number of consents of which both stores have a record, for example because a backup of
+    /// The number of consents for which both stores have a record, for example because a backup of
     /// the old store was restored. Nothing was changed, and the record in the new store is used.
     /// [`Migration::on_conflict`] receives their ids.
     pub conflicts: u64,
@@ -113,20 +113,20 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Sets a function that is called after each consent, and for each page with unreadable records.
+    /// Sets a callback that is called after each consent, and for each page with unreadable records.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
         self
     }
 
-    /// Sets a function that is called with the id of each consent of which both stores have a record.
+    /// Sets a callback that is called with the id of each consent for which both stores have a record.
     /// It may be called several times for the same consent.
     pub fn on_conflict(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.on_conflict = Box::new(callback);
         self
     }
 
-    /// Sets the clock for the rate limit and the timeouts. Default: the clocks of this machine.
+    /// Sets the clock for the rate limit and the timeouts. Default: this machine's clocks.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self

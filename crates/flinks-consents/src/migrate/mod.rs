@@ -68,7 +68,7 @@
 //! - If the application removes a record from the old store, the record is first moved, because a
 //!   removal from the old store is a commit.
 //!
-//! If a process stops between two steps, the next migration goes on from there. It also removes a mark
+//! If a process stops between two steps, the next migration continues from there. It also removes a mark
 //! that is left in the new store although the record has left the old one.
 //!
 //! | file | content |

@@ -149,7 +149,7 @@ where
     Ok(())
 }
 
-/// Removes the mark of a committed copy, or a reservation that nobody needs. `found` was loaded from
+/// Removes the mark from a committed copy, or removes a reservation that is no longer needed. `found` was loaded from
 /// the new store, and the old store has no record of the consent. Changes nothing if the record has
 /// changed.
 async fn settle<N: TokenStore + ?Sized>(new: &N, found: Record) -> Result<(), StoreError> {
