@@ -31,8 +31,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> std::io::Result<ExitStatus>
     if options.quick || options.render {
         cargo.arg("--no-default-features");
     }
-    // Build scripts read these variables, which `cargo run` sets for this program. With other values
-    // than in a build from a terminal, ring and everything that depends on it would be built again.
+    // Build scripts read these variables, which `cargo run` sets for this program. If their values
+    // differed from those in a build from a terminal, ring and everything that depends on it would
+    // be rebuilt.
     let is_of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
         cargo.env_remove(name);

@@ -12,7 +12,7 @@ pub enum Product {
 }
 
 impl Product {
-    /// All products, in the order of code generation.
+    /// All products, in the order in which their code is generated.
     pub const ALL: [Self; 3] = [Self::Pay, Self::Connect, Self::Outbound];
 
     /// Returns the name of the product.

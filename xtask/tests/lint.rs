@@ -1,4 +1,5 @@
-//! `cargo xtask lint` reports all problems of a document at once and suggests an overlay.
+//! Tests that `cargo xtask lint` reports all problems in a document at once and suggests an
+//! overlay.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 

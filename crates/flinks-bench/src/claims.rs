@@ -1,4 +1,4 @@
-//! The targets of the project, computed from the figures.
+//! The project's claims: the measured values, computed from the figures, and their targets.
 
 use std::fmt::Write as _;
 
@@ -145,8 +145,8 @@ impl Claims<'_> {
         }
     }
 
-    /// Adds the steepest growth of this project's crates. A cost for each item, such as the bytes
-    /// for each consent, must not grow, and the cost of all items must be linear.
+    /// Adds the steepest growth among this project's crates. A cost per item, such as the bytes per
+    /// consent, must not grow, and the cost of all items must grow linearly.
     fn growth(&mut self) {
         let sized = ["consents", "waiters", "threads", "stores", "documents"];
         for table in sized.iter().filter_map(|name| self.report.runs.get(*name)).flat_map(tables) {

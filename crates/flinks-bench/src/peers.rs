@@ -24,7 +24,7 @@ pub fn reads(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static 
     ])
 }
 
-/// Returns contenders whose callers all need a token that is not cached.
+/// Returns contenders whose callers all need a token when none is cached.
 pub fn callers() -> Vec<(&'static str, Callers)> {
     vec![
         (names::GOOGLE, google::callers),

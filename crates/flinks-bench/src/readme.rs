@@ -1,4 +1,4 @@
-//! The part of the README that contains the figures.
+//! Writes the part of the README that contains the figures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -85,7 +85,7 @@ fn figures(report: &Report) -> String {
     text
 }
 
-/// Lists the conditions, with the benchmarks that were measured under them.
+/// Lists the measurement conditions, each with the benchmarks that were run under them.
 fn conditions(report: &Report) -> String {
     let mut benchmarks: BTreeMap<(&str, &str), (Vec<&str>, &Conditions)> = BTreeMap::new();
     for (name, run) in &report.runs {

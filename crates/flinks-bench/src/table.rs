@@ -6,13 +6,13 @@ use crate::fit;
 use crate::number::format;
 use crate::report::{Case, Figure, Run, Statistic};
 
-/// A table with the figures of one run.
+/// A table with figures from one run.
 pub struct Table<'a> {
     pub title: &'a str,
     figures: Vec<&'a Figure>,
 }
 
-/// The points of one contender in a table of growth.
+/// The points for one contender in a growth table.
 pub struct Series<'a> {
     pub contender: &'a str,
     pub points: Vec<(f64, f64)>,
@@ -33,7 +33,7 @@ pub fn tables(run: &Run) -> Vec<Table<'_>> {
 }
 
 impl<'a> Table<'a> {
-    /// Returns the name of the horizontal axis if this is a table of growth.
+    /// Returns the name of the horizontal axis if this is a growth table.
     pub fn axis(&self) -> Option<&'a str> {
         self.figures.first()?.case.size.as_ref().map(|size| size.axis.as_str())
     }
@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
         self.figures.first().map_or("", |figure| &figure.case.unit)
     }
 
-    /// Returns the points of each contender if this is a table of growth.
+    /// Returns the points for each contender if this is a growth table.
     pub fn series(&self) -> Vec<Series<'a>> {
         let point = |figure: &&Figure| Some((figure.case.size.as_ref()?.value, figure.value()));
         self.contenders()

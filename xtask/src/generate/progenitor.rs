@@ -45,7 +45,7 @@ pub(super) fn parameter_key(index: usize) -> String {
 pub struct Types {
     /// The `types` module of progenitor's output.
     pub(super) module: syn::ItemMod,
-    /// The type of each argument, by operation id and argument key.
+    /// The type of each argument, keyed by operation id and argument key.
     arguments: BTreeMap<(String, String), Type>,
     /// The names of all types in the module.
     local: BTreeSet<String>,

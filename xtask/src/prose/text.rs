@@ -145,8 +145,8 @@ struct Position<'a> {
 impl Position<'_> {
     /// Moves to the end of the next occurrence of a literal and returns the number of its first line.
     ///
-    /// The spans of `proc-macro2` contain line numbers only with the feature `span-locations`, which
-    /// makes the syntax trees of the generator a quarter larger and slower.
+    /// The spans of `proc-macro2` contain line numbers only with the feature `span-locations`,
+    /// which makes the generator's syntax trees a quarter larger and slower.
     fn next(&mut self, literal: &str) -> usize {
         let rest = self.source.get(self.offset..).unwrap_or_default();
         let start = self.offset.saturating_add(rest.find(literal).unwrap_or_default());

@@ -36,7 +36,7 @@ fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
         return Ok(None);
     }
     let name = wire_name(field, name)?;
-    // typify sets a function for a required property that can be null.
+    // typify sets a `deserialize_with` function for a required property that can be null.
     let is_required_or_null = serde_argument(&field.attrs, "deserialize_with")?.is_some();
     let is_optional = generic_argument(&field.ty, "Option").is_some() && !is_required_or_null
         || serde_argument(&field.attrs, "default")?.is_some();

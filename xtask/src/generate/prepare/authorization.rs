@@ -31,7 +31,7 @@ fn has_requirement(document: &Value, place: &Place) -> bool {
     requirement.is_some_and(|alternatives| !alternatives.is_empty())
 }
 
-/// A parameter as described, which can be a reference, and its target with the mark.
+/// A parameter as described, possibly as a reference, and its target with the secret mark.
 struct Parameter {
     described: Value,
     marked: Value,

@@ -39,7 +39,7 @@ impl PublicApi {
             let text = |entry: Option<&Entry>| entry.map(|entry| entry.text.clone());
             (!is_same).then(|| Difference { key: key.clone(), old: text(old), new: text(new), reason: None })
         };
-        // A type can derive a trait in one version and implement it in the other.
+        // A type can derive a trait in one version and implement it by hand in the other.
         let (old, new) = (self.implementations(), newer.implementations());
         let is_kept = |key: &String| implementation(key).is_some_and(|own| old.contains(&own) && new.contains(&own));
         keys.into_iter().filter(|key| !is_kept(key)).filter_map(difference).collect()

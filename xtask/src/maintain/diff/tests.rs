@@ -682,7 +682,7 @@ fn a_change_inside_an_alternative_of_a_response_has_its_effect() {
         ),
     ] {
         assert_eq!(lines(&old, &new), expected);
-        // The published documents show no further change.
+        // The published documents show no other change.
         let Effective { changes, .. } = effective(Some(&generated(&old)), Some(&generated(&new)));
         let published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
         let published: Vec<String> = uncovered(published, &changes).iter().map(Change::text).collect();

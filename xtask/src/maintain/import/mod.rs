@@ -6,8 +6,8 @@
 //! - If the imported slices describe all operations of a document, the slices replace the document.
 //!   A single slice that describes all operations replaces the document byte for byte.
 //! - Slices that describe only some of the operations are merged. Each operation in a slice
-//!   replaces the operation of the document that has the same method and path. An operation that is
-//!   missing from the document is appended. Parts that several operations share (`info`, `servers`,
+//!   replaces the document's operation with the same method and path. An operation that is missing
+//!   from the document is appended. Parts that several operations share (`info`, `servers`,
 //!   components, …) are replaced as well, and every replacement is reported. A merge keeps
 //!   everything else byte for byte and removes nothing.
 

@@ -16,7 +16,7 @@ use crate::Error;
 /// The help text for an action that changes nothing.
 pub(super) const REMOVE_ACTION: &str = "the document already contains the correction: remove the action";
 
-/// The stale actions that were found so far.
+/// The stale actions found so far.
 #[derive(Default)]
 pub(super) struct StaleActions<'a> {
     /// The actions whose target matches nothing, each with its index.
@@ -65,7 +65,8 @@ impl<'a> StaleActions<'a> {
     }
 }
 
-/// Returns an error that names an action, why it is stale, and its reason.
+/// Returns an error that names a stale action and contains the reason why it is stale and its
+/// description.
 pub(super) fn stale(action: &Action, how: &str) -> Error {
     Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
 }
@@ -97,7 +98,7 @@ fn without_last_step(target: &str) -> Option<(&str, &str)> {
     name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some((parent, name))
 }
 
-/// Removes the member at `steps` and each object that only contained this member. Returns whether
+/// Removes the member at `steps` and each object that contained only this member. Returns whether
 /// the member existed.
 fn take(value: &mut Value, steps: &[String]) -> bool {
     let Value::Object(object) = value else { return false };
