@@ -277,7 +277,7 @@ fn shared_schemas() -> Map<String, Value> {
     schemas
 }
 
-/// Creates the schemas of one resource.
+/// Creates the schemas for one resource.
 fn resource_schemas(number: usize) -> Map<String, Value> {
     let name = |part: &str| format!("{part}{number}");
     let mut schemas = Map::new();

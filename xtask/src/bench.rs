@@ -11,10 +11,10 @@ pub(crate) struct Options {
     /// Run fewer rounds and skip the comparable crates and the build benchmarks
     #[arg(long)]
     quick: bool,
-    /// After the run, write the figures of all benchmarks to crates/flinks-bench
+    /// After the run, write the figures from all benchmarks to crates/flinks-bench
     #[arg(long, conflicts_with = "quick")]
     write: bool,
-    /// Write the figures of earlier runs to crates/flinks-bench without running a benchmark
+    /// Write the figures from earlier runs to crates/flinks-bench without running a benchmark
     #[arg(long, conflicts_with_all = ["quick", "write", "names"])]
     render: bool,
     /// The benchmarks to run: read, fresh, herd, pool, rest, consents, waiters, threads, stores,

@@ -1,4 +1,4 @@
-//! The `cargo xtask` binary, which provides the maintenance commands of this project.
+//! The `cargo xtask` binary, which provides the maintenance commands for this project.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // This is a terminal program.
 
@@ -24,7 +24,7 @@ use xtask::prose::Rules;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The maintenance commands of this project.
+/// The maintenance commands for this project.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -65,7 +65,7 @@ enum Command {
     },
     /// Import pages (Markdown) or documents (YAML or JSON) that Flinks has published
     ///
-    /// Merges each operation into the document of its product in openapi/ and updates
+    /// Merges each operation into its product's document in openapi/ and updates
     /// openapi/sources.toml. Nothing is written if any file cannot be imported. Exit codes: 0 done,
     /// 1 a file could not be imported, 2 invalid command line.
     Import {

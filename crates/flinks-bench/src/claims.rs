@@ -7,7 +7,7 @@ use crate::number::format;
 use crate::report::Report;
 use crate::table::tables;
 
-/// The titles of tables and the names of contenders to which claims refer.
+/// The table titles and contender names that claims refer to.
 pub mod names {
     pub const CACHED_READ: &str = "Cached read";
     pub const WITH_TOKEN: &str = "flinks: Consent::with_token";
@@ -26,7 +26,7 @@ pub mod names {
     pub const PRODUCTS: [(&str, &str); 3] =
         [("Pay", "flinks-pay"), ("Connect", "flinks-connect"), ("Outbound", "flinks-outbound")];
 
-    /// Returns the title of the table for a fresh token of a product.
+    /// Returns the title of a product's table for fresh tokens.
     pub fn fresh(product: &str) -> String {
         format!("Fresh token of Flinks {product}")
     }

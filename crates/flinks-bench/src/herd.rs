@@ -19,7 +19,7 @@ use crate::{Bench, server};
 
 const DELAY: Duration = Duration::from_millis(50);
 
-/// The task of a caller. It returns whether the caller received a token, and when it finished.
+/// A caller's task. It returns whether the caller received a token, and when it finished.
 pub type Caller = JoinHandle<(bool, Instant)>;
 
 /// Spawns this number of callers that all need a token from the server at the URL.

@@ -15,7 +15,7 @@ const START: &str = "<!-- The lines up to the end marker are written by `cargo x
 /// The line after the figures.
 const END: &str = "<!-- end of the figures -->";
 
-/// Returns the README with the figures of a report.
+/// Returns the README with the figures from a report.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The figures of all benchmarks and the conditions under which they were measured.
+//! The figures from all benchmarks and the conditions under which they were measured.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ pub struct Report {
     pub runs: BTreeMap<String, Run>,
 }
 
-/// The figures of one run of one benchmark. All contenders of a run took turns, so they can be
+/// The figures from one run of one benchmark. All contenders in a run took turns, so they can be
 /// compared. Figures from different runs cannot be compared.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Run {

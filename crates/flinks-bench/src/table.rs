@@ -25,7 +25,7 @@ pub enum Detail {
     Rounds,
 }
 
-/// Returns the tables of a run, in the order of their first figures.
+/// Returns the tables for a run, in the order of their first figures.
 pub fn tables(run: &Run) -> Vec<Table<'_>> {
     let titles = distinct(run.figures.iter().map(|figure| figure.case.table.as_str()));
     let of = |title| run.figures.iter().filter(|figure| figure.case.table == title).collect();
@@ -116,7 +116,7 @@ fn heading(case: &Case) -> String {
     if case.size.is_some() {
         return format!("{}{lowest}", case.heading());
     }
-    // A column such as "requests" needs no unit of the same name.
+    // A column such as "requests" needs no unit with the same name.
     if case.column.starts_with(&case.unit) {
         return format!("{}{lowest}", case.column);
     }

@@ -1,5 +1,5 @@
-//! The progenitor stage generates Rust types for the schemas of a document and for the arguments
-//! of its operations.
+//! The progenitor stage generates Rust types for the schemas in a document and for the arguments of
+//! its operations.
 //!
 //! Only the `types` module of progenitor's output is used. progenitor does not receive the
 //! document's paths, so the shape of an operation cannot make progenitor fail. The arguments of

@@ -20,7 +20,7 @@ pub struct Refusals {
     pub operations: usize,
     /// The number of operations for which code can be generated.
     pub accepted: usize,
-    /// The problems, in the order of the stages.
+    /// The problems, ordered by stage.
     pub errors: Vec<Error>,
     /// The fields that look like secrets.
     pub suspects: Vec<Error>,

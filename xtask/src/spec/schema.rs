@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::media;
 
-/// The HTTP methods in OpenAPI 3.0, as keys of a path item.
+/// The HTTP methods in OpenAPI 3.0, as keys in a path item.
 pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// The prefix of references to named schemas.
@@ -193,7 +193,7 @@ pub(crate) fn snake(name: &str) -> String {
     identifier(name, "_")
 }
 
-/// Returns the argument name of each parameter of an operation, in document order. The location is
+/// Returns the argument name for each parameter of an operation, in document order. The location is
 /// added to a name that the generated code or an earlier parameter uses.
 pub(crate) fn argument_names(parameters: &[Value]) -> Vec<String> {
     // `body` is the argument for the request body. The generated code uses the other names.

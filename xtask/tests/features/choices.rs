@@ -5,7 +5,7 @@ use flinks_core::ErrorKind;
 use super::generated::types::{CloseAccountError, Fee, Holder, Payee, Transfer};
 use super::server::{Server, json, response};
 
-/// Reads `body` as the response of an operation. Checks that `Debug` output does not contain the
+/// Reads `body` as the response to an operation. Checks that `Debug` output does not contain the
 /// word `canary`.
 macro_rules! read {
     ($body:expr, $client:ident => $call:expr) => {{

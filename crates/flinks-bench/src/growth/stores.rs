@@ -69,7 +69,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds the times of several runs of the keep-alive worker, or of one run for a large store.
+/// Adds the times for several runs of the keep-alive worker, or for one run if the store is large.
 fn add_runs(bench: &mut Bench, name: &str, size: usize, run: impl Fn() -> anyhow::Result<f64>) -> anyhow::Result<()> {
     let rounds = if bench.quick || size > 1000 { 1 } else { 5 };
     let times = (0..rounds).map(|_| run()).collect::<Result<_, _>>()?;

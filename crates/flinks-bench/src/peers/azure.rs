@@ -30,7 +30,7 @@ fn credential(url: &str) -> anyhow::Result<Arc<ClientSecretCredential>> {
     Ok(ClientSecretCredential::new("tenant", "id".to_owned(), "secret".into(), Some(options))?)
 }
 
-/// Wraps azure_identity's HTTP client so that it sends all requests to the benchmark server.
+/// A wrapper around the default HTTP client that sends all requests to the benchmark server.
 /// azure_identity accepts only hosts with TLS.
 #[derive(Debug)]
 struct Loopback {

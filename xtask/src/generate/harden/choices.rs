@@ -48,7 +48,7 @@ fn enumeration(normalized: &Normalized, name: &str, choice: &Choice) -> Item {
     }
 }
 
-/// Generates the implementations for the enum of a choice.
+/// Generates the implementations for a choice's enum.
 pub(super) fn implementations(
     normalized: &Normalized,
     ident: &syn::Ident,

@@ -9,8 +9,8 @@ use super::attributes::{generic_argument, serde_argument, wire_name};
 use super::uses::Uses;
 use crate::Result;
 
-/// Generates the list of the fields in a response body so that a `flinks_core` error can name the
-/// field that is missing or invalid. Returns `None` if the type is not a response body.
+/// Generates the list of fields in a response body so that a `flinks_core` error can name the field
+/// that is missing or invalid. Returns `None` if the type is not a response body.
 pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<Option<Item>> {
     if !uses.replies.contains(&ident.to_string()) {
         return Ok(None);

@@ -11,7 +11,7 @@ use crate::spec::parameter_style::ParameterStyle;
 use crate::spec::schema::{self, Place, escape, referenced};
 use crate::{Error, Result};
 
-/// Checks one operation of a document in normal form.
+/// Checks one operation in a document in normal form.
 pub(super) struct Linter<'a> {
     pub(super) normalized: &'a Normalized,
     pub(super) place: &'a Place,

@@ -115,8 +115,8 @@ impl Merge<'_> {
         }
         let original = value.to_string();
         if self.active.contains(&original) {
-            // The merged schema contains its own original form, so it needs a name to refer to
-            // itself by.
+            // The merged schema contains its own original form, so it needs a name by which to
+            // refer to itself.
             let name = self.recursive_name(&original);
             *value = reference(&name);
             return;

@@ -24,7 +24,7 @@ struct Credential {
     description: String,
 }
 
-/// A security requirement: the caller sends the credentials of one of the alternatives.
+/// A security requirement: the caller sends the credentials for one of the alternatives.
 struct Requirement {
     alternatives: Vec<Alternative>,
     is_required: bool,
@@ -35,7 +35,7 @@ struct Requirement {
 /// The credentials that are sent together.
 #[derive(Clone)]
 struct Alternative {
-    /// The name of the security scheme of each credential.
+    /// The name of the security scheme for each credential.
     schemes: Vec<String>,
     credentials: Vec<Credential>,
 }
@@ -241,8 +241,8 @@ fn scopes(alternative: &Value) -> Vec<String> {
     lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Returns the ways to send the credentials of an alternative. There are several if its schemes use
-/// one header with different kinds of credentials, because a request has only one such header.
+/// Returns the ways to send the credentials for an alternative. There are several if its schemes
+/// use one header with different kinds of credentials, because a request has only one such header.
 fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>> {
     let mut ways = vec![Alternative { schemes: Vec::new(), credentials: Vec::new() }];
     for scheme in schemes {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::relax::for_each_schema;
 use crate::spec::schema::{self, Place, pascal};
 
-/// Completes the schemas of a document.
+/// Completes the schemas in a document.
 pub(super) fn complete_schemas(document: &mut Value) {
     for_each_schema(document, &mut complete);
 }

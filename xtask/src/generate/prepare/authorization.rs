@@ -7,8 +7,8 @@ use crate::spec::schema::{self, Place, resolve_ref};
 /// Marks the `Authorization` header parameter of each operation without a security requirement as a
 /// secret. OpenAPI ignores such a parameter, so the credentials would be missing.
 ///
-/// A parameter of a path or a component is copied to the operation first, because other operations
-/// can have a security requirement.
+/// A parameter from a path or a component is copied to the operation first, because other
+/// operations can have a security requirement.
 pub(super) fn keep_credentials(document: &mut Value) {
     for place in schema::operations(document) {
         if has_requirement(document, &place) {

@@ -10,7 +10,8 @@
 //!
 //! 1. `references`: references are written without percent-encoding.
 //! 2. `unused`: components that no operation uses are removed.
-//! 3. `keywords`: keywords without an effect are removed, such as `items` next to `type: string`.
+//! 3. `keywords`: keywords that have no effect, such as `items` next to `type: string`, are
+//!    removed.
 //! 4. `authorization`: a described `Authorization` header becomes a credential, if nothing else
 //!    describes the credentials.
 //! 5. `operation_ids`: operations without an `operationId` get one.

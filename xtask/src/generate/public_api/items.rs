@@ -8,7 +8,7 @@ use super::list::{Entry, PublicApi};
 use crate::Result;
 
 impl PublicApi {
-    /// Lists the items of a module that is defined in a single file.
+    /// Lists the items in a module that is defined in a single file.
     pub(super) fn items(&mut self, module: &str, items: &[Item]) -> Result<()> {
         for item in items {
             match item {

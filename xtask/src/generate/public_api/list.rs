@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::difference::Difference;
 
-/// The public items of a file or crate.
+/// The public items in a file or crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 
@@ -62,7 +62,7 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Returns the trait and the type of an implementation. Some traits of the standard library are
+/// Returns the trait and the type of an implementation. Some traits from the standard library are
 /// written without their path, so the path is ignored.
 fn implementation(key: &str) -> Option<(&str, &str)> {
     let (name, ty) = key.strip_prefix("impl ")?.split_once(" for ")?;

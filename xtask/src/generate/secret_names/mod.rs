@@ -23,8 +23,8 @@
 //!   segment such as `/verify`. In all other places, a bare `code` looks like a secret.
 //! - A PIN next to the fields of a postal address is a postal code.
 //! - An object whose properties are described is not a secret, but its properties can be. In an
-//!   object with the name of a secret, such as `access_token`, a property with a general name such
-//!   as `value` looks like a secret, unless another property of the object is marked.
+//!   object named after a secret, such as `access_token`, a property with a general name such as
+//!   `value` looks like a secret, unless another property of the object is marked.
 
 mod names;
 mod parts;
@@ -45,7 +45,7 @@ use references::references;
 /// secret mark itself.
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
 
-/// Checks each parameter and each property of a corrected document.
+/// Checks each parameter and each property in a corrected document.
 ///
 /// # Errors
 ///

@@ -81,7 +81,7 @@ fn is_secret_code(before: &[String], after: &[String], around: &Around) -> bool 
     }
 }
 
-/// Returns whether a field with the name `code` contains a credential.
+/// Returns whether a field named `code` contains a credential.
 fn is_secret_bare_code(around: &Around) -> bool {
     if words::OAUTH.iter().any(|name| around.has_sibling(name)) {
         return true;
@@ -148,7 +148,7 @@ fn snake(name: &str) -> String {
     name.replace(|c: char| !c.is_alphanumeric(), "_").to_snake_case()
 }
 
-/// Splits a name into words in lower case and in the singular.
+/// Splits a name into lowercase, singular words.
 fn words(name: &str) -> Vec<String> {
     let mut name = snake(name);
     for half in ["word", "phrase", "code", "key", "wd"] {

@@ -123,7 +123,7 @@ pub(super) const LISTED_OBJECT: Words = Words(
 pub(super) const ADDRESS: Words =
     Words("city district street address country line town locality province postal landmark region road");
 
-/// Names of a property that contains the secret if its object has the name of a secret.
+/// Names of properties that contain the secret if their object is named after a secret.
 pub(super) const VALUE: Words = Words(
     "value data text raw string content hash encoded plain plaintext payload encrypted ciphertext \
      material number",

@@ -1,4 +1,4 @@
-//! Collects the facts about one operation of a document.
+//! Collects the facts about one operation in a document.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,7 @@ use super::tree::{EMPTY, Entry, Node};
 use crate::generate::normalize::form::OtherBody;
 use crate::spec::schema::{CHOICE_KEY, is_secret, pascal, referenced, resolve_ref, single_reference};
 
-/// Reads the facts about the parameters and bodies of a document. Each schema is read once, even if
+/// Reads the facts about the parameters and bodies in a document. Each schema is read once, even if
 /// many bodies contain it.
 pub(super) struct Facts<'a> {
     document: &'a Value,

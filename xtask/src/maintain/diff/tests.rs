@@ -335,7 +335,7 @@ fn keywords_that_do_not_reach_the_code_are_reported_as_published() {
 }
 
 /// Creates two versions of a document whose operation `x` uses the schema `S`. In the second
-/// version, the new operation `y` uses it in the other direction.
+/// version, the new operation `y` uses the schema in the other direction.
 fn with_another_use(schema: &Value, is_received_first: bool) -> [Generated; 2] {
     let body =
         json!({"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/S"}}}});

@@ -58,7 +58,7 @@ fn listed(update: &Value, at: &str) -> Vec<(List, String)> {
     found
 }
 
-/// Removes a name from a list of a schema if the schema has no such property. Returns whether the
+/// Removes a name from a list in a schema if the schema has no such property. Returns whether the
 /// name was removed.
 fn take_unknown(document: &mut Value, published: &Value, list: &List, name: &str) -> bool {
     let is_published = published

@@ -1,7 +1,7 @@
 //! Describes stale overlay actions: actions that match nothing or change nothing.
 //!
 //! An action can depend on a stale action. For example, one action removes a property and the next
-//! action adds it again with another type. If the property no longer exists in the document, the
+//! action re-adds it with a different type. If the property no longer exists in the document, the
 //! second action would add a property that the API does not have. A dependent action is therefore
 //! stale too.
 
