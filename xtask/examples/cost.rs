@@ -6,10 +6,10 @@
 //! $ cargo run --release --package xtask --example cost -- --json 1000
 //! ```
 //!
-//! Other programs that run at the same time make the results worse. A comparison uses two threads.
+//! Other programs running at the same time distort the results. A comparison uses two threads.
 //!
-//! Each document has the given number of operations, with about 3 kB for each. If an operation
-//! costs the same in every document, a stage is linear in the size of the document.
+//! Each document has the given number of operations, each of about 3 kB. If the cost per operation
+//! is the same for every document, a stage is linear in the size of the document.
 
 #![allow(clippy::print_stdout)] // the table is the result of this program
 #![allow(clippy::indexing_slicing)] // `json!` values
@@ -36,7 +36,7 @@ const CHANGES: usize = 20;
 /// The number of schemas that all operations share.
 const SHARED: usize = 40;
 
-/// The time of each measured step, by its name.
+/// The name of each measured step, with the time that the step took.
 type Times = Vec<(&'static str, Duration)>;
 
 fn main() -> Result<()> {
@@ -73,7 +73,7 @@ fn timed<T>(times: &mut Times, name: &'static str, step: impl FnOnce() -> T) -> 
     result
 }
 
-/// Measures the commands, without the part that compares the text on disk.
+/// Measures the commands, except for the comparison with the text on disk.
 fn whole(document: &Value) -> Result<Times> {
     let mut times = Times::new();
     let (old, new) = (folder(document)?, folder(&changed(document.clone()))?);
@@ -242,8 +242,8 @@ fn operation(resource: usize, verb: &str) -> Value {
     operation
 }
 
-/// Creates the schemas that all operations share. Each refers to the next two, so a schema that is
-/// expanded at each reference has an exponential size.
+/// Creates the schemas that all operations share. Each refers to the next two, so expanding a
+/// schema at each reference would take exponential space.
 fn shared_schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
     for number in 0..SHARED {
@@ -277,7 +277,7 @@ fn shared_schemas() -> Map<String, Value> {
     schemas
 }
 
-/// Creates the schemas of one resource.
+/// Creates the schemas for one resource.
 fn resource_schemas(number: usize) -> Map<String, Value> {
     let name = |part: &str| format!("{part}{number}");
     let mut schemas = Map::new();

@@ -11,10 +11,10 @@ pub(crate) struct Options {
     /// Run fewer rounds and skip the comparable crates and the build benchmarks
     #[arg(long)]
     quick: bool,
-    /// After the run, write the figures of all benchmarks to crates/flinks-bench
+    /// After the run, write the figures from all benchmarks to crates/flinks-bench
     #[arg(long, conflicts_with = "quick")]
     write: bool,
-    /// Write the figures of earlier runs to crates/flinks-bench without running a benchmark
+    /// Write the figures from earlier runs to crates/flinks-bench without running a benchmark
     #[arg(long, conflicts_with_all = ["quick", "write", "names"])]
     render: bool,
     /// The benchmarks to run: read, fresh, herd, pool, rest, consents, waiters, threads, stores,
@@ -31,8 +31,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> std::io::Result<ExitStatus>
     if options.quick || options.render {
         cargo.arg("--no-default-features");
     }
-    // Build scripts read these variables, which `cargo run` sets for this program. With other values
-    // than in a build from a terminal, ring and everything that depends on it would be built again.
+    // Build scripts read these variables, which `cargo run` sets for this program. If their values
+    // differed from those in a build from a terminal, ring and everything that depends on it would
+    // be rebuilt.
     let is_of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
         cargo.env_remove(name);

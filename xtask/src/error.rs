@@ -83,7 +83,7 @@ impl Error {
     }
 
     /// Replaces the pointers of this error and of all errors combined with it. If `map` returns
-    /// `None`, a pointer stays as it is.
+    /// `None` for a pointer, that pointer stays as it is.
     #[must_use]
     pub(crate) fn map_pointers(mut self, map: &dyn Fn(&str) -> Option<String>) -> Self {
         if let Some(pointer) = &mut self.0.pointer
@@ -130,7 +130,7 @@ impl Error {
         self.0.help.as_deref()
     }
 
-    /// Returns this error and all errors combined with it, each on its own.
+    /// Splits this error and all errors combined with it into separate errors.
     #[must_use]
     pub fn split(mut self) -> Vec<Self> {
         let also = std::mem::take(&mut self.0.also);

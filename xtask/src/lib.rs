@@ -7,8 +7,8 @@
 //! # Traps
 //!
 //! The following table lists the traps, which are problems that progenitor 0.15.1 and reqwest
-//! 0.13.5 would cause with the documents of Flinks. For each trap, this crate, `flinks-core` or a
-//! product crate contains a test that is named after the trap.
+//! 0.13.5 would cause with Flinks' documents. For each trap, this crate, `flinks-core` or a product
+//! crate contains a test that is named after the trap.
 //!
 //! | id | trap |
 //! | --- | --- |

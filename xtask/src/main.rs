@@ -1,4 +1,4 @@
-//! The `cargo xtask` binary, which provides the maintenance commands of this project.
+//! The `cargo xtask` binary, which provides the maintenance commands for this project.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)] // This is a terminal program.
 
@@ -19,12 +19,12 @@ use xtask::maintain::spec::{self, Format};
 use xtask::maintain::{lint, release, update};
 use xtask::prose::Rules;
 
-/// The generator allocates millions of small syntax tree nodes. With the allocator of glibc, a large
+/// The generator allocates millions of small syntax tree nodes. With glibc's allocator, a large
 /// document takes half as long again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The maintenance commands of this project.
+/// The maintenance commands for this project.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -65,7 +65,7 @@ enum Command {
     },
     /// Import pages (Markdown) or documents (YAML or JSON) that Flinks has published
     ///
-    /// Merges each operation into the document of its product in openapi/ and updates
+    /// Merges each operation into its product's document in openapi/ and updates
     /// openapi/sources.toml. Nothing is written if any file cannot be imported. Exit codes: 0 done,
     /// 1 a file could not be imported, 2 invalid command line.
     Import {
@@ -105,7 +105,7 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Report everything in a document that code cannot be generated from
+    /// Report everything in a document that prevents code generation
     ///
     /// Groups the problems by reason, the most frequent first. Exit codes: 0 code can be generated
     /// from all documents, 1 there are problems or a file could not be read, 2 invalid command line.
@@ -113,10 +113,11 @@ enum Command {
         /// The documents (YAML or JSON)
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Print an overlay that makes the document acceptable, to start from
+        /// Print a first overlay that makes the document acceptable
         ///
-        /// The overlay corrects what has a likely correction and removes the other operations.
-        /// Review each action: its description is the problem that it cures.
+        /// The overlay corrects each problem that has a likely correction and removes the
+        /// operations with other problems. Review each action: its description states the problem
+        /// that it fixes.
         #[arg(long)]
         suggest: bool,
     },
@@ -228,7 +229,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Regenerates the code of one product. If `product` is `None`, regenerates the code of all
+/// Regenerates the code for one product. If `product` is `None`, regenerates the code for all
 /// products and the lists of public items for the hand-written crates.
 fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();

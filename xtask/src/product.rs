@@ -12,7 +12,7 @@ pub enum Product {
 }
 
 impl Product {
-    /// All products, in the order of code generation.
+    /// All products, in the order in which their code is generated.
     pub const ALL: [Self; 3] = [Self::Pay, Self::Connect, Self::Outbound];
 
     /// Returns the name of the product.
@@ -25,8 +25,7 @@ impl Product {
     }
 
     /// Returns the server URL from the document, or `None` if the URL does not identify the
-    /// product. An import uses the URL to find the product of a page that does not name its
-    /// product.
+    /// product. An import uses the URL to find the product for a page that does not name one.
     pub fn server(self) -> Option<&'static str> {
         match self {
             Self::Pay => Some("https://www.{baseurl}.com"),

@@ -1,4 +1,4 @@
-//! Runs the second worked example of xtask/README.md: two saved pages of data endpoints become
+//! Runs the second worked example in xtask/README.md: two saved pages of data endpoints become
 //! operations that take the bearer token of a consent.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too

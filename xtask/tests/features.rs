@@ -1,9 +1,9 @@
 //! Calls the code generated from a small banking API and compares each request with the bytes that
 //! arrive at a server.
 //!
-//! The document and the generated code are in `tests/features`, next to one file of tests for each
-//! group of features. `documents.rs` checks that the code is up to date. `UPDATE=1 cargo test -p
-//! xtask --test documents` regenerates the code.
+//! The document and the generated code are in `tests/features`, alongside one test file for each
+//! group of features. `documents.rs` checks that the code is up to date.
+//! `UPDATE=1 cargo test -p xtask --test documents` regenerates the code.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 

@@ -1,4 +1,5 @@
-//! `cargo xtask lint` reports all problems of a document at once and suggests an overlay.
+//! Tests that `cargo xtask lint` reports all problems in a document at once and suggests an
+//! overlay.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -29,7 +30,7 @@ fn all_problems_are_reported_at_once_by_reason() {
     insta::assert_snapshot!("lint", lint(Path::new(PROBLEMS)).unwrap().text());
 }
 
-/// Returns the locations in an output or a message.
+/// Returns the locations in a command's output or in a message.
 fn locations(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| line.strip_prefix("  at: ")).map(str::to_owned).collect()
 }

@@ -1,5 +1,5 @@
 //! Writes the fixed parts of all error messages to a snapshot, so that all messages can be reviewed
-//! in one place. The `messages` tests of the crates show complete messages, one for each kind of
+//! in one place. The `messages` tests in the crates show complete messages, one for each kind of
 //! error.
 //!
 //! The parts are the string literals in calls to functions that create an error, such as

@@ -1,6 +1,6 @@
-//! Documents with one operation each, which show one construct. The code generated from each document
-//! must compile without a warning and read the example, or the document must be refused with a
-//! location and with help that a test follows.
+//! Documents that each have one operation and show one construct. Either the code generated from a
+//! document must compile without warnings and read the example, or the document must be refused
+//! with a location and with help text, whose advice a test follows.
 //!
 //! The files in `tests/shapes` contain the shapes. Each shape describes a POST to `/x`, with these
 //! keys:
@@ -12,7 +12,7 @@
 //! | `operation` | other members of the operation |
 //! | `path` | a path other than `/x` |
 //! | `schemas`, `securitySchemes` | named schemas and security schemes |
-//! | `document` | other parts of the document, which are merged into it |
+//! | `document` | other parts that are merged into the document |
 //! | `example` | a response that the code must read; a string `canary` in it must not appear in `Debug` output |
 //! | `contains` | a part of the generated code |
 //! | `refused`, `at` | a part of the message, and the location of the problem |
@@ -93,7 +93,7 @@ impl Shape {
         let Some(example) = self.parts.get("example") else { return code.to_owned() };
         let example = example.to_string();
         let mut text = code.to_owned();
-        // The success type is the first argument of the result of `send`.
+        // The success type is the argument of `ResponseValue` in the return type of `send`.
         let ty = code.split("ResponseValue<").nth(1).and_then(|rest| rest.split(">, Error<").next()).unwrap();
         write!(
             text,

@@ -1,6 +1,6 @@
 //! Checks the code generated from the real documents for the traps T1 to T16, which
-//! `xtask/src/lib.rs` lists. The tests of the product crates cover the traps that are visible on
-//! the wire. The tests of each generator stage cover the traps that the stage prevents.
+//! `xtask/src/lib.rs` lists. The tests in the product crates cover the traps that are visible on
+//! the wire. The tests for each generator stage cover the traps that the stage prevents.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are test code too
 
@@ -104,7 +104,7 @@ fn t04_every_secret_has_a_secret_type_and_debug_is_not_derived() {
     }
 }
 
-/// The expected secrets of the three products. The test fails if an overlay no longer marks one of
+/// The expected secrets in the three products. The test fails if an overlay no longer marks one of
 /// these secrets.
 #[test]
 fn t04_the_marked_secrets_are_complete() {

@@ -43,8 +43,8 @@ fn lists_of_public_items_are_fresh() {
 }
 
 /// Checks that no public API exposes a type from another crate by accident. The facade's public API
-/// mentions reqwest five times: twice in the signature of `Settings::http`, and in `http_client` of
-/// each client. `flinks-core` exposes the status type of reqwest, so mentions of reqwest are not
+/// mentions reqwest five times: twice in the signature of `Settings::http`, and in each client's
+/// `http_client`. `flinks-core` exposes the status type of reqwest, so mentions of reqwest are not
 /// counted for `flinks-core`.
 #[test]
 fn no_foreign_type_is_public_by_accident() {

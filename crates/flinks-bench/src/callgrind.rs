@@ -1,4 +1,4 @@
-//! Counts of instructions and allocations, which a process measures that makes only these calls.
+//! Counts instructions and allocations in a process that makes only the measured calls.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,8 +20,8 @@ pub fn is_installed() -> bool {
 
 /// Returns the cost of one call, as the average over `number` calls.
 ///
-/// `program` is the benchmark program. With the argument `once`, it makes the calls of one
-/// contender. Callgrind counts only the instructions of the function `counted`, so the result does not
+/// `program` is the benchmark program. With the argument `once`, it makes only one contender's
+/// calls. Callgrind counts only the instructions of the function `counted`, so the result does not
 /// include process startup and the first calls.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The targets of the project, computed from the figures.
+//! The project's claims: the measured values, computed from the figures, and their targets.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use crate::number::format;
 use crate::report::Report;
 use crate::table::tables;
 
-/// The titles of tables and the names of contenders to which claims refer.
+/// The table titles and contender names that claims refer to.
 pub mod names {
     pub const CACHED_READ: &str = "Cached read";
     pub const WITH_TOKEN: &str = "flinks: Consent::with_token";
@@ -26,7 +26,7 @@ pub mod names {
     pub const PRODUCTS: [(&str, &str); 3] =
         [("Pay", "flinks-pay"), ("Connect", "flinks-connect"), ("Outbound", "flinks-outbound")];
 
-    /// Returns the title of the table for a fresh token of a product.
+    /// Returns the title of a product's table for fresh tokens.
     pub fn fresh(product: &str) -> String {
         format!("Fresh token of Flinks {product}")
     }
@@ -145,8 +145,8 @@ impl Claims<'_> {
         }
     }
 
-    /// Adds the steepest growth of this project's crates. A cost for each item, such as the bytes
-    /// for each consent, must not grow, and the cost of all items must be linear.
+    /// Adds the steepest growth among this project's crates. A cost per item, such as the bytes per
+    /// consent, must not grow, and the cost of all items must grow linearly.
     fn growth(&mut self) {
         let sized = ["consents", "waiters", "threads", "stores", "documents"];
         for table in sized.iter().filter_map(|name| self.report.runs.get(*name)).flat_map(tables) {

@@ -1,4 +1,4 @@
-//! The exponent of growth.
+//! Computes the exponent of growth.
 
 /// Returns the exponent `k` for which `cost = c * size^k` fits the points best: the slope of the
 /// least-squares line through their logarithms.
@@ -18,8 +18,8 @@ pub fn exponent(points: &[(f64, f64)]) -> Option<f64> {
     (variance > 0.0).then(|| covariance / variance)
 }
 
-/// Returns the exponent of the larger half of the points, at least of the two largest. At small
-/// sizes, fixed costs hide the growth.
+/// Returns the exponent for the larger half of the points, but at least for the two largest points.
+/// At small sizes, fixed costs hide the growth.
 pub fn exponent_of_larger_half(points: &[(f64, f64)]) -> Option<f64> {
     let mut points = points.to_vec();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -19,7 +19,7 @@ use crate::{Bench, server};
 
 const DELAY: Duration = Duration::from_millis(50);
 
-/// The task of a caller. It returns whether the caller received a token, and at which time.
+/// A caller's task. It returns whether the caller received a token, and when it finished.
 pub type Caller = JoinHandle<(bool, Instant)>;
 
 /// Spawns this number of callers that all need a token from the server at the URL.
@@ -29,7 +29,7 @@ pub type Callers = fn(&Runtime, usize, &str) -> anyhow::Result<Vec<Caller>>;
 pub struct Herd {
     /// The number of requests that the server received.
     pub requests: f64,
-    /// The time from the first response to the last caller, in milliseconds.
+    /// The time from the first response until the last caller has its token, in milliseconds.
     pub to_last: f64,
     /// The number of callers without a token.
     pub failed: f64,

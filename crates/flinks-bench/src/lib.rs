@@ -1,4 +1,4 @@
-//! The report of the benchmarks: the figures, their tables and plots, and the README.
+//! The benchmark report: the figures, their tables and plots, and the README.
 
 #![allow(clippy::disallowed_methods)] // the benchmarks do not write consent files
 

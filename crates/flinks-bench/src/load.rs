@@ -38,7 +38,7 @@ pub fn run(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes `number` calls in each task and returns the latencies of all calls in microseconds, in
+/// Makes `number` calls in each task and returns the latencies of all calls, in microseconds and in
 /// ascending order.
 async fn latencies(calls: &Calls, tasks: usize, number: usize) -> anyhow::Result<Vec<f64>> {
     let task = |_| {

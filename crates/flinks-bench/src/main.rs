@@ -40,7 +40,7 @@ struct Arguments {
     /// After the run, write the figures to the README of the benchmarks.
     #[arg(long, conflicts_with = "quick")]
     write: bool,
-    /// Write the figures of earlier runs to the README, without running a benchmark.
+    /// Write the figures from earlier runs to the README, without running a benchmark.
     #[arg(long, conflicts_with_all = ["quick", "write", "names"])]
     render: bool,
     /// The benchmarks to run: read, fresh, herd, pool, rest, consents, waiters, threads, stores,
@@ -50,7 +50,7 @@ struct Arguments {
 
 struct Bench {
     quick: bool,
-    /// The figures of the benchmark that is running.
+    /// The figures from the benchmark that is running.
     run: Run,
 }
 
@@ -75,7 +75,7 @@ impl Bench {
     }
 }
 
-/// Runs work whose instructions callgrind counts, and prints the number of its allocations.
+/// Runs work while callgrind counts its instructions, and prints the number of allocations.
 fn count(work: impl FnOnce()) {
     println!("{}", allocation_counter::measure(|| counted(work)).count_total);
 }
@@ -123,7 +123,7 @@ fn main() -> anyhow::Result<()> {
         anyhow::ensure!(BENCHES.iter().any(|(known, _)| known == name), "unknown benchmark: {name}");
     }
     std::fs::create_dir_all(&arguments.output)?;
-    // The figures of a quick run are meaningless, so they do not replace others.
+    // The figures from a quick run are meaningless, so they do not replace other figures.
     let file = arguments.output.join(if arguments.quick { "quick.json" } else { "bench.json" });
     let mut report = if arguments.quick { Report::default() } else { Report::read(&file)?.merge(committed()?) };
     if !arguments.render {
@@ -138,7 +138,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Runs the benchmarks, prints their tables and adds their figures to the report. The report is
-/// written after each benchmark, so that a failure does not lose the figures of the others.
+/// written after each benchmark, so that a failure does not discard the figures from the others.
 fn run_all(arguments: &Arguments, report: &mut Report, file: &Path) -> anyhow::Result<()> {
     let conditions = Conditions {
         measured_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),

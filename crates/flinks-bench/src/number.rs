@@ -1,7 +1,7 @@
-//! Numbers in tables.
+//! Formats numbers for tables.
 
-/// Formats a number with three significant digits and with spaces between the thousands. Numbers
-/// from 100 on are rounded to an integer.
+/// Formats a number with three significant digits and with spaces as thousands separators. Numbers
+/// of at least 100 are rounded to an integer.
 pub fn format(value: f64) -> String {
     let magnitude = value.abs();
     if value.fract() != 0.0 && magnitude < 100.0 {

@@ -24,7 +24,7 @@ pub fn reads(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Vec<(&'static 
     ])
 }
 
-/// Returns contenders whose callers all need a token that is not cached.
+/// Returns contenders whose callers all need a token when none is cached.
 pub fn callers() -> Vec<(&'static str, Callers)> {
     vec![
         (names::GOOGLE, google::callers),
@@ -34,7 +34,7 @@ pub fn callers() -> Vec<(&'static str, Callers)> {
     ]
 }
 
-/// Returns a function that makes this call on the runtime the given number of times.
+/// Returns a function that repeats this call on the runtime the given number of times.
 fn repeat<T, R, C>(runtime: &Arc<Runtime>, client: T, call: C) -> Read
 where
     T: Send + Sync + 'static,

@@ -17,14 +17,14 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 120),
 ];
 
-/// Returns the name of the plot of a table of growth, or `None` for other tables.
+/// Returns the file name of the plot for a growth table, or `None` for other tables.
 pub fn file_name(table: &Table<'_>) -> Option<String> {
     table.axis()?;
     let words = table.title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     Some(format!("{}.svg", words.collect::<Vec<_>>().join("-").to_lowercase()))
 }
 
-/// Plots a table of growth. Does nothing for other tables and for tables without a positive figure.
+/// Plots a growth table. Does nothing for other tables and for tables without a positive figure.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The part of the README that contains the figures.
+//! Writes the part of the README that contains the figures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ const START: &str = "<!-- The lines up to the end marker are written by `cargo x
 /// The line after the figures.
 const END: &str = "<!-- end of the figures -->";
 
-/// Returns the README with the figures of a report.
+/// Returns the README with the figures from a report.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ fn figures(report: &Report) -> String {
     text
 }
 
-/// Lists the conditions, with the benchmarks that were measured under them.
+/// Lists the measurement conditions, each with the benchmarks that were run under them.
 fn conditions(report: &Report) -> String {
     let mut benchmarks: BTreeMap<(&str, &str), (Vec<&str>, &Conditions)> = BTreeMap::new();
     for (name, run) in &report.runs {

@@ -1,4 +1,4 @@
-//! The figures of all benchmarks and the conditions under which they were measured.
+//! The figures from all benchmarks and the conditions under which they were measured.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,14 +7,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-/// The last run of each benchmark, by the name of the benchmark.
+/// The last run of each benchmark, keyed by the benchmark's name.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Report {
     pub runs: BTreeMap<String, Run>,
 }
 
-/// The figures of one run of one benchmark. All contenders of a run took turns, so they can be
-/// compared. Figures of different runs cannot.
+/// The figures from one run of one benchmark. All contenders in a run took turns, so they can be
+/// compared. Figures from different runs cannot be compared.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Run {
     pub conditions: Conditions,
@@ -32,7 +32,7 @@ pub struct Conditions {
     pub versions: Vec<(String, String)>,
 }
 
-/// The measured work. Only figures of the same case can be compared.
+/// The measured work. Only figures for the same case can be compared.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Case {
     /// The title of the table that contains the figure.
@@ -55,11 +55,11 @@ pub struct Size {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Statistic {
     Median,
-    /// The lowest round, for work that takes nanoseconds and that other programs interrupt.
+    /// The lowest round, for work that takes nanoseconds and that other programs may interrupt.
     Lowest,
 }
 
-/// The figures of one contender from several rounds.
+/// The figures for one contender from several rounds.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Figure {
     #[serde(flatten)]
@@ -78,7 +78,7 @@ impl Case {
         Self { table, column, size: None, unit, statistic: Statistic::Median }
     }
 
-    /// Creates a case in a table of growth, which has a column for each size.
+    /// Creates a case in a growth table, which has a column for each size.
     pub fn sized(table: impl Into<String>, axis: &str, size: usize, unit: &str) -> Self {
         let size = Size { axis: axis.to_owned(), value: size as f64 };
         Self { size: Some(size), ..Self::new(table, "", unit) }
@@ -102,7 +102,7 @@ impl Figure {
 }
 
 impl Run {
-    /// Adds the figures of a contender. Does nothing if `values` is empty.
+    /// Adds the figures for a contender. Does nothing if `values` is empty.
     pub fn add(&mut self, case: Case, contender: &str, mut values: Vec<f64>) {
         values.sort_by(f64::total_cmp);
         let (Some(low), Some(high)) = (values.first().copied(), values.last().copied()) else { return };
@@ -138,7 +138,7 @@ impl Report {
         fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
     }
 
-    /// Returns the newer run of each benchmark.
+    /// Combines two reports, keeping the newer run of each benchmark.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         for (name, run) in other.runs {
@@ -150,21 +150,21 @@ impl Report {
         self
     }
 
-    /// Returns the figure of a contender. For a table of growth, `column` is the size.
+    /// Returns the figure for a contender. In a growth table, `column` is the size.
     pub fn find(&self, table: &str, column: &str, contender: &str) -> Option<&Figure> {
         self.figures().find(|figure| {
             figure.case.table == table && figure.case.heading() == column && figure.contender == contender
         })
     }
 
-    /// Returns the figures of all runs.
+    /// Returns the figures from all runs.
     pub fn figures(&self) -> impl Iterator<Item = &Figure> {
         self.runs.values().flat_map(|run| &run.figures)
     }
 }
 
 impl Case {
-    /// Returns the heading of the column, which is the size in a table of growth.
+    /// Returns the heading of the column, which is the size in a growth table.
     pub fn heading(&self) -> String {
         self.size.as_ref().map_or_else(|| self.column.clone(), |size| crate::number::format(size.value))
     }

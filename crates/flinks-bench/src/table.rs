@@ -6,13 +6,13 @@ use crate::fit;
 use crate::number::format;
 use crate::report::{Case, Figure, Run, Statistic};
 
-/// A table with the figures of one run.
+/// A table with figures from one run.
 pub struct Table<'a> {
     pub title: &'a str,
     figures: Vec<&'a Figure>,
 }
 
-/// The points of one contender in a table of growth.
+/// The points for one contender in a growth table.
 pub struct Series<'a> {
     pub contender: &'a str,
     pub points: Vec<(f64, f64)>,
@@ -25,7 +25,7 @@ pub enum Detail {
     Rounds,
 }
 
-/// Returns the tables of a run, in the order of their first figures.
+/// Returns the tables for a run, in the order of their first figures.
 pub fn tables(run: &Run) -> Vec<Table<'_>> {
     let titles = distinct(run.figures.iter().map(|figure| figure.case.table.as_str()));
     let of = |title| run.figures.iter().filter(|figure| figure.case.table == title).collect();
@@ -33,7 +33,7 @@ pub fn tables(run: &Run) -> Vec<Table<'_>> {
 }
 
 impl<'a> Table<'a> {
-    /// Returns the name of the horizontal axis if this is a table of growth.
+    /// Returns the name of the horizontal axis if this is a growth table.
     pub fn axis(&self) -> Option<&'a str> {
         self.figures.first()?.case.size.as_ref().map(|size| size.axis.as_str())
     }
@@ -43,7 +43,7 @@ impl<'a> Table<'a> {
         self.figures.first().map_or("", |figure| &figure.case.unit)
     }
 
-    /// Returns the points of each contender if this is a table of growth.
+    /// Returns the points for each contender if this is a growth table.
     pub fn series(&self) -> Vec<Series<'a>> {
         let point = |figure: &&Figure| Some((figure.case.size.as_ref()?.value, figure.value()));
         self.contenders()
@@ -116,7 +116,7 @@ fn heading(case: &Case) -> String {
     if case.size.is_some() {
         return format!("{}{lowest}", case.heading());
     }
-    // A column such as "requests" needs no unit of the same name.
+    // A column such as "requests" needs no unit with the same name.
     if case.column.starts_with(&case.unit) {
         return format!("{}{lowest}", case.column);
     }

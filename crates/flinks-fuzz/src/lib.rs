@@ -30,7 +30,7 @@ use xtask::generate::output::Header;
 use xtask::generate::{SecretNames, generate};
 use xtask::spec::{overlay, read};
 
-/// A function that takes an arbitrary input.
+/// A function that takes arbitrary input.
 pub type Target = fn(&[u8]);
 
 /// All targets and their names.

@@ -12,7 +12,7 @@ tokens that can be used once, consents that are kept alive, and errors that stat
 /// The table of contents of the guide.
 const CONTENTS: &str = "crates/flinks-guide/pages/SUMMARY.md";
 
-/// The documents besides the pages of the guide, by section.
+/// The documents other than the pages of the guide, by section.
 const SECTIONS: [(&str, &[&str]); 3] = [
     (
         "Crates",
@@ -83,7 +83,7 @@ pub(super) fn full_text(root: &Path) -> Result<String> {
     let mut full = format!("# Flinks for Rust\n\n> {SUMMARY}\n");
     for (_, paths) in documents(root)? {
         for path in paths {
-            // The benchmarks consist of figures.
+            // This README consists mostly of figures.
             if path.starts_with("crates/flinks-bench") {
                 continue;
             }

@@ -8,8 +8,8 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use super::{documents, read};
 use crate::Result;
 
-/// Returns a description of each relative link in the documents whose file or heading does not
-/// exist.
+/// Returns a description of each relative link in the documents that points to a missing file or
+/// heading.
 ///
 /// # Errors
 ///

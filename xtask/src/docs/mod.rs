@@ -25,7 +25,7 @@ pub use self::library::documents;
 ///
 /// Returns one error for each file that could not be derived or written.
 pub fn write(root: &Path, mode: Mode) -> Vec<(PathBuf, Result<Outcome>)> {
-    // The lists contain the runbook, so it is written first.
+    // The other files include the runbook, so it is written first.
     let runbook = Path::new(runbook::PATH);
     let mut outcomes = vec![derive(root, runbook, runbook::text(root), mode)];
     outcomes.push(derive(root, Path::new("llms.txt"), library::list(root), mode));

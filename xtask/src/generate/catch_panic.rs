@@ -30,7 +30,7 @@ thread_local! {
     static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Catches a panic and suppresses its message. Messages of panics on other threads are still
+/// Catches a panic and suppresses its message. Messages from panics on other threads are still
 /// printed.
 fn catch_quietly<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
     static HOOK: Once = Once::new();

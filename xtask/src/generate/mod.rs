@@ -4,8 +4,10 @@
 //! overlay. The stages run in this order:
 //!
 //! 1. [`read`] reads the document and checks its hash against `sources.toml`.
-//! 2. [`overlay`] applies the corrections. [`examples`] checks that the examples still match.
-//! 3. `prepare` removes what no operation uses, and gives operations and schemas Rust names.
+//! 2. [`overlay`] applies the corrections. [`examples`] checks that the examples still match their
+//!    schemas.
+//! 3. `prepare` removes everything that no operation uses, and gives operations and schemas Rust
+//!    names.
 //! 4. [`lint::check_outline`] checks the document shape that the next stage relies on.
 //! 5. [`normalize`] converts the document to the form that the later stages expect.
 //! 6. [`lint::check_normal_form`] rejects any part of the document that would make progenitor panic
@@ -17,8 +19,8 @@
 //!    dropped.
 //! 10. [`output`] formats the file.
 //! 11. [`secret_names`] checks that every field with a secret-looking name is marked or exempted.
-//!     This stage reads the corrected document. The stage runs late so that other errors are
-//!     reported first.
+//!     This stage reads the corrected document. It runs late so that other errors are reported
+//!     first.
 //! 12. [`public_api`] lists the public items in a second file.
 //!
 //! Invariants:
@@ -70,8 +72,8 @@ pub struct Generated {
 pub enum SecretNames {
     /// Reports fields that are neither marked nor exempted. Used to generate code.
     Checked,
-    /// Accepts fields that are neither marked nor exempted. This variant is used to read older
-    /// versions of a document.
+    /// Accepts fields that are neither marked nor exempted. Used to read older versions of a
+    /// document.
     Unchecked,
 }
 
@@ -79,7 +81,7 @@ pub enum SecretNames {
 ///
 /// # Errors
 ///
-/// Returns an error that lists the problems of all stages, with their locations.
+/// Returns an error that lists the problems from all stages, with their locations.
 pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     let source = read::document(root, product)?;
     let document = correct(root, product, source.value)?.accepted()?;
@@ -111,7 +113,7 @@ pub struct Inspected {
     pub overlay_errors: Vec<Error>,
     /// Whether the overlay has stale actions, which the generated code does not include.
     pub has_stale_actions: bool,
-    /// The code generated without the stale actions, or an error that lists the problems of all
+    /// The code generated without the stale actions, or an error that lists the problems from all
     /// stages.
     pub generated: Result<Generated>,
 }
@@ -135,7 +137,7 @@ pub fn inspect(root: &Path, product: Product, secret_names: SecretNames) -> Resu
     Ok(Some(Inspected { published: value, sha256, overlay_errors, has_stale_actions, generated }))
 }
 
-/// A document after the overlay, and the problems of the overlay.
+/// A document with its overlay applied, and the problems with the overlay.
 struct Corrected {
     document: serde_json::Value,
     has_stale_actions: bool,
@@ -163,8 +165,8 @@ fn correct(root: &Path, product: Product, published: serde_json::Value) -> Resul
     Ok(Corrected { document, has_stale_actions: false, errors })
 }
 
-/// Returns the name of a corrected document in error messages. Either the document or the overlay
-/// can cause an error in a corrected document.
+/// Returns the name that error messages use for a corrected document. It includes the overlay,
+/// because either file can cause an error in a corrected document.
 fn document_with_overlay(product: Product) -> PathBuf {
     format!("{} with {}", product.document().display(), product.overlay().display()).into()
 }
@@ -184,7 +186,8 @@ fn generate_product(
     })
 }
 
-/// Returns the problems of all stages. [`generate`] returns those of the first stage that fails.
+/// Returns the problems from all stages. [`generate`] returns only those from the first stage that
+/// fails.
 fn all_problems(document: &serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Option<Error> {
     let Refusals { mut errors, suspects, .. } = refusals::refusals(document, header);
     if secret_names == SecretNames::Checked {

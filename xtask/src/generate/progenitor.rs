@@ -1,5 +1,5 @@
-//! The progenitor stage generates Rust types for the schemas of a document and for the arguments
-//! of its operations.
+//! The progenitor stage generates Rust types for the schemas in a document and for the arguments of
+//! its operations.
 //!
 //! Only the `types` module of progenitor's output is used. progenitor does not receive the
 //! document's paths, so the shape of an operation cannot make progenitor fail. The arguments of
@@ -45,7 +45,7 @@ pub(super) fn parameter_key(index: usize) -> String {
 pub struct Types {
     /// The `types` module of progenitor's output.
     pub(super) module: syn::ItemMod,
-    /// The type of each argument, by operation id and argument key.
+    /// The type of each argument, keyed by operation id and argument key.
     arguments: BTreeMap<(String, String), Type>,
     /// The names of all types in the module.
     local: BTreeSet<String>,

@@ -1,8 +1,8 @@
-//! Finds everything in a document that code cannot be generated from.
+//! Finds everything in a document that prevents code generation.
 //!
-//! [`generate`] reports the problems of the first stage that fails. This module
-//! sets the operations with these problems aside and continues with the others until code can be
-//! generated from the rest of the document.
+//! [`generate`] reports the problems from the first stage that fails. This module sets the
+//! operations with these problems aside and continues with the others until code can be generated
+//! from the rest of the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +13,20 @@ use super::{SecretNames, generate, prepare, secret_names};
 use crate::Error;
 use crate::spec::schema::{self, Place, operation_name};
 
-/// Everything in a document that code cannot be generated from.
+/// Everything in a document that prevents code generation.
 #[derive(Debug)]
 pub struct Refusals {
     /// The number of operations in the document.
     pub operations: usize,
-    /// The number of operations that code can be generated from.
+    /// The number of operations for which code can be generated.
     pub accepted: usize,
-    /// The problems, in the order of the stages.
+    /// The problems, ordered by stage.
     pub errors: Vec<Error>,
     /// The fields that look like secrets.
     pub suspects: Vec<Error>,
 }
 
-/// Finds all problems of a document.
+/// Finds all problems in a document.
 pub fn refusals(document: &Value, header: &Header<'_>) -> Refusals {
     let operations = schema::operations(document).len();
     let suspects = suspects(document);
@@ -49,7 +49,7 @@ pub fn refusals(document: &Value, header: &Header<'_>) -> Refusals {
     Refusals { operations, accepted: schema::operations(&rest).len(), errors, suspects }
 }
 
-/// Returns the fields that look like secrets, and the exemptions without an effect.
+/// Returns the fields that look like secrets, and the exemptions that have no effect.
 pub(crate) fn suspects(document: &Value) -> Vec<Error> {
     let prepared = prepare::prepare(document.clone());
     let errors = secret_names::check(&prepared.document).err().map(Error::split).unwrap_or_default();
@@ -66,7 +66,7 @@ fn refused_operations(document: &Value, errors: &[Error]) -> Vec<Place> {
 /// The parts of a document that belong to each operation.
 pub(crate) struct Scope<'a> {
     document: &'a Value,
-    /// The components that each operation uses, by the pointer of the operation.
+    /// The components that each operation uses, keyed by the operation's pointer.
     components: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -75,8 +75,8 @@ impl<'a> Scope<'a> {
         Self { document, components: prepare::reach(document) }
     }
 
-    /// Returns whether an error is about an operation, a part that it shares with the other
-    /// operations of its path, or a component that it uses.
+    /// Returns whether an error is about an operation, a part that the operation shares with the
+    /// other operations on its path, or a component that the operation uses.
     pub(crate) fn contains(&self, place: &Place, error: &Error) -> bool {
         let pointer = error.pointer().unwrap_or_default();
         let own = place.pointer();

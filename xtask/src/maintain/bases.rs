@@ -77,7 +77,7 @@ impl Bases {
         for base in self.0.iter().filter(|base| base.side.is_some() && base.release.is_some()) {
             let proposed =
                 proposals.iter().find(|proposal| proposal.name == base.name).map(|proposal| &proposal.version);
-            // The changelog of a product crate can request a higher version than the proposed one.
+            // A product crate's changelog can request a higher version than the proposed one.
             if let Some(version) = proposed.cloned().max(base.requested_version()?) {
                 updated_dependencies.push(format!("- Updated `{}` to {version}.", base.name));
             }

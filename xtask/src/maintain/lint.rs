@@ -1,5 +1,5 @@
-//! `cargo xtask lint` reports everything in a document that code cannot be generated from, and
-//! suggests an overlay to start from.
+//! `cargo xtask lint` reports everything in a document that prevents code generation, and suggests
+//! an overlay to start from.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::spec::read::yaml;
 use crate::spec::schema::{self, NOT_SECRET_KEY, Place, json_path};
 use crate::{Error, Result};
 
-/// The problems of one document.
+/// The problems in one document.
 #[derive(Debug)]
 pub struct LintReport {
     document: Value,
@@ -76,7 +76,7 @@ impl LintReport {
         loop {
             let overlay = self.overlay(&cures, &removed);
             let Ok(corrected) = overlay::apply(self.document.clone(), &overlay) else { return overlay };
-            // An exemption can have no effect because another action marks a part of the field.
+            // An exemption has no effect if another action marks a part of the field.
             let problems = suspects(&corrected);
             let targets = problems.iter().filter_map(|error| Some(json_path(&self.document, error.pointer()?)));
             let obsolete: Vec<String> =
@@ -88,7 +88,7 @@ impl LintReport {
         }
     }
 
-    /// Returns the likely corrections, by their targets.
+    /// Returns the likely corrections, keyed by target.
     fn cures(&self, removed: &[(Place, &Error)]) -> BTreeMap<String, Action> {
         let Refusals { errors, suspects, .. } = &self.refusals;
         let is_removed = |pointer: &str| {
@@ -187,7 +187,7 @@ struct Action {
 }
 
 impl Action {
-    /// Creates an action without an effect.
+    /// Creates an action that has no effect yet.
     fn new(error: &Error) -> Self {
         Self { description: format!("Suggested: {}.", error.message()), update: None, is_removal: false }
     }
@@ -222,7 +222,8 @@ impl Action {
     }
 }
 
-/// Returns a message without the names that it quotes, so that equal problems have equal texts.
+/// Returns a message without the names that it quotes, so that problems of the same kind have the
+/// same text.
 fn reason(message: &str) -> String {
     let mut reason = String::new();
     for (index, part) in message.split('`').enumerate() {

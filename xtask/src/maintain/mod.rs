@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | [`import`] | `cargo xtask import` | merges published pages into the documents in `openapi/` |
 //! | [`diff`] | `cargo xtask diff` | reports what changed between two versions and how the changes affect users |
-//! | [`lint`] | `cargo xtask lint` | reports what code cannot be generated from, and suggests an overlay |
+//! | [`lint`] | `cargo xtask lint` | reports what prevents code generation, and suggests an overlay |
 //! | [`update`] | `cargo xtask update` | imports, regenerates, compares, and proposes versions and changelogs |
 //! | [`release`] | `cargo xtask release` | writes the proposed versions into manifests and changelogs |
 //! | [`spec`] | `cargo xtask spec` | prints the corrected documents for use in other tools |

@@ -23,9 +23,9 @@ pub enum Format {
     Json,
 }
 
-/// Returns the documents of `products` with their overlays applied. The members of each document
-/// are in document order. In YAML, each document starts with `---`. In JSON, each document starts on
-/// a new line.
+/// Returns the documents for `products` with their overlays applied. The members of each document
+/// are in document order. In YAML, each document starts with `---`. In JSON, each document starts
+/// on a new line.
 ///
 /// # Errors
 ///

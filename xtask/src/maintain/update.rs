@@ -16,12 +16,12 @@ use crate::spec::{read, sources};
 pub struct Summary {
     /// The text for a pull request, in Markdown.
     pub markdown: String,
-    /// Whether code generation failed for a document. If code generation failed, neither code nor
-    /// changelogs were written.
+    /// Whether code generation failed for a document. If it failed, neither code nor changelogs
+    /// were written.
     pub is_refused: bool,
 }
 
-/// Imports pages, regenerates the code, compares the documents with those of the last release, and
+/// Imports pages, regenerates the code, compares the documents with those in the last release, and
 /// proposes versions and changelogs.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ pub struct Summary {
 /// Returns an error if a file cannot be read, imported or written. If code cannot be generated from
 /// a document, the returned summary reports the error.
 pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Summary> {
-    // Read everything that can fail before the first file is written.
+    // Before the first file is written, do all reading that can fail.
     let bases = Bases::read(root, since)?;
     let mut lines = Vec::new();
     if !options.files.is_empty() {
@@ -42,8 +42,8 @@ pub fn update(root: &Path, options: &Options, since: Option<&str>) -> Result<Sum
     let is_refused = outcomes.iter().any(|(_, outcome)| outcome.is_err());
     for (product, outcome) in outcomes {
         if let (Some(diff), Err(error)) = (diffs.iter_mut().find(|diff| diff.product == product), outcome) {
-            // The report already contains the problems of the overlay, and the effect of the changes
-            // is known. A document with another hash is a separate problem.
+            // The report already contains the problems with the overlay, and the effect of the
+            // changes is known. A document with a different hash is a separate problem.
             if diff.overlay_errors.is_empty() || read::document(root, product).is_err() {
                 diff.refused.get_or_insert(error);
                 diff.step = Step::None;

@@ -70,7 +70,7 @@ fn entries(lines: &[&str], range: Range<usize>) -> Option<Vec<(String, Range<usi
             _ => return None,
         }
         if content.starts_with("- ") && !entries.is_empty() {
-            continue; // the items of a list can start in the column of their key
+            continue; // the items of a list can start in the same column as their key
         }
         if let Some((_, last)) = entries.last_mut() {
             last.end = index;

@@ -96,7 +96,7 @@ impl fmt::Display for Finding {
 }
 
 impl Rules {
-    /// Reads the rules of the project at `root`.
+    /// Reads the rules for the project at `root`.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl Rules {
             let path = Path::new(path);
             let bytes = match std::fs::read(root.join(path)) {
                 Ok(bytes) => bytes,
-                // Git still lists a file that was deleted without a commit.
+                // Git still lists a deleted file until its removal is staged.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(read_error(path, &error)),
             };

@@ -47,7 +47,7 @@ fn line_at(lines: &[(usize, usize)], at: usize) -> usize {
     lines.iter().rev().find(|(start, _)| *start <= at).map_or(1, |(_, number)| *number)
 }
 
-/// Returns the paragraphs of a file. The extension determines how the file is read. For a file with
+/// Returns the paragraphs in a file. The extension determines how the file is read. For a file with
 /// an unknown extension, the result is empty.
 pub(super) fn paragraphs(path: &Path, source: &str) -> Vec<Paragraph> {
     match path.extension().and_then(|extension| extension.to_str()) {
@@ -73,7 +73,7 @@ fn numbered(source: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(source.lines())
 }
 
-/// Returns the blocks of a Markdown document, except for its code blocks.
+/// Returns the blocks in a Markdown document, except for its code blocks.
 fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph> {
     let mut source = String::new();
     let mut starts = Vec::new();
@@ -105,7 +105,7 @@ fn markdown<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> Vec<Paragraph>
     paragraphs
 }
 
-/// Returns the comments and the messages of a Rust file.
+/// Returns the comments and the messages in a Rust file.
 fn rust(source: &str) -> Vec<Paragraph> {
     let mut paragraphs = comment_blocks(source);
     // If the file is not valid Rust, only its comments are returned.
@@ -145,8 +145,8 @@ struct Position<'a> {
 impl Position<'_> {
     /// Moves to the end of the next occurrence of a literal and returns the number of its first line.
     ///
-    /// The spans of `proc-macro2` contain line numbers only with the feature `span-locations`, which
-    /// makes the syntax trees of the generator a quarter larger and slower.
+    /// The spans of `proc-macro2` contain line numbers only with the feature `span-locations`,
+    /// which makes the generator's syntax trees a quarter larger and slower.
     fn next(&mut self, literal: &str) -> usize {
         let rest = self.source.get(self.offset..).unwrap_or_default();
         let start = self.offset.saturating_add(rest.find(literal).unwrap_or_default());

@@ -4,8 +4,7 @@ use serde_json::{Map, Value};
 
 use super::schema::escape;
 
-/// The number of schemas that can be nested in each other. A chain of references that is longer is
-/// treated as a loop.
+/// The maximum nesting depth of schemas. A longer chain of references is treated as a loop.
 const MAX_DEPTH: usize = 64;
 
 /// Returns the first reason why `value` does not match `schema`, or `None` if the value matches.
@@ -40,7 +39,8 @@ impl Check<'_> {
     fn object_mismatch(&self, schema: &Map<String, Value>, value: &Value, at: &str, depth: usize) -> Option<String> {
         let object = value.as_object()?;
         let property = |name: &str| schema.get("properties")?.get(name);
-        // A property of only one direction can be missing from an example of the other direction.
+        // A read-only or write-only property can be missing from an example for the other
+        // direction.
         let has_direction = |name: &str| {
             let is_set = |key| property(name).and_then(|property| property.get(key)) == Some(&Value::Bool(true));
             is_set("readOnly") || is_set("writeOnly")

@@ -1,4 +1,4 @@
-//! Checks the examples of a corrected document.
+//! Checks the examples in a corrected document.
 //!
 //! An overlay can make a published example invalid, for example by adding a required property. Such
 //! an example would mislead readers and tools that use it as test data. An example that is already
@@ -44,15 +44,15 @@ pub fn check(published: &Value, corrected: &Value) -> Vec<Error> {
     errors
 }
 
-/// Returns all examples of a document.
+/// Returns all examples in a document.
 fn examples(document: &Value) -> Vec<Example<'_>> {
     let mut examples = Vec::new();
     find(document, document, "", &mut examples);
     examples
 }
 
-/// Appends the examples at `at` and below. A media type, a parameter or a header has a `schema` with
-/// an example next to it. Everything below the schema belongs to the schema.
+/// Appends the examples at and below `at`. A media type, a parameter or a header has a `schema`
+/// with an example next to it. Everything below the schema belongs to the schema.
 fn find<'a>(document: &'a Value, value: &'a Value, at: &str, examples: &mut Vec<Example<'a>>) {
     match value {
         Value::Object(object) => {

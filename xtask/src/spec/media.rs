@@ -34,7 +34,7 @@ impl RequestBody {
         }
     }
 
-    /// Returns the media type that the client sends, if a request body is documented with several.
+    /// Returns the media type that the client sends if several are documented for a request body.
     pub(crate) fn choose(content: &Map<String, Value>) -> Option<(&str, Self)> {
         let known = content.keys().filter_map(|media_type| Some((media_type.as_str(), Self::of(media_type)?)));
         // Other kinds of JSON, such as `application/json-patch+json`, can have another structure.

@@ -15,7 +15,7 @@
 //!   the parsed document in memory.
 //! - An overlay action that matches nothing or changes nothing is an error. This rule ensures that
 //!   a correction is removed once Flinks has corrected the document.
-//! - No module of `spec` imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
+//! - No module in `spec` imports [`generate`](crate::generate) or [`maintain`](crate::maintain).
 
 pub mod document;
 mod example_value;

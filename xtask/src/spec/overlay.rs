@@ -22,9 +22,9 @@ use stale::{REMOVE_ACTION, StaleActions, stale};
 pub struct Corrected {
     /// The document, without the corrections of stale actions.
     pub document: Value,
-    /// The errors of the stale actions. An action is stale if its target matches nothing, if it
+    /// The errors for the stale actions. An action is stale if its target matches nothing, if it
     /// changes nothing, if it depends on a stale action, or if it lists a property that does not
-    /// exist. In the last two cases, only this part of the action is skipped.
+    /// exist. In the last two cases, only the affected part of the action is skipped.
     pub stale: Vec<Error>,
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::media;
 
-/// The HTTP methods in OpenAPI 3.0, as keys of a path item.
+/// The HTTP methods in OpenAPI 3.0, as keys in a path item.
 pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// The prefix of references to named schemas.
@@ -60,7 +60,7 @@ fn filter(list: &[Value], entry: &Value) -> Option<String> {
     Some(format!("[?(@.name == '{}' && @.in == '{}')]", quoted(&name), quoted(&place)))
 }
 
-/// Escapes a text for a string in single quotes.
+/// Escapes text for use in a single-quoted string.
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\'', "\\'")
 }
@@ -89,8 +89,8 @@ impl Place {
     }
 }
 
-/// Returns an `operationId` that is derived from the method and the path. It does not change if
-/// another operation is added.
+/// Returns an `operationId` that is derived from the method and the path, so the id does not change
+/// if another operation is added.
 pub(crate) fn derived_operation_id(place: &Place) -> String {
     let words = place.path.replace(|c: char| !c.is_ascii_alphanumeric(), " ");
     format!("{} {words}", place.method).to_snake_case()
@@ -125,7 +125,7 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
-/// Returns whether a schema chooses between others.
+/// Returns whether a schema chooses between other schemas.
 pub(crate) fn is_choice(schema: &Value) -> bool {
     schema.get("oneOf").is_some() || schema.get("anyOf").is_some()
 }
@@ -154,7 +154,7 @@ pub(crate) fn single_reference(schema: &Value) -> Option<&Value> {
     }
 }
 
-/// Returns the reference in a nullable reference. Returns any other schema itself.
+/// Returns the reference in a nullable reference. Returns any other schema unchanged.
 pub(crate) fn without_nullable(schema: &Value) -> &Value {
     single_reference(schema).unwrap_or(schema)
 }
@@ -193,7 +193,7 @@ pub(crate) fn snake(name: &str) -> String {
     identifier(name, "_")
 }
 
-/// Returns the argument name of each parameter of an operation, in document order. The location is
+/// Returns the argument name for each parameter of an operation, in document order. The location is
 /// added to a name that the generated code or an earlier parameter uses.
 pub(crate) fn argument_names(parameters: &[Value]) -> Vec<String> {
     // `body` is the argument for the request body. The generated code uses the other names.
@@ -316,13 +316,13 @@ pub(crate) fn resolve_at(components: &Value, value: &Value, at: String) -> (Valu
     (target.clone(), at)
 }
 
-/// Does the same as [`resolve_at`] without a copy of the target.
+/// Does the same as [`resolve_at`] but does not copy the target.
 pub(crate) fn resolve_ref_at<'a>(components: &'a Value, value: &'a Value, at: String) -> (&'a Value, String) {
     let (target, pointer) = target(components, value);
     (target, pointer.map_or(at, |pointer| format!("/components{pointer}")))
 }
 
-/// Resolves a reference to a component without a copy of its target.
+/// Resolves a reference to a component without copying the target.
 pub(crate) fn resolve_ref<'a>(components: &'a Value, value: &'a Value) -> &'a Value {
     target(components, value).0
 }
@@ -358,8 +358,8 @@ pub(crate) fn origin(value: &Value) -> &str {
     value.get(ORIGIN_KEY).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Converts a JSON pointer into a document whose objects were moved to a pointer into the original
-/// document.
+/// Takes a JSON pointer into a document with moved objects, and returns the corresponding pointer
+/// into the original document.
 pub(crate) fn original(document: &Value, pointer: &str) -> String {
     let mut here = Some(document);
     let mut original = String::new();

@@ -41,8 +41,8 @@ struct Case {
 enum Expected {
     /// The diff contains these lines, each with its effect, and requires this version increment.
     Reported(Step, &'static [&'static str]),
-    /// The diff contains these lines and requires this version increment, although overlay actions
-    /// are stale. There is one error for each of the last list's parts, and the error contains it.
+    /// The diff contains these lines and requires this version increment, even though overlay
+    /// actions are stale. The last list contains one part of each expected error.
     Stale(Step, &'static [&'static str], &'static [&'static str]),
     /// Code generation fails, and the error messages contain these parts.
     Refused(&'static [&'static str]),

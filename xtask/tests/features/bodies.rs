@@ -42,7 +42,7 @@ async fn text_xml_and_bytes_are_sent_unchanged() {
     assert_media_types(&request, "text/plain", "*/*");
     assert_eq!(request.text(), "é\r\n\"x\"");
 
-    // The caller encodes text in another encoding.
+    // If the document specifies another encoding, the caller encodes the text.
     let (request, _) = server.exchange(&empty, client.create_legacy_note(b"\xE9").send()).await;
     assert_media_types(&request, "text/plain; charset=iso-8859-1", "*/*");
     assert_eq!(request.body, b"\xE9");

@@ -5,7 +5,7 @@ use flinks_core::ErrorKind;
 use super::generated::types::{CloseAccountError, Fee, Holder, Payee, Transfer};
 use super::server::{Server, json, response};
 
-/// Reads `body` as the response of an operation. Checks that `Debug` output does not contain the
+/// Reads `body` as the response to an operation. Checks that `Debug` output does not contain the
 /// word `canary`.
 macro_rules! read {
     ($body:expr, $client:ident => $call:expr) => {{
@@ -25,7 +25,7 @@ async fn a_mapping_selects_the_alternative() {
     let Transfer::Domestic(domestic) = value else { panic!("{value:?}") };
     assert_eq!(domestic.account, "canary");
 
-    // A malformed property of `x-lenient` is treated as absent.
+    // A malformed property that `x-lenient` lists is treated as absent.
     for (fee, expected) in [("\"7\"", Some(7)), ("{}", None)] {
         let body = format!(r#"{{"kind":"dom","account":"canary","fee":{fee}}}"#);
         let value = read!(&body, client => client.get_transfer("1"));
@@ -42,7 +42,8 @@ async fn a_mapping_selects_the_alternative() {
 async fn an_unknown_or_malformed_alternative_keeps_its_value() {
     for body in [
         r#"{"kind":"instant","account":"canary"}"#,
-        // The name of a schema is not a value if the mapping has another one.
+        // The name of a schema is not a valid tag if the mapping defines another tag for the
+        // schema.
         r#"{"kind":"Domestic","account":"canary"}"#,
         r#"{"kind":"dom","accounts":"canary"}"#,
         r#"{"kind":7,"account":"canary"}"#,
@@ -80,7 +81,7 @@ async fn the_fields_select_the_alternative_without_a_discriminator() {
     let value = read!(r#"{"name":"canary","number":"canary"}"#, client => client.get_holder("1"));
     let Holder::Company(company) = value else { panic!("{value:?}") };
     assert_eq!(company.number.as_deref(), Some("canary"));
-    // serde would read a person from this array.
+    // serde would decode this array as a person.
     let value = read!(r#"["canary","x"]"#, client => client.get_holder("1"));
     let Holder::Option3(names) = value else { panic!("{value:?}") };
     assert_eq!(names.0, ["canary", "x"]);
@@ -111,7 +112,7 @@ async fn the_children_of_a_base_type_keep_their_fields() {
     assert_eq!(person.email.as_deref(), Some("canary"));
     assert_eq!(person.name, "canary");
     assert_eq!(biller.code, "canary");
-    // A charity extends a biller, and the mapping does not mention it.
+    // `Charity` extends `Biller`, and the mapping does not mention `Charity`.
     assert_eq!(charity.cause.as_deref(), Some("canary"));
     assert_eq!(base.kind, "club");
     assert_eq!(other.to_text(), r#"{"name":7}"#);

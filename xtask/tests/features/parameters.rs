@@ -88,7 +88,8 @@ async fn a_value_that_cannot_be_written_is_not_sent() {
     let client = server.client();
     let (accounts, period) = (texts(&["1"]), Period::new("a", "b"));
     let nested = Filter::new().anything(flinks_core::generated::serde_json::json!([1]));
-    // Nothing marks a space in this list, or a comma in a header, as a part of a value.
+    // A space in an entry of this list, or a comma in an entry in a header, would look like a
+    // separator.
     let space = texts(&["1 2"]);
     let (comma, accent) = (texts(&["a,b"]), texts(&["é"]));
     let call = || client.list_transactions(&accounts, &period, &[]);

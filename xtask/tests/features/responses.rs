@@ -38,7 +38,7 @@ async fn documented_response_headers_are_kept() {
     let text = format!("{answer:?} {:?}", answer.head());
     assert!(!text.contains("canary"), "{text}");
 
-    // The head of an error has the headers too.
+    // The head of an error contains the headers, too.
     let (_, outcome) = server.exchange(&response(429, "X-Reset: canary\r\n", r#"{"title":"t"}"#), call()).await;
     let error = outcome.unwrap_err();
     assert_eq!(error.body().unwrap().title, "t");
@@ -92,7 +92,7 @@ async fn a_redirect_that_is_not_a_result_is_an_error() {
 
     let (_, outcome) = server.exchange(&response(400, "", r#"{"title":"t"}"#), call()).await;
     assert_eq!(outcome.unwrap_err().body().unwrap().title, "t");
-    // A success is not documented.
+    // No successful response is documented.
     let (_, outcome) = server.exchange(&response(200, "", ""), call()).await;
     assert!(matches!(outcome.unwrap_err().kind(), ErrorKind::Status(_)));
     server.assert_idle();

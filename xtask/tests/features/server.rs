@@ -66,7 +66,7 @@ impl Server {
     }
 }
 
-/// A request as it arrived.
+/// A request as received.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) line: String,
@@ -80,7 +80,7 @@ impl Request {
         self.headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Returns the names of the headers, except for those that do not depend on the arguments.
+    /// Returns the names of the headers that depend on the arguments.
     pub(crate) fn header_names(&self) -> Vec<&str> {
         let names = self.headers.iter().map(|(name, _)| name.as_str());
         names

@@ -42,7 +42,7 @@ fn run(name: &str, modules: &[(String, String)], arguments: &[&str]) {
     fs::write(folder.join("src/lib.rs"), lib).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments).args(["--quiet", "--offline"]).current_dir(&folder);
-    // Use a separate target folder, because this build selects other features.
+    // Use a separate target folder, because this build selects different features.
     cargo.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"));
     let output = cargo.output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));

@@ -166,7 +166,7 @@ fn an_update_that_is_refused_continues_once_the_overlay_is_fixed() {
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("responses['4XX'].content['application/json'].schema` matches nothing"), "{text}");
 
-    // A document with another hash is a separate error.
+    // A document with a different hash is a separate error.
     let sources = repository.read(Path::new("openapi/sources.toml"));
     let (before, outbound) = sources.split_once("[flinks-outbound]").unwrap();
     let other = format!("{before}[flinks-outbound]{}", outbound.replacen("sha256 = \"", "sha256 = \"0", 1));

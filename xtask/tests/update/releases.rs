@@ -1,5 +1,4 @@
-//! Tests the proposals of `update`, the releases of `release`, and the states that each command
-//! rejects.
+//! Tests what `update` proposes, what `release` writes, and the states that each command rejects.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! The number of consents in memory: the memory for each consent and the time to read one.
+//! Measures, for different numbers of consents in memory, the memory per consent and the time to
+//! read one consent.
 
 use std::collections::HashMap;
 use std::hint::black_box;

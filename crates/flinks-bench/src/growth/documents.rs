@@ -1,5 +1,5 @@
-//! The size of a document: the time to generate a client from it and to compare it with a changed
-//! copy.
+//! Measures, for documents of different sizes, the time to generate a client and to compare the
+//! document with a changed copy.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{Bench, cargo};
 
-/// A line of output of the example `cost`.
+/// A line of output from the example `cost`.
 #[derive(Deserialize)]
 struct Cost {
     operations: usize,

@@ -1,4 +1,4 @@
-//! Measures how the cost grows with the number of consents, waiters, threads and due consents and
+//! Measures how the cost grows with the number of consents, waiters, threads and due consents, and
 //! with the size of a document.
 
 pub mod consents;

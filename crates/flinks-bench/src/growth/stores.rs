@@ -1,5 +1,5 @@
-//! The number of consents in each store: the time of a keep-alive run in which all are due, and the
-//! time to list the due consents if none is due.
+//! Measures, for different numbers of consents in each store, how long a keep-alive run takes if
+//! all consents are due, and how long it takes to list the due consents if none is due.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,7 +18,8 @@ use crate::{Bench, server};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The number of refreshes that run at the same time, and of tasks that fill a store.
 const CONCURRENCY: usize = 16;
-/// A file store reads a file again in the next list if it was changed less than two seconds before.
+/// If a file was changed less than two seconds before a file store read it, the store reads the
+/// file again for the next list.
 const FILES_SETTLE: Duration = Duration::from_millis(2500);
 
 const RUN: &str = "Keep-alive run";
@@ -68,7 +69,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds the times of several runs of the keep-alive worker, or of one run for a large store.
+/// Adds the times for several runs of the keep-alive worker, or for one run if the store is large.
 fn add_runs(bench: &mut Bench, name: &str, size: usize, run: impl Fn() -> anyhow::Result<f64>) -> anyhow::Result<()> {
     let rounds = if bench.quick || size > 1000 { 1 } else { 5 };
     let times = (0..rounds).map(|_| run()).collect::<Result<_, _>>()?;
@@ -109,7 +110,8 @@ fn list(
     Ok(())
 }
 
-/// Lists the due consents of all shards, as a keep-alive run does. Returns the time in milliseconds.
+/// Lists the due consents in all shards, as a keep-alive run does. Returns the time in
+/// milliseconds.
 fn time_of_list(runtime: &Runtime, store: &impl WorkLeases) -> anyhow::Result<f64> {
     let window = DueWindow::new(SystemTime::now(), 7 * DAY);
     let began = Instant::now();
@@ -145,7 +147,8 @@ fn fill(runtime: &Runtime, consents: &Consents, size: usize, refreshed_at: Syste
 }
 
 fn consents(store: impl WorkLeases, url: &str) -> anyhow::Result<Consents> {
-    // On a busy machine, the first list of many files takes longer than the default timeout.
+    // On a busy machine, listing many files for the first time takes longer than the default
+    // timeout.
     Ok(Consents::builder(client(url)?).store(store).store_timeout(Duration::from_secs(60)).build())
 }
 

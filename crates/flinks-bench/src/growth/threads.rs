@@ -1,5 +1,5 @@
-//! The number of threads that read the same cached token: the time per read. If threads do not
-//! contend, the exponent is -1 up to the number of cores, and 0 for more threads.
+//! Measures the time per read when different numbers of threads read the same cached token. If
+//! threads do not contend, the exponent is -1 up to the number of cores, and 0 for more threads.
 
 use flinks_bench::report::Case;
 

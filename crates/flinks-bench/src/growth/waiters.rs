@@ -1,4 +1,5 @@
-//! The number of callers that wait for the same token: the time from the response to the last one.
+//! Measures, for different numbers of callers that wait for the same token, the time from the
+//! response until the last caller has it.
 
 use flinks_bench::claims::names;
 use flinks_bench::report::Case;

@@ -1,4 +1,4 @@
-//! google-cloud-auth with the credentials of a user.
+//! google-cloud-auth with user credentials.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub fn read(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Read> {
     Ok(repeat(runtime, google, async |google| google.access_token().await.expect("a token")))
 }
 
-/// Reads the token as the headers of a request.
+/// Reads the token as request headers.
 pub fn headers(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Read> {
     let _entered = runtime.enter();
     let google = builder(url).build()?;

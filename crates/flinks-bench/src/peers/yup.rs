@@ -1,4 +1,4 @@
-//! yup-oauth2 with the tokens of a user in a file.
+//! yup-oauth2 with a user's tokens in a file.
 
 use std::sync::Arc;
 

@@ -50,9 +50,9 @@ impl<'a> Code<'a> {
 /// The types of a struct's fields.
 #[derive(Default)]
 pub(super) struct StructFields<'a> {
-    /// The types by the names in JSON.
+    /// The types, keyed by the field's name in JSON.
     pub(super) named: HashMap<String, &'a Type>,
-    /// The types whose fields are in the same JSON object.
+    /// The types whose fields are part of the same JSON object.
     pub(super) flattened: Vec<&'a Type>,
 }
 

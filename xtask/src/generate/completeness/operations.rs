@@ -74,7 +74,7 @@ impl<'a> Comparison<'a> {
                 _ => &[error],
             };
             for outcome in outcomes {
-                // The type is the body, or a union of the bodies by status.
+                // The type is either the type of the body or a union with a variant for each body.
                 let types: Vec<Type> = std::iter::once((*outcome).clone()).chain(self.variants(outcome)).collect();
                 self.any_of(schema, &types, &at)?;
             }
@@ -130,7 +130,7 @@ impl<'a> Comparison<'a> {
                 && !alternatives.iter().any(|alternative| alternative.keys().all(|scheme| is_header(scheme)))
     }
 
-    /// Returns whether a parameter is the header of a security scheme.
+    /// Returns whether a parameter is the header for a security scheme.
     fn is_credential(&self, parameter: &Value) -> bool {
         let schemes = schema::object(self.document, "/components/securitySchemes").into_iter().flatten();
         let mut schemes = schemes.map(|(_, scheme)| self.resolved(scheme));

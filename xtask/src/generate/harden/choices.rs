@@ -1,4 +1,4 @@
-//! Generates the enums for schemas that choose between others.
+//! Generates the enums for schemas that choose between other schemas.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::uses::Uses;
 use crate::generate::normalize::form::{Choice, ChoiceVariant, Normalized};
 use crate::spec::schema::{self, pascal};
 
-/// Generates the enums of all choices. They have no implementations yet, because these depend on
-/// whether the enum is sent and received.
+/// Generates the enums for all choices. Their implementations are generated separately, because
+/// they depend on whether an enum is sent or received.
 pub(super) fn enums(normalized: &Normalized) -> Vec<Item> {
     normalized.choices.iter().map(|(name, choice)| enumeration(normalized, name, choice)).collect()
 }
 
-/// Returns the choices by the names of their enums.
+/// Returns the choices, keyed by the name of the enum.
 pub(super) fn by_type_name(normalized: &Normalized) -> BTreeMap<String, &Choice> {
     normalized.choices.iter().map(|(name, choice)| (pascal(name), choice)).collect()
 }
@@ -48,7 +48,7 @@ fn enumeration(normalized: &Normalized, name: &str, choice: &Choice) -> Item {
     }
 }
 
-/// Generates the implementations for the enum of a choice.
+/// Generates the implementations for a choice's enum.
 pub(super) fn implementations(
     normalized: &Normalized,
     ident: &syn::Ident,
@@ -126,7 +126,7 @@ pub(super) fn reply_body(ident: &syn::Ident, uses: &Uses) -> Option<Item> {
     })
 }
 
-/// Generates the statements that return the alternative that a value matches.
+/// Generates the statements that return the alternative matched by a value.
 fn read(normalized: &Normalized, choice: &Choice) -> TokenStream {
     let attempt = |variant: &ChoiceVariant| {
         let (name, _) = names(variant);

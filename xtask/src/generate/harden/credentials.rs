@@ -1,4 +1,4 @@
-//! Generates the enums that choose between several kinds of credentials.
+//! Generates the enums for choosing between several kinds of credentials.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub(super) fn module(normalized: &Normalized) -> Option<TokenStream> {
     })
 }
 
-/// Returns the type of the argument for a choice.
+/// Returns the argument type for a choice.
 pub(super) fn argument_type(choice: &CredentialChoice) -> Type {
     let name = format_ident!("{}", choice.type_name);
     parse_quote!(credentials::#name<'a>)

@@ -9,8 +9,8 @@ use super::attributes::{generic_argument, serde_argument, wire_name};
 use super::uses::Uses;
 use crate::Result;
 
-/// Generates the list of the fields in a response body so that a `flinks_core` error can name the
-/// field that is missing or invalid. Returns `None` if the type is not a response body.
+/// Generates the list of fields in a response body so that a `flinks_core` error can name the field
+/// that is missing or invalid. Returns `None` if the type is not a response body.
 pub(super) fn reply_body(ident: &Ident, fields: &Fields, uses: &Uses) -> Result<Option<Item>> {
     if !uses.replies.contains(&ident.to_string()) {
         return Ok(None);
@@ -36,7 +36,7 @@ fn reply_field(field: &syn::Field) -> Result<Option<TokenStream>> {
         return Ok(None);
     }
     let name = wire_name(field, name)?;
-    // typify sets a function for a required property that can be null.
+    // typify sets a `deserialize_with` function for a required property that can be null.
     let is_required_or_null = serde_argument(&field.attrs, "deserialize_with")?.is_some();
     let is_optional = generic_argument(&field.ty, "Option").is_some() && !is_required_or_null
         || serde_argument(&field.attrs, "default")?.is_some();

@@ -81,7 +81,7 @@ pub(super) fn harden(
     Ok((module, secrets))
 }
 
-/// Sets the name on the wire of each property that was renamed.
+/// Restores the name on the wire for each renamed property.
 fn restore_wire_names(items: &mut [Item], normalized: &Normalized) -> Result<()> {
     if normalized.wire_names.is_empty() {
         return Ok(());
@@ -184,7 +184,8 @@ fn enumeration(mut item: syn::ItemEnum, uses: &Uses) -> Result<Vec<Item>> {
     Ok([Item::Enum(item), debug].into_iter().chain(reply).collect())
 }
 
-/// Generates the expression that `Debug` prints for a field. Every string is redacted (A3, A6).
+/// Generates the expression whose value `Debug` prints for a field. Every string is redacted (A3,
+/// A6).
 fn debug_value(ty: &Type, place: &TokenStream, uses: &Uses) -> TokenStream {
     if is_printable(ty, uses) {
         return quote!(&#place);
@@ -225,7 +226,7 @@ pub(super) fn property_doc(wire: &str) -> String {
 }
 
 /// Returns the description of a property that references a schema: its own description, which
-/// typify ignores, or that of the schema.
+/// typify ignores, or else the schema's description.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
     let property = normalized.schema_of(&ident.to_string())?.get("properties")?.get(property)?;
     let property = schema::without_nullable(property);
@@ -311,8 +312,8 @@ fn without_schema(docs: &str) -> String {
     docs.to_owned()
 }
 
-/// Keeps only those of a field's `#[serde(…)]` arguments that affect deserialization, because the
-/// type that contains the field is never serialized.
+/// Removes all `#[serde(…)]` arguments from a field except those that affect deserialization,
+/// because the type that contains the field is never serialized.
 fn drop_serialize_arguments(field: &mut syn::Field) -> Result<()> {
     let rename = serde_argument(&field.attrs, "rename")?;
     let default = serde_argument(&field.attrs, "default")?;

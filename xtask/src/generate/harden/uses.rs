@@ -1,4 +1,4 @@
-//! Determines which types are sent and which are received, and selects the derives of each type.
+//! Determines which types are sent and which are received, and selects the derives for each type.
 
 use std::collections::{BTreeMap, BTreeSet};
 

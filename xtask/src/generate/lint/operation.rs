@@ -11,7 +11,7 @@ use crate::spec::parameter_style::ParameterStyle;
 use crate::spec::schema::{self, Place, escape, referenced};
 use crate::{Error, Result};
 
-/// Checks one operation of a document in normal form.
+/// Checks one operation in a document in normal form.
 pub(super) struct Linter<'a> {
     pub(super) normalized: &'a Normalized,
     pub(super) place: &'a Place,
@@ -19,7 +19,7 @@ pub(super) struct Linter<'a> {
 }
 
 impl Linter<'_> {
-    /// Returns all problems of the operation.
+    /// Returns all problems with the operation.
     pub(super) fn check(&self) -> Vec<Error> {
         let mut errors = self.check_parameters();
         errors.extend(self.check_request_body().err());
@@ -142,7 +142,7 @@ impl Linter<'_> {
     }
 
     /// Returns whether a schema, its entries or its properties are marked as secrets. Parameters
-    /// are not nested further.
+    /// cannot be nested more deeply.
     fn contains_secret(&self, schema: &Value) -> bool {
         let children = schema::children(self.resolved(schema));
         self.is_secret(schema)
@@ -285,7 +285,8 @@ impl Linter<'_> {
     }
 }
 
-/// Returns whether a text is a status of a success, a redirect or an error, or a range of them.
+/// Returns whether a string is the status of a success, a redirect or an error, or a range of such
+/// statuses.
 fn is_status(text: &str) -> bool {
     let class = text.strip_suffix("XX").or_else(|| {
         let (class, rest) = text.split_at_checked(1)?;

@@ -93,7 +93,7 @@ fn has_alternatives(schema: &Value) -> bool {
     schema::is_choice(schema) || schema::children(schema).iter().any(|(_, child)| has_alternatives(child))
 }
 
-/// Returns all problems of a schema and of the schemas inside it.
+/// Returns all problems with a schema and with the schemas inside it.
 pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Vec<Error> {
     let own = check_one(document, schema, at).err();
     let children = schema::children(schema).into_iter();
@@ -173,7 +173,7 @@ fn fits(default: &Value, schema: &Map<String, Value>) -> bool {
     has_type && values.is_none_or(|values| values.contains(default))
 }
 
-/// Returns the type that an unknown type probably means.
+/// Returns the type that an unknown type name probably stands for.
 fn likely_type(kind: &Value) -> &'static str {
     match kind.as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
         "int" | "int32" | "int64" | "long" => "integer",
@@ -184,7 +184,7 @@ fn likely_type(kind: &Value) -> &'static str {
     }
 }
 
-/// Returns the default that a default of the wrong type probably means, such as `false` for
+/// Returns the value that a default of the wrong type probably stands for, such as `false` for
 /// `"false"`.
 fn likely_default(default: &Value, schema: &Map<String, Value>) -> Option<Value> {
     let values = schema.get("enum").and_then(Value::as_array);

@@ -1,7 +1,7 @@
-//! Finds the schemas that a response chooses between.
+//! Finds the choices in responses: schemas that choose between other schemas.
 //!
-//! typify reads such a choice with an untagged enum, which fails on a new alternative. The enum in the
-//! generated code keeps a value without a known alternative.
+//! typify represents such a choice as an untagged enum, which fails on a new alternative. The enum
+//! in the generated code keeps a value that matches no known alternative.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use super::merge::TARGET_KEY;
 use super::names::{NameIndex, Names};
 use crate::spec::schema::{self, CHOICE_KEY, SCHEMAS, is_type_name, pascal, reference};
 
-/// The member of a choice that names the schema for values without a known alternative.
+/// The member of a choice that names the schema for values that match no known alternative.
 const BASE_KEY: &str = "x-xtask-base";
 
-/// Converts each named schema with a discriminator and with schemas that extend it to a choice
+/// Converts each named schema that has a discriminator and is extended by other schemas to a choice
 /// between these schemas. Otherwise, the properties of the extending schemas would be lost.
 pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Vec<String>>) {
     for (base, extensions) in extensions {
@@ -37,7 +37,8 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
         if let (Some(choice), Some(description)) = (choice.as_object_mut(), description) {
             choice.insert("description".into(), description);
         }
-        // An extension that adds nothing would be the choice itself.
+        // An extension that adds nothing is a reference to the base, which would now be the choice
+        // itself.
         for target in &targets {
             if schema::named(document, target).and_then(schema::referenced) == Some(base) {
                 schema::insert(document, target, own.clone());
@@ -58,8 +59,8 @@ pub(super) fn extensions(document: &Value) -> BTreeMap<String, Vec<String>> {
     extensions.filter(|(_, extensions)| !extensions.is_empty()).collect()
 }
 
-/// Replaces each choice that a response contains, and each choice that [`split_bases`] created, with
-/// a placeholder. Returns the choices by the names of their schemas.
+/// Replaces each choice that a response contains, and each choice that [`split_bases`] created,
+/// with a placeholder. Returns the choices, keyed by schema name.
 pub(super) fn take_choices(
     document: &mut Value,
     index: &mut NameIndex,
@@ -111,8 +112,8 @@ fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Optio
         let property = discriminator.get("propertyName")?.as_str()?.to_owned();
         let mapped = mapping(discriminator);
         let is_mapped = |name: &String| mapped.iter().any(|(_, target)| target == name);
-        // Without a mapping, the name of the schema is the value. Servers often write it in another
-        // case.
+        // Without a mapping, the discriminator's value is the schema name. Servers often write the
+        // name in a different letter case.
         let implicit = variants.iter().map(|variant| &variant.documented).filter(|name| !is_mapped(name));
         let implicit = implicit.flat_map(|name| spellings(name).map(|tag| (tag, name.clone())));
         let mut seen = BTreeSet::new();
@@ -137,7 +138,7 @@ fn take_choice(document: &mut Value, index: &mut NameIndex, name: &str) -> Optio
     Some(Choice { variants, discriminator, base })
 }
 
-/// Returns and removes the name of the schema that an alternative referred to.
+/// Removes and returns the name of the schema that an alternative referred to.
 fn take_target(document: &mut Value, name: &str) -> Option<String> {
     let schema = document.pointer_mut("/components/schemas")?.get_mut(name)?.as_object_mut()?;
     schema.shift_remove(TARGET_KEY)?.as_str().map(str::to_owned)
@@ -152,7 +153,7 @@ fn variant_name(variants: &[ChoiceVariant], choice: &str, schema: &str) -> Strin
     names.find(is_free).unwrap_or_else(|| short.to_owned())
 }
 
-/// Returns the name of a schema in each common case.
+/// Returns a schema's name in each common letter case.
 fn spellings(name: &str) -> [String; 6] {
     [
         name.to_owned(),
@@ -164,7 +165,7 @@ fn spellings(name: &str) -> [String; 6] {
     ]
 }
 
-/// Returns the values of a discriminator with the names of their schemas.
+/// Returns the values of a discriminator, each with the name of its schema.
 fn mapping(discriminator: &Value) -> Vec<(String, String)> {
     let mapping = discriminator.get("mapping").and_then(Value::as_object).into_iter().flatten();
     let pairs = mapping.filter_map(|(value, target)| {

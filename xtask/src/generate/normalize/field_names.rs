@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use crate::spec::schema::{self, RUST_NAME_KEY, field, pascal};
 
-/// The names of renamed properties on the wire, by the Rust name of their schema and their name in
-/// the normal form.
+/// The names on the wire of renamed properties, keyed by the schema's Rust name and the property's
+/// name in the normal form.
 pub type WireNames = BTreeMap<(String, String), String>;
 
-/// Renames each property of a named schema whose Rust name is set, is used by the generated code,
-/// or is also the Rust name of another property. Returns the names on the wire.
+/// Renames each property of a named schema if the property's Rust name is set explicitly, is used
+/// by the generated code, or is also the Rust name of another property. Returns the names on the
+/// wire.
 pub(super) fn rename_properties(document: &mut Value) -> WireNames {
     let mut wire_names = WireNames::new();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
@@ -36,8 +37,8 @@ fn rename_in(schema: &mut Value) -> Vec<(String, String)> {
     }
     let mut taken: BTreeSet<String> = reserved.iter().map(|name| (*name).to_owned()).collect();
     let mut chosen = BTreeMap::new();
-    // Names that were chosen on purpose come first. Names that stay as they are take precedence over
-    // later ones, so that adding a property at the end renames no other one.
+    // Explicitly chosen names come first. Otherwise, earlier properties take precedence over later
+    // ones, so that adding a property at the end does not rename any other property.
     let (on_purpose, others): (Vec<&String>, Vec<&String>) =
         properties.keys().partition(|name| wanted.contains_key(*name));
     for name in on_purpose.into_iter().chain(others) {
@@ -62,7 +63,7 @@ fn rename_in(schema: &mut Value) -> Vec<(String, String)> {
     chosen.into_iter().filter(|(wire, new)| wire != new).collect()
 }
 
-/// Spells out the sign of a name such as `+1`, because a sign is the only difference from `-1`.
+/// Spells out the sign in a name such as `+1`, because only the sign distinguishes it from `-1`.
 fn spelled(name: &str) -> Option<String> {
     let (sign, rest) = match (name.strip_prefix('+'), name.strip_prefix('-')) {
         (Some(rest), _) => ("plus", rest),

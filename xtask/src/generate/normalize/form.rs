@@ -22,11 +22,12 @@ pub struct Normalized {
     /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
     /// named schema and a property.
     pub lenient: BTreeSet<(String, String)>,
-    /// The schemas that choose between others, by name. The document has a placeholder for each.
+    /// The schemas that choose between other schemas, keyed by name. The document has a placeholder
+    /// for each.
     pub choices: BTreeMap<String, Choice>,
-    /// The names of renamed properties on the wire.
+    /// The names on the wire of renamed properties.
     pub wire_names: WireNames,
-    /// The names of all schemas, by the names of their types.
+    /// The names of all schemas, keyed by type name.
     pub schema_names: BTreeMap<String, String>,
     /// The original locations of schemas that had no name in the document.
     pub origins: BTreeMap<String, Origin>,
@@ -78,14 +79,15 @@ pub struct Operation {
     pub timeout_seconds: Option<u64>,
     /// The maximum size of a JSON response in bytes, if it differs from the default.
     pub max_response_bytes: Option<u64>,
-    /// The documented response headers, in lower case, without those that are always kept.
+    /// The documented response headers, in lower case, excluding those that are always kept.
     pub response_headers: Vec<String>,
     /// The response fields that can contain an error code. A response with an error code is an
     /// error, regardless of its status.
     pub error_codes: Vec<String>,
     /// The description of the required credentials.
     pub credentials: String,
-    /// The sets of OAuth scopes. The credentials must have all scopes of one of the sets.
+    /// The sets of OAuth scopes. The credentials must have all the scopes in at least one of the
+    /// sets.
     pub scopes: Vec<Vec<String>>,
     /// The alternatives, if the caller chooses between several kinds of credentials.
     pub credential_choice: Option<CredentialChoice>,
@@ -195,14 +197,15 @@ pub enum OtherBody {
     Redirect,
 }
 
-/// A schema that chooses between others.
+/// A schema that chooses between other schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The alternatives, in the order in which they are tried.
     pub variants: Vec<ChoiceVariant>,
     /// The property that names the alternative.
     pub discriminator: Option<Discriminator>,
-    /// The schema for values without a known alternative, if all alternatives extend it.
+    /// The schema for values that match no known alternative, if all alternatives extend this
+    /// schema.
     pub base: Option<String>,
 }
 

@@ -20,12 +20,13 @@ use crate::{Error, Result};
 /// replaced by a schema with more properties.
 pub(super) const TARGET_KEY: &str = "x-xtask-target";
 
-/// The maximum number of compositions in a document after the parts were merged. Merging copies the
-/// compositions inside a part, so their number can be exponential in the size of the document.
+/// The maximum number of compositions in a document after its parts have been merged. Merging
+/// copies the compositions inside a part, so their number can be exponential in the size of the
+/// document.
 const MAX_COMPOSITIONS: usize = 50_000;
 
-/// Merges each `allOf` in a document whose parts can be expressed as one schema. Properties next to
-/// a choice become properties of each alternative.
+/// Merges each `allOf` in a document if its parts can be expressed as one schema. Properties next
+/// to a choice become properties of each alternative.
 ///
 /// # Errors
 ///
@@ -56,10 +57,10 @@ pub(super) fn merge_parts(document: &mut Value) -> Result<()> {
 
 struct Merge<'a> {
     named: Named<'a>,
-    /// The schemas around the current one that have been merged, in their original form.
+    /// The original forms of the merged schemas that contain the current schema.
     active: Vec<String>,
-    /// The schemas that contain themselves, by their original form: the name that each gets, and
-    /// the merged schema.
+    /// The schemas that contain themselves, keyed by their original form. Each value consists of
+    /// the name that the schema gets and the merged schema.
     recursive: BTreeMap<String, (String, Value)>,
     compositions: usize,
 }
@@ -73,18 +74,18 @@ struct Named<'a> {
     /// The merged forms, or `None` for a schema that cannot be merged. Without this map, the time would
     /// be exponential in the depth of compositions.
     merged: HashMap<&'a str, Option<Value>>,
-    /// The pairs of schemas that are being combined. Two schemas that refer to themselves would be
-    /// combined without end.
+    /// The pairs of schemas that are being combined. Without this list, combining two schemas that
+    /// refer to themselves would never end.
     combining: Vec<Value>,
 }
 
 impl Named<'_> {
-    /// Returns the schema that a reference refers to. Returns any other schema itself.
+    /// Returns the target of a reference. Returns any other schema unchanged.
     fn resolve<'s>(&'s self, schema: &'s Value) -> &'s Value {
         referenced(schema).and_then(|name| self.schemas.get(name)).unwrap_or(schema)
     }
 
-    /// Returns the merged form of a named schema, or `None` if there is none.
+    /// Returns the merged form of a named schema, or `None` if the schema cannot be merged.
     fn merged(&mut self, name: &str) -> Option<Value> {
         let (name, schema) = self.schemas.get_key_value(name)?;
         if let Some(merged) = self.merged.get(name.as_str()) {
@@ -114,7 +115,8 @@ impl Merge<'_> {
         }
         let original = value.to_string();
         if self.active.contains(&original) {
-            // The merged schema contains its own original, so it needs a name to refer to.
+            // The merged schema contains its own original form, so it needs a name by which to
+            // refer to itself.
             let name = self.recursive_name(&original);
             *value = reference(&name);
             return;
@@ -147,8 +149,8 @@ impl Merge<'_> {
     }
 }
 
-/// Returns a choice whose alternatives have all properties, if `schema` is a choice with properties
-/// next to it.
+/// If `schema` is a choice with properties next to it, returns a choice whose alternatives also
+/// have these properties.
 fn distributed(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     let mut common = schema.as_object()?.clone();
     let mut choice = Map::new();
@@ -188,7 +190,8 @@ fn distributed(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     has_alternatives.then_some(Value::Object(choice))
 }
 
-/// Returns a schema without `allOf` that has the same meaning, or `None` if there is none.
+/// Returns a schema without `allOf` that has the same meaning, or `None` if there is no such
+/// schema.
 fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     if let Some(name) = referenced(schema) {
         return named.merged(name);
@@ -200,7 +203,7 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     let mut own = object.clone();
     let parts = own.shift_remove("allOf");
     let mut whole = Map::new();
-    // Only a part with a type says whether null is allowed.
+    // Only a part with a type determines whether null is allowed.
     let mut allows_null = Vec::new();
     let mut conditions = Vec::new();
     for part in parts.as_ref().and_then(Value::as_array).into_iter().flatten() {
@@ -211,7 +214,7 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
         if part.contains_key("type") {
             allows_null.push(part.get("nullable") == Some(&Value::Bool(true)));
         }
-        // These are about the part and not about the whole.
+        // These keys describe the part, not the whole.
         for key in ["description", "title", "discriminator", "example", "externalDocs", "nullable", "x-rust-name"] {
             part.shift_remove(key);
         }
@@ -225,15 +228,15 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     if !allows_null.is_empty() && allows_null.into_iter().all(|allows_null| allows_null) {
         whole.insert("nullable".into(), Value::Bool(true));
     }
-    // A part without the properties of another part cannot exclude them.
+    // A part cannot exclude the properties that another part describes.
     if has_parts && whole.get("additionalProperties") == Some(&Value::Bool(false)) {
         whole.shift_remove("additionalProperties");
     }
     Some(Value::Object(whole))
 }
 
-/// Returns whether a part of an `allOf` is a choice between schemas that only restrict the values of
-/// known properties. Rust cannot express that, and the server checks it.
+/// Returns whether a part of an `allOf` is a choice between schemas that only restrict the values
+/// of known properties. Rust cannot express this restriction, and the server checks it.
 fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>) -> bool {
     let Some(part) = named.resolve(part).as_object().cloned() else { return false };
     let known = whole.get("properties").and_then(Value::as_object);
@@ -304,7 +307,7 @@ fn combine(whole: &mut Map<String, Value>, part: Map<String, Value>, named: &mut
                 }
             }
             "type" if *known != value => return None,
-            // A mark as a secret applies to the whole.
+            // A secret mark on a part applies to the whole.
             "format" if *known == "password" => {}
             _ => *known = value,
         }
@@ -312,7 +315,7 @@ fn combine(whole: &mut Map<String, Value>, part: Map<String, Value>, named: &mut
     Some(())
 }
 
-/// Combines two schemas of the same property or of the entries of the same list.
+/// Combines two schemas for the same property or for the entries of the same list.
 fn combine_schemas(known: &mut Value, other: Value, named: &mut Named<'_>) -> Option<()> {
     if without_prose(known) == without_prose(&other) {
         *known = other;

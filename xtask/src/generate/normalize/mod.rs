@@ -60,7 +60,7 @@ pub(super) use relax::for_each_schema;
 /// # Errors
 ///
 /// Returns an error that lists everything that cannot be converted: security requirements, headers
-/// and extensions of this project.
+/// and this project's extensions.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
     normalize_schemas(&mut document)?;
     let places = schema::operations(&document);

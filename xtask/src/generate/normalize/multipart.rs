@@ -8,12 +8,12 @@ use crate::spec::schema::{self, Place, reference, referenced};
 /// The name of the schema for `flinks_core::FilePart`.
 pub(crate) const FILE_PART: &str = "FilePart";
 
-/// The key that distinguishes this schema from a published schema with its name.
+/// The key that distinguishes this schema from a published schema with the same name.
 pub(crate) const FILE_KEY: &str = "x-xtask-file";
 
 /// Replaces each property of a multipart body that is a file with a reference to the schema for
-/// `flinks_core::FilePart`. If the schema of the body is shared, the body gets a copy of it, because
-/// a JSON body cannot contain a file.
+/// `flinks_core::FilePart`. If the body's schema is shared, the body gets its own copy, because a
+/// JSON body cannot contain a file.
 pub(super) fn mark_files(document: &mut Value, place: &Place) {
     let pointer = format!("{}/requestBody/content", place.pointer());
     let Some(content) = document.pointer(&pointer).and_then(Value::as_object) else { return };

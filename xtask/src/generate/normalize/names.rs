@@ -19,7 +19,7 @@ pub(super) struct Names<'a> {
 /// The names of all schemas, and the original locations of those that had no name.
 #[derive(Debug, Default)]
 pub(super) struct NameIndex {
-    /// The names of all schemas, by the Rust name that each becomes.
+    /// The names of all schemas, keyed by the Rust name that each becomes.
     pub(super) taken: BTreeMap<String, String>,
     pub(super) origins: BTreeMap<String, Origin>,
 }
@@ -33,9 +33,9 @@ impl NameIndex {
 
 impl Names<'_> {
     /// Moves an inline schema to the components and replaces it with a reference. Returns the
-    /// schema's name: its Rust name (`x-rust-name`), its `title`, or `wanted` if it has neither. If
-    /// a different schema already has that name, the next one is used, and a number is added to the
-    /// last. `at` is the schema's original location.
+    /// schema's name, which is the first of these that no different schema has: its Rust name
+    /// (`x-rust-name`), its `title`, or `wanted`. If `wanted` is taken as well, a number is added
+    /// to it. `at` is the schema's original location.
     pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: String) -> String {
         if let Some(name) = referenced(schema) {
             return name.to_owned();
@@ -110,7 +110,8 @@ impl Names<'_> {
     }
 }
 
-/// Removes `nullable` and the value null of an enum. Returns whether the schema allowed null.
+/// Removes `nullable`, and removes null from the values of an enum. Returns whether the schema
+/// allowed null.
 pub(super) fn take_nullable(schema: &mut Value) -> bool {
     let Some(schema) = schema.as_object_mut() else { return false };
     let is_nullable = schema.shift_remove("nullable") == Some(Value::Bool(true));
@@ -128,7 +129,8 @@ pub(super) fn nullable_reference(name: &str) -> Value {
 /// Gives every object and enum inside a named schema a distinct name, derived from its position.
 /// typify would choose the same names, but it would merge two schemas that have the same name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, index: &mut NameIndex) {
-    // In document order, so that an addition takes no name from an earlier schema.
+    // The queue is in document order, so that an added schema does not take a name from an earlier
+    // one.
     let mut queue: VecDeque<String> =
         schema::object(document, "/components/schemas").into_iter().flatten().map(|(name, _)| name.clone()).collect();
     while let Some(name) = queue.pop_front() {
@@ -157,7 +159,7 @@ fn name_children(names: &mut Names<'_>, schema: &mut Value, prefix: &str, at: &s
     };
     for (property, child) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
         let at = format!("{at}/properties/{}", schema::escape(property));
-        // Here, the Rust name is the name of the field and not of its type.
+        // Here, the Rust name belongs to the field, not to its type.
         let rust_name = child.as_object_mut().and_then(|child| child.shift_remove(RUST_NAME_KEY));
         visit(names, child, format!("{prefix}{}", pascal(property)), at);
         if let (Some(child), Some(rust_name)) = (child.as_object_mut(), rust_name) {
@@ -179,7 +181,7 @@ fn name_children(names: &mut Names<'_>, schema: &mut Value, prefix: &str, at: &s
 }
 
 /// Removes the titles of all named schemas and of the schemas inside them. typify would name types
-/// after them, regardless of the names of other schemas.
+/// after the titles, regardless of the names of other schemas.
 pub(super) fn remove_titles(document: &mut Value) {
     fn remove(schema: &mut Value) {
         schema.as_object_mut().map(|schema| schema.shift_remove("title"));

@@ -60,7 +60,7 @@ pub(super) fn name_parameters(names: &mut Names<'_>, operation: &mut Value, id: 
             schema.insert("format".into(), "uuid".into());
         }
         schema.as_object_mut().map(|schema| schema.shift_remove("nullable"));
-        // An entry of a list cannot be null in a URL or a header.
+        // A list entry cannot be null in a URL or a header.
         if let Some(items) = schema.get_mut("items") {
             take_nullable(items);
         }

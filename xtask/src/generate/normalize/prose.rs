@@ -58,7 +58,7 @@ struct Rewriter<'a> {
 impl<'a> Rewriter<'a> {
     fn event(&mut self, event: Event<'a>) {
         match event {
-            // Code in another language or without a language could be compiled as a doctest.
+            // Code that is not marked as `text` could be compiled as a doctest.
             Event::Start(Tag::CodeBlock(_)) => {
                 self.is_code = true;
                 self.events.push(Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced("text".into()))));

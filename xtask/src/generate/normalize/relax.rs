@@ -69,8 +69,8 @@ fn is_annotation(schema: &Object) -> bool {
     schema.keys().all(|key| annotations.contains(&key.as_str()))
 }
 
-/// Drops a `oneOf` or `anyOf` whose alternatives differ only in the required properties. Rust cannot
-/// express such a condition, and the server checks it.
+/// Drops a `oneOf` or `anyOf` whose alternatives differ only in their required properties. Rust
+/// cannot express such a condition, and the server checks it.
 pub(super) fn drop_required_alternatives(value: &mut Value) {
     let is_condition = |part: &Value| {
         let keys = part.as_object().map(|part| part.keys().map(String::as_str).collect::<Vec<_>>());
@@ -102,7 +102,7 @@ pub(super) fn lift_nullable(document: &mut Value) {
     }
 }
 
-/// Makes each property, list entry and map value nullable that refers to one of the schemas.
+/// Adds `nullable` to each property, list entry and map value that refers to one of the schemas.
 fn make_references_nullable(value: &mut Value, schemas: &BTreeSet<String>) {
     let lift = |schema: &mut Value| {
         if let Some(name) = referenced(schema).filter(|name| schemas.contains(*name)) {
@@ -231,8 +231,8 @@ pub(super) fn for_each_part(value: &mut Value, act: &mut dyn FnMut(&mut Value)) 
     }
 }
 
-/// Calls `act` for every schema of a document, from the outside to the inside. Does not call it for
-/// examples and defaults.
+/// Calls `act` for every schema in a document, starting with the outermost schemas. Does not call
+/// `act` for examples and defaults.
 pub(in crate::generate) fn for_each_schema(document: &mut Value, act: &mut dyn FnMut(&mut Value)) {
     match document {
         Value::Object(object) => {

@@ -21,7 +21,7 @@ pub(super) fn normalize_responses(
         return Bodies::default();
     };
     let is_error = class == '4';
-    // A documented redirect is a result.
+    // A documented redirect counts as a success.
     let also = if is_error { '5' } else { '3' };
     let of_class = |status: &str| status.starts_with(class) || status.starts_with(also);
     let name = format!("{}{suffix}", pascal(id));
@@ -80,10 +80,10 @@ pub(super) fn normalize_responses(
     Bodies { bodies, union: Some(name) }
 }
 
-/// Returns the body of a response that is not JSON.
+/// Returns the body of a response if the body is not JSON.
 fn other_body(status: &str, response: &Value) -> Option<OtherBody> {
     if status.starts_with('3') {
-        // The response to a conditional request has no target.
+        // A 304 response answers a conditional request and has no redirect target.
         return (status != "304").then_some(OtherBody::Redirect);
     }
     let content = response.get("content").and_then(Value::as_object).filter(|content| !content.is_empty())?;

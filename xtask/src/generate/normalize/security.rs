@@ -24,7 +24,7 @@ struct Credential {
     description: String,
 }
 
-/// A security requirement: the caller sends the credentials of one of the alternatives.
+/// A security requirement: the caller sends the credentials for one of the alternatives.
 struct Requirement {
     alternatives: Vec<Alternative>,
     is_required: bool,
@@ -35,7 +35,7 @@ struct Requirement {
 /// The credentials that are sent together.
 #[derive(Clone)]
 struct Alternative {
-    /// The name of the security scheme of each credential.
+    /// The name of the security scheme for each credential.
     schemes: Vec<String>,
     credentials: Vec<Credential>,
 }
@@ -47,7 +47,7 @@ impl Alternative {
     }
 
     /// Returns this alternative with `credential` instead of another kind of credential in the same
-    /// header. Returns `None` if it has no other kind in this header.
+    /// header. Returns `None` if this alternative has no other kind of credential in that header.
     fn replacing(&self, credential: &Credential, scheme: &str) -> Option<Self> {
         let is_other_kind =
             |other: &Credential| other.name.eq_ignore_ascii_case(&credential.name) && other.kind != credential.kind;
@@ -73,7 +73,8 @@ pub(crate) struct Security {
     pub(crate) words: String,
     /// The choice between several alternatives.
     pub(crate) choice: Option<CredentialChoice>,
-    /// The sets of OAuth scopes. The credentials must have all scopes of one of the sets.
+    /// The sets of OAuth scopes. The credentials must have all the scopes in at least one of the
+    /// sets.
     pub(crate) scopes: Vec<Vec<String>>,
 }
 
@@ -130,7 +131,7 @@ pub(crate) fn write_out(document: &mut Value, components: &Value, place: &Place)
     Ok(Security { words, choice: None, scopes })
 }
 
-/// Returns the choice between alternatives. The same alternatives make the same choice in every
+/// Returns the choice between alternatives. The same alternatives give the same choice in every
 /// operation, regardless of their order.
 fn choice(alternatives: &[Alternative], is_required: bool) -> CredentialChoice {
     let mut variants: Vec<CredentialVariant> = Vec::new();
@@ -166,7 +167,7 @@ pub(super) fn name_choices(operations: &mut [Operation]) {
     }
 }
 
-/// The kind of a credential that has a header of its scheme's choice.
+/// The kind of a credential whose header is chosen by the security scheme.
 const KEY: &str = "a key";
 
 /// The name of the schema that `flinks_core::Authorization` replaces.
@@ -176,12 +177,12 @@ fn is_marked(components: &Value, parameter: &Value) -> bool {
     parameter.get("schema").is_some_and(|schema| is_secret(&resolve(components, schema)))
 }
 
-/// Returns an operation's security requirement. Omits alternatives that are sent like an earlier one
-/// and alternatives that a client cannot send.
+/// Returns an operation's security requirement. Omits alternatives that are sent in the same way as
+/// an earlier one, and alternatives that a client cannot send.
 ///
 /// # Errors
 ///
-/// Returns an error if credentials are required and a client can send none of the alternatives.
+/// Returns an error if credentials are required and a client cannot send any of the alternatives.
 fn requirement(document: &Value, place: &Place) -> Result<Requirement> {
     let own = format!("{}/security", place.pointer());
     let at = if document.pointer(&own).is_some() { own } else { "/security".into() };
@@ -240,8 +241,8 @@ fn scopes(alternative: &Value) -> Vec<String> {
     lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Returns the ways to send the credentials of an alternative. There are several if its schemes use
-/// one header with different kinds of credentials, because a request has only one such header.
+/// Returns the ways to send the credentials for an alternative. There are several if its schemes
+/// use one header with different kinds of credentials, because a request has only one such header.
 fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>> {
     let mut ways = vec![Alternative { schemes: Vec::new(), credentials: Vec::new() }];
     for scheme in schemes {
@@ -254,8 +255,8 @@ fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>
                     return Err(Error::new("two credentials would use the same header")
                         .help("keep one of them with an overlay action"));
                 }
-                // One token fulfils both schemes, such as OAuth and OpenID Connect. Another kind of
-                // credential is in `others`.
+                // One token satisfies both schemes, such as OAuth and OpenID Connect. Another kind
+                // of credential is in `others`.
                 Some(_) => {}
                 None => way.add(&credential, scheme),
             }

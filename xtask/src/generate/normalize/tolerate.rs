@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::relax::for_each_schema;
 use crate::spec::schema::{self, Place, pascal};
 
-/// Completes the schemas of a document.
+/// Completes the schemas in a document.
 pub(super) fn complete_schemas(document: &mut Value) {
     for_each_schema(document, &mut complete);
 }
@@ -60,13 +60,13 @@ fn are_variants(values: &[Value]) -> bool {
     })
 }
 
-/// Removes repeated names from `required`, and adds each required property that is not described. It
-/// can have any value.
+/// Removes repeated names from `required`, and adds each required property that is not described.
+/// Such a property can have any value.
 fn complete_required(object: &mut serde_json::Map<String, Value>) {
     let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
     let mut seen = BTreeSet::new();
     required.retain(|name| seen.insert(name.to_string()));
-    // Such a property is required only in a response or only in a request.
+    // A read-only or write-only property is required only in a response or only in a request.
     if let Some(properties) = object.get("properties").and_then(Value::as_object) {
         let is_one_way = |name: &str| {
             let property = properties.get(name);

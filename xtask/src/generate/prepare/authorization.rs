@@ -7,8 +7,8 @@ use crate::spec::schema::{self, Place, resolve_ref};
 /// Marks the `Authorization` header parameter of each operation without a security requirement as a
 /// secret. OpenAPI ignores such a parameter, so the credentials would be missing.
 ///
-/// A parameter of a path or a component is copied to the operation first, because other operations
-/// can have a security requirement.
+/// A parameter from a path or a component is copied to the operation first, because other
+/// operations can have a security requirement.
 pub(super) fn keep_credentials(document: &mut Value) {
     for place in schema::operations(document) {
         if has_requirement(document, &place) {
@@ -31,7 +31,7 @@ fn has_requirement(document: &Value, place: &Place) -> bool {
     requirement.is_some_and(|alternatives| !alternatives.is_empty())
 }
 
-/// A parameter as described, which can be a reference, and its target with the mark.
+/// A parameter as described, possibly as a reference, and its target with the secret mark.
 struct Parameter {
     described: Value,
     marked: Value,

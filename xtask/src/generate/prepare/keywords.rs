@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::generate::normalize::for_each_schema;
 
-/// Removes the keywords for lists and objects from schemas of another type, and formats from types
+/// Removes the keywords for lists and objects from schemas of other types, and formats from types
 /// that have no formats.
 pub(super) fn remove_without_effect(document: &mut Value) {
     for_each_schema(document, &mut |schema| {
@@ -18,7 +18,7 @@ pub(super) fn remove_without_effect(document: &mut Value) {
             Some("object") => &["items", "format"],
             _ => &[],
         };
-        // The lint reports a mark as a secret on another type than a string.
+        // The lint reports a secret mark on any type other than a string.
         schema.retain(|key, value| !without_effect.contains(&key.as_str()) || key == "format" && value == "password");
     });
 }

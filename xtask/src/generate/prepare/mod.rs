@@ -3,14 +3,15 @@
 //!
 //! Real documents have schemas that nothing refers to, schema names such as `200Response` or `a.b`
 //! and `A.B`, and operations without an `operationId`. None of these changes a request or a
-//! response, so no correction is needed for them. An overlay action can select another name with
-//! `x-rust-name`.
+//! response, so no correction is needed for them. An overlay action can choose a different name
+//! with `x-rust-name`.
 //!
 //! The passes run in this order:
 //!
 //! 1. `references`: references are written without percent-encoding.
 //! 2. `unused`: components that no operation uses are removed.
-//! 3. `keywords`: keywords without an effect are removed, such as `items` next to `type: string`.
+//! 3. `keywords`: keywords that have no effect, such as `items` next to `type: string`, are
+//!    removed.
 //! 4. `authorization`: a described `Authorization` header becomes a credential, if nothing else
 //!    describes the credentials.
 //! 5. `operation_ids`: operations without an `operationId` get one.
@@ -37,7 +38,7 @@ pub(super) use unused::reach;
 pub(super) struct Prepared {
     /// The document.
     pub(super) document: Value,
-    /// The names of renamed schemas in the original document, by their new names.
+    /// The names of renamed schemas in the original document, keyed by their new names.
     original_names: BTreeMap<String, String>,
 }
 
@@ -64,8 +65,9 @@ impl Prepared {
         })
     }
 
-    /// Returns the longest part of a pointer that exists, if the pointer leads into a schema. The
-    /// parts of an `allOf` have been merged, so a property of a part is not where the pointer says.
+    /// If a pointer leads into a schema, returns the longest prefix of the pointer that exists. The
+    /// parts of an `allOf` have been merged, so a property of a part is no longer where the pointer
+    /// says.
     fn existing(&self, pointer: &str) -> String {
         let mut existing = pointer;
         while existing.contains("/properties/") && self.document.pointer(existing).is_none() {

@@ -10,7 +10,7 @@ use crate::spec::schema::{self, RUST_NAME_KEY, SCHEMAS, escape, is_type_name, pa
 
 /// Renames each schema whose name is not a Rust type name or becomes the same type name as an
 /// earlier one, and each schema whose Rust name is set. Returns the original names of the renamed
-/// schemas, by their new names.
+/// schemas, keyed by their new names.
 pub(super) fn rename_schemas(document: &mut Value) -> BTreeMap<String, String> {
     let names = new_names(document);
     if names.is_empty() {
@@ -31,7 +31,8 @@ pub(super) fn rename_schemas(document: &mut Value) -> BTreeMap<String, String> {
 fn new_names(document: &Value) -> BTreeMap<String, String> {
     let schemas: Vec<(&String, &Value)> =
         schema::object(document, "/components/schemas").into_iter().flatten().collect();
-    // Names that stay as they are take precedence, so that adding a schema renames no other one.
+    // Names that stay as they are take precedence, so that adding a schema does not rename any
+    // other schema.
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let mut unusable = Vec::new();
     let mut names = BTreeMap::new();

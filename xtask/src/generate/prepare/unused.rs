@@ -25,8 +25,8 @@ pub(super) fn remove_unused(document: &mut Value) {
     }
 }
 
-/// Returns the components that each operation uses, by the pointer of the operation. The components
-/// are pointers relative to `components`.
+/// Returns the components that each operation uses, keyed by the operation's pointer. Each
+/// component is given as a pointer relative to `components`.
 pub(crate) fn reach(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let children = children_by_base(document);
     let places = schema::operations(document).into_iter();

@@ -8,7 +8,7 @@ use super::list::{Entry, PublicApi};
 use crate::Result;
 
 impl PublicApi {
-    /// Lists the items of a module that is defined in a single file.
+    /// Lists the items in a module that is defined in a single file.
     pub(super) fn items(&mut self, module: &str, items: &[Item]) -> Result<()> {
         for item in items {
             match item {
@@ -93,7 +93,7 @@ impl PublicApi {
         Ok(())
     }
 
-    /// Lists a type, its derives, and whether the type is non-exhaustive.
+    /// Lists a type and its derives, and notes whether the type is non-exhaustive.
     fn attributes(&mut self, key: String, of: &str, attributes: &[syn::Attribute]) -> Result<()> {
         let may_grow = attributes.iter().any(|attribute| attribute.path().is_ident("non_exhaustive"));
         self.add_line(key, if may_grow { "non_exhaustive" } else { "" });

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::difference::Difference;
 
-/// The public items of a file or crate.
+/// The public items in a file or crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublicApi(pub(super) BTreeMap<String, Entry>);
 
@@ -39,7 +39,7 @@ impl PublicApi {
             let text = |entry: Option<&Entry>| entry.map(|entry| entry.text.clone());
             (!is_same).then(|| Difference { key: key.clone(), old: text(old), new: text(new), reason: None })
         };
-        // A type can derive a trait in one version and implement it in the other.
+        // A type can derive a trait in one version and implement it by hand in the other.
         let (old, new) = (self.implementations(), newer.implementations());
         let is_kept = |key: &String| implementation(key).is_some_and(|own| old.contains(&own) && new.contains(&own));
         keys.into_iter().filter(|key| !is_kept(key)).filter_map(difference).collect()
@@ -62,7 +62,7 @@ impl fmt::Display for PublicApi {
     }
 }
 
-/// Returns the trait and the type of an implementation. Some traits of the standard library are
+/// Returns the trait and the type of an implementation. Some traits from the standard library are
 /// written without their path, so the path is ignored.
 fn implementation(key: &str) -> Option<(&str, &str)> {
     let (name, ty) = key.strip_prefix("impl ")?.split_once(" for ")?;

@@ -13,11 +13,11 @@ use crate::{Error, Result};
 /// A module's path from its crate root.
 pub(super) type ModulePath = Vec<String>;
 
-/// All modules of a crate.
+/// All modules in a crate.
 #[derive(Debug, Default)]
 pub(super) struct Modules(pub(super) BTreeMap<ModulePath, Module>);
 
-/// A module of a crate.
+/// A module in a crate.
 #[derive(Debug)]
 pub(super) struct Module {
     /// The file that contains the module.

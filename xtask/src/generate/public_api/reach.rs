@@ -33,13 +33,13 @@ struct Reach<'a> {
 enum Target {
     Item(ModulePath, String),
     Module(ModulePath),
-    /// An item of another crate, or an item that no module defines.
+    /// An item from another crate, or an item that no module defines.
     Elsewhere(String),
 }
 
 /// A name that a `use` declaration imports.
 struct Import {
-    /// The imported name, or `None` if all names of a module are imported.
+    /// The imported name, or `None` if all names in a module are imported.
     name: Option<String>,
     path: Vec<String>,
 }

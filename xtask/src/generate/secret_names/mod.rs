@@ -5,16 +5,16 @@
 //! reason). This check prevents a new credential from becoming a plain `String` unnoticed. An
 //! exemption that has no effect is an error, so that maintainers remove obsolete exemptions.
 //!
-//! A field looks like a secret if its name or its format says so and its type allows a text or a
-//! number. Values from a list (`enum`), dates, fractions and flags are not secrets. The rules for
-//! names are:
+//! A field looks like a secret if its name or its format suggests one and its type allows a string
+//! or a number. Values from a list (`enum`), dates, fractions and flags are not secrets. The rules
+//! for names are:
 //!
 //! - `token`, `secret`, `password` and similar words identify a secret, unless a later word shows
 //!   that the field is about the secret (`token_type`, `password_expired_at`) or the first word is
 //!   a flag (`has_password`). A page token is not a secret.
 //! - `key` identifies a secret, unless the word before it rules this out (`idempotency_key`,
 //!   `public_key`, `sort_key`). A bare `key` next to `value` is the name of an entry.
-//! - `code` identifies a secret only after a word for authentication (`verification_code`,
+//! - `code` identifies a secret only after a word related to authentication (`verification_code`,
 //!   `device_code`). All other codes are values from a list, such as `currency_code`.
 //! - A bare `code` next to a field of an OAuth 2.0 request or response, such as `grant_type`,
 //!   `redirect_uri` or `client_id`, is an authorization code. Otherwise, it is a value from a list
@@ -23,8 +23,8 @@
 //!   segment such as `/verify`. In all other places, a bare `code` looks like a secret.
 //! - A PIN next to the fields of a postal address is a postal code.
 //! - An object whose properties are described is not a secret, but its properties can be. In an
-//!   object with the name of a secret, such as `access_token`, a property with a general name such
-//!   as `value` looks like a secret, unless another property of the object is marked.
+//!   object named after a secret, such as `access_token`, a property with a general name such as
+//!   `value` looks like a secret, unless another property of the object is marked.
 
 mod names;
 mod parts;
@@ -45,7 +45,7 @@ use references::references;
 /// secret mark itself.
 const FORMATS: [&str; 6] = ["token", "secret", "key", "jwt", "api-key", "credential"];
 
-/// Checks each parameter and each property of a corrected document.
+/// Checks each parameter and each property in a corrected document.
 ///
 /// # Errors
 ///
@@ -240,8 +240,8 @@ impl Search<'_> {
 }
 
 /// Returns the location and the update that are suggested for a field that looks like a secret: the
-/// mark, or an exemption if the field cannot be marked. A field or an entry that refers to a named
-/// schema is marked there, because its type is that of the named schema.
+/// mark, or an exemption if the field cannot be marked. If a field or an entry refers to a named
+/// schema, the mark belongs in that schema, because the schema determines the type.
 fn likely_cure(components: &Value, schema: &Value, at: &str) -> (String, Value) {
     let is_text = |schema: &Value| resolve(components, schema).get("type").is_some_and(|kind| kind == "string");
     let mark = |schema: &Value, at: &str| {

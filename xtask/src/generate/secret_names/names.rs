@@ -1,4 +1,4 @@
-//! Whether the name of a field looks like the name of a secret.
+//! Decides whether the name of a field looks like the name of a secret.
 //!
 //! The rules for each word are in the documentation of the parent module.
 
@@ -22,7 +22,7 @@ pub(super) struct Around {
 /// Returns whether a name looks like the name of a secret.
 pub(super) fn looks_secret(name: &str, around: &Around) -> bool {
     let joined = singular(&name.replace(|c: char| !c.is_alphanumeric(), "").to_lowercase());
-    // `JWTs` is one word, but is split into two.
+    // `JWTs` is one word, but would be split into two.
     let words = if is_secret_word(&joined) { vec![joined] } else { words(name) };
     let is_flag = match words.as_slice() {
         [number, of, ..] if number == "number" && of == "of" => true,
@@ -63,7 +63,7 @@ fn is_secret_at(words: &[String], index: usize, around: &Around) -> bool {
         "token" => !words::PLAIN_TOKEN.iter().any(|plain| previous.ends_with(plain)),
         "bearer" => !words::PLAIN_BEARER.contains(previous),
         "pin" | "pincode" => !around.has_word(&words::ADDRESS),
-        // In other positions, `pass` is a verb or an adjective, such as `pass_through`.
+        // In other positions, `pass` is a verb or an adjective, as in `pass_through`.
         "pass" | "tan" | "sas" => after.is_empty(),
         _ => true,
     }
@@ -81,7 +81,7 @@ fn is_secret_code(before: &[String], after: &[String], around: &Around) -> bool 
     }
 }
 
-/// Returns whether a field with the name `code` contains a credential.
+/// Returns whether a field named `code` contains a credential.
 fn is_secret_bare_code(around: &Around) -> bool {
     if words::OAUTH.iter().any(|name| around.has_sibling(name)) {
         return true;
@@ -89,7 +89,7 @@ fn is_secret_bare_code(around: &Around) -> bool {
     let is_listed = around.siblings.iter().any(|sibling| {
         let words = words(sibling);
         match words.as_slice() {
-            // The response of an OAuth 2.0 server can have `code`, `state` and `error`.
+            // A response from an OAuth 2.0 server can have `code`, `state` and `error`.
             [first, ..] if first == "error" => !around.has_sibling("state"),
             [.., last] if last == "message" || last == "description" => true,
             [word] => words::LISTED.contains(word) || words::ADDRESS.contains(word),
@@ -104,7 +104,7 @@ fn is_secret_bare_code(around: &Around) -> bool {
     !around.is_in_path || around.containers.iter().any(is_secret_segment)
 }
 
-/// Returns whether the field `code` of an object with this name is a value from a list.
+/// Returns whether the `code` field of an object with this name is a value from a list.
 fn is_listed_object(name: &str) -> bool {
     let words = words(name);
     let subject = words.iter().rfind(|word| !words::MESSAGE.contains(word));
@@ -148,7 +148,7 @@ fn snake(name: &str) -> String {
     name.replace(|c: char| !c.is_alphanumeric(), "_").to_snake_case()
 }
 
-/// Splits a name into words in lower case and in the singular.
+/// Splits a name into lowercase, singular words.
 fn words(name: &str) -> Vec<String> {
     let mut name = snake(name);
     for half in ["word", "phrase", "code", "key", "wd"] {

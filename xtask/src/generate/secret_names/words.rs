@@ -1,6 +1,6 @@
 //! The words that make a field name look like the name of a secret, and the words that rule it out.
 //!
-//! All words are lower case and in the singular.
+//! All words are lowercase and singular.
 
 /// A list of words, separated by spaces.
 pub(super) struct Words(&'static str);
@@ -25,8 +25,8 @@ pub(super) const SHORT: Words = Words(
      signature assertion cvv cvc cvn csc hmac mnemonic pincode bearertoken sas",
 );
 
-/// The last part of a field name after which the field is about the secret and does not contain it,
-/// such as `token_type`.
+/// Words that, as the last part of a field name, show that the field is about the secret and does
+/// not contain it, as in `token_type`.
 pub(super) const ABOUT: Words = Words(
     "type kind category class format algorithm alg method version status state policy policie \
      rule requirement strength length size count limit quota expire expired expiry expiration exp \
@@ -47,13 +47,14 @@ pub(super) const ABOUT: Words = Words(
 /// is often the credential itself.
 pub(super) const IDS: Words = Words("id identifier uid uuid guid kid sid");
 
-/// Words that may follow `key` as an adjective, such as `key_contact`.
+/// Words before which `key` can be an adjective, as in `key_contact`.
 pub(super) const KEY_ADJECTIVE: Words = Words(
     "contact person people fact figure feature point driver risk indicator metric account \
      information info benefit word operation",
 );
 
-/// First words of a name that is a flag or a number, such as `has_password` and `max_tokens`.
+/// Words that, at the start of a name, show that the field is a flag or a number, as in
+/// `has_password` and `max_tokens`.
 pub(super) const FLAG: Words = Words(
     "has is are require required need should can must allow allowed enable enabled disable \
      supported show hide num max min total count masked force minimum maximum",
@@ -96,21 +97,21 @@ pub(super) const PLAIN_TOKEN: Words = Words(
 /// (ISO 20022).
 pub(super) const PLAIN_BEARER: Words = Words("charge fee cost chrg expense tax");
 
-/// Fields of an OAuth 2.0 request or response (RFC 6749, RFC 7636). They make a field `code` an
-/// authorization code.
+/// Fields of an OAuth 2.0 request or response (RFC 6749, RFC 7636). Next to them, a field named
+/// `code` is an authorization code.
 pub(super) const OAUTH: Words = Words(
     "grant_type redirect_uri client_id client_secret code_verifier response_type session_state \
      refresh_token code_challenge assertion",
 );
 
-/// Fields next to which a field `code` is a value from a list.
+/// Fields next to which a field named `code` is a value from a list.
 pub(super) const LISTED: Words = Words(
     "message msg error description name status detail title label reason value category country \
      currency symbol path field severity issue amount rate unit locale language narrative \
      parameter param",
 );
 
-/// Objects whose field `code` is a value from a list, such as `country`.
+/// Objects, such as `country`, whose `code` field is a value from a list.
 pub(super) const LISTED_OBJECT: Words = Words(
     "error problem fault exception warning failure country currency language locale bank branch \
      reason status product category merchant industry state region province tax purpose type \
@@ -122,14 +123,14 @@ pub(super) const LISTED_OBJECT: Words = Words(
 pub(super) const ADDRESS: Words =
     Words("city district street address country line town locality province postal landmark region road");
 
-/// Names of a property that contains the secret if its object has the name of a secret.
+/// Names of properties that contain the secret if their object is named after a secret.
 pub(super) const VALUE: Words = Words(
     "value data text raw string content hash encoded plain plaintext payload encrypted ciphertext \
      material number",
 );
 
-/// Last words of the name of a message. A message has a secret in one of its fields, but none of its
-/// fields is secret because of the message's name.
+/// Words at the end of a message's name. One of a message's fields may contain a secret, but the
+/// name of the message does not make any of its fields a secret.
 pub(super) const MESSAGE: Words = Words(
     "response request list result page collection reply body input output resource dto detail \
      info item object model entry",

@@ -16,10 +16,10 @@ pub struct Change {
     pub(super) subject: String,
     /// The rest of the sentence that describes the change.
     pub(super) detail: String,
-    /// Whether the same body contains the changed schema at further places. The change is reported
-    /// for a few of these places only.
+    /// Whether the same body contains the changed schema in other places as well. The change is
+    /// reported for only a few of these places.
     pub(super) has_more: bool,
-    /// The reason for the change, if the place itself did not change in the document.
+    /// The reason for the change, if the place did not itself change in the document.
     pub(super) reason: Option<String>,
     /// The effect on the generated code and its users.
     pub effect: Effect,
@@ -30,7 +30,7 @@ pub struct Change {
 /// The effect of a change on the generated code and its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
-    /// The effect is unknown, because code generation failed for the document.
+    /// The effect is unknown because code generation failed for the document.
     Unknown,
     /// Only the document changes. The generated code behaves as before.
     Documented,
@@ -98,8 +98,8 @@ impl Change {
         self.operation == published.operation && is_place && (is_default || is_whole || self.aspect == published.aspect)
     }
 
-    /// Returns whether another change concerns the same field, possibly at another place of the same
-    /// body.
+    /// Returns whether another change concerns the same field, possibly at another place in the
+    /// same body.
     fn is_elsewhere(&self, other: &Self) -> bool {
         let last = |change: &Self| change.place.as_ref().and_then(|place| place.path()?.last().cloned());
         let is_received = |change: &Self| change.place.as_ref().is_some_and(Place::is_received);

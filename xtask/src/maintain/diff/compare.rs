@@ -13,8 +13,8 @@ use crate::spec::schema::{field, pascal, snake};
 
 /// Compares the normal forms from which code is generated. The effect of some changes depends on
 /// how the generator treats a keyword. For such a change, the differences in public items
-/// (`interface`) determine the effect. If a place itself did not change in the document, `causes`
-/// gives the reason for its change.
+/// (`interface`) determine the effect. If a place did not itself change in the document, `causes`
+/// gives the reason for the change.
 pub(super) fn effective(
     old: &Model,
     new: &Model,
@@ -49,16 +49,16 @@ struct At<'a> {
     sides: Option<(&'a Operation, &'a Operation)>,
     place: Option<Place>,
     subject: String,
-    /// The reason for the change, if the place itself did not change in the document.
+    /// The reason for the change, if the place did not itself change in the document.
     reason: Option<String>,
-    /// The named types of the place itself, such as a list and its entries.
+    /// The named types of the place itself, such as those of a list and its entries.
     own_types: Vec<&'a str>,
-    /// The place and its parents, if it is in a body.
+    /// The place and its parents, if the place is in a body.
     found: Option<&'a Found<'a>>,
 }
 
 impl<'a> At<'a> {
-    /// Returns the location of a change of a whole operation or of the whole document.
+    /// Returns the location of a change to a whole operation or to the whole document.
     fn whole(sides: Option<(&'a Operation, &'a Operation)>, subject: String) -> Self {
         Self { sides, place: None, subject, reason: None, own_types: Vec::new(), found: None }
     }
@@ -183,8 +183,9 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns the reason for a change of a place that itself did not change in the document. `types`
-    /// contains the types of the place and of its parents, starting with the innermost type.
+    /// Returns the reason for a change to a place that did not itself change in the document.
+    /// `types` contains the types of the place and of its parents, starting with the innermost
+    /// type.
     fn reason(
         &self,
         operations: (&Operation, &Operation),
@@ -203,8 +204,8 @@ impl Comparison<'_> {
             (None, Some(fact)) => self.added(at, place, fact),
             (Some(_), None) => {
                 let is_status = matches!(place, Place::Response { path, .. } if path.is_empty());
-                // Without a status, the operation still returns the same type, unless that type is
-                // an enum with a variant for each status.
+                // If a status is removed, the operation still returns the same type, unless that
+                // type is an enum with a variant for each status.
                 let is_compatible = is_status && !is_by_status(at, place);
                 let effect = if is_compatible { Effect::Compatible } else { breaking(place) };
                 self.push(at, "place", "removed".into(), effect, Section::Removed);
@@ -373,7 +374,7 @@ fn body_keys(found: &Found<'_>) -> Vec<String> {
     keys
 }
 
-/// Returns the bodies of two versions of an operation, by their places.
+/// Returns the bodies in two versions of an operation, each with its place.
 fn bodies<'a>(old: &'a Operation, new: &'a Operation) -> Vec<(&'a Place, Versions<'a>)> {
     let places: BTreeSet<&Place> = old.bodies.keys().chain(new.bodies.keys()).collect();
     let versions = |place| Versions { old: old.bodies.get(place), new: new.bodies.get(place) };

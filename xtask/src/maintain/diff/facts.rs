@@ -1,4 +1,4 @@
-//! Collects the facts about one operation of a document.
+//! Collects the facts about one operation in a document.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,11 +9,11 @@ use super::tree::{EMPTY, Entry, Node};
 use crate::generate::normalize::form::OtherBody;
 use crate::spec::schema::{CHOICE_KEY, is_secret, pascal, referenced, resolve_ref, single_reference};
 
-/// Reads the facts about the parameters and bodies of a document. Each schema is read once, even if
+/// Reads the facts about the parameters and bodies in a document. Each schema is read once, even if
 /// many bodies contain it.
 pub(super) struct Facts<'a> {
     document: &'a Value,
-    /// Whether the document is in the form that Flinks publishes, as opposed to the normal form.
+    /// Whether the document is in the form that Flinks publishes rather than in the normal form.
     is_published: bool,
     pub(super) nodes: Vec<Node>,
     /// The nodes of the schemas that have been read. The keys are the addresses of the schemas in
@@ -47,7 +47,8 @@ impl<'a> Facts<'a> {
             if let Place::PathParameter(_) = place {
                 fact.facets.insert("name", name.to_owned());
             }
-            // A parameter has no places inside it, so the entries of a list belong to the parameter.
+            // A parameter has no places inside it, so the facts about list entries belong to the
+            // parameter.
             if let Some(items) = parameter.get("schema").and_then(|schema| self.resolved(schema).get("items")) {
                 let items = self.fact(items, true);
                 fact.values = fact.values.or(items.values);
@@ -119,8 +120,8 @@ impl<'a> Facts<'a> {
         node
     }
 
-    /// Adds the places directly inside a schema, including those that `allOf` merges into it. If two
-    /// parts describe the same place, the facts of the first part are used.
+    /// Adds the places directly inside a schema, including those that `allOf` merges into it. If
+    /// two parts describe the same place, the facts from the first part are used.
     fn children<'b>(
         &self,
         schema: &'b Value,
@@ -283,7 +284,7 @@ const KEYWORDS: [&str; 17] = [
     "deprecated",
 ];
 
-/// Keywords of a parameter that determine how it is serialized.
+/// Parameter keywords that determine how the value is serialized.
 const PARAMETER_KEYWORDS: [&str; 3] = ["style", "explode", "allowEmptyValue"];
 
 fn required(schema: &Value) -> Vec<&str> {

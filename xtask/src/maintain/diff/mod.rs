@@ -62,9 +62,9 @@ pub struct ProductDiff {
     pub interface: Vec<Difference>,
     /// The version increment that the changes require.
     pub step: Step,
-    /// The problems of the newer version's overlay, such as stale actions. Code cannot be generated
-    /// until they are corrected. The changes are known nevertheless, because the comparison skips
-    /// stale actions.
+    /// The problems with the newer version's overlay, such as stale actions. Code cannot be
+    /// generated until they are corrected. The changes are known anyway, because the comparison
+    /// skips stale actions.
     pub overlay_errors: Vec<Error>,
     /// Whether the older version's overlay has stale actions. The comparison skips them.
     pub is_older_overlay_stale: bool,
@@ -128,7 +128,8 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     })
 }
 
-/// The stack size of a thread that generates code. It is the usual size of the main thread's stack.
+/// The stack size of a thread that generates code, which is the usual stack size of the main
+/// thread.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Generates the code of both sides.
@@ -153,8 +154,8 @@ fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) ->
     })
 }
 
-/// Returns the published document of one side of a comparison, the generated code, and the problems
-/// of the overlay.
+/// Returns the published document for one side of a comparison, the generated code, and the
+/// problems with the overlay.
 fn split(side: Option<Inspected>) -> (Option<Value>, Option<Result<Generated>>, Vec<Error>) {
     match side {
         Some(side) => (Some(side.published), Some(side.generated), side.overlay_errors),
@@ -204,7 +205,7 @@ struct Effective {
     reworded: usize,
 }
 
-/// Compares the generated code of two versions, and the normalized documents.
+/// Compares the generated code and the normalized documents of two versions.
 fn effective(old: Option<&Generated>, new: Option<&Generated>) -> Effective {
     let none = PublicApi::default();
     let (old_api, new_api) = (old.map_or(&none, |side| &side.public_api), new.map_or(&none, |side| &side.public_api));

@@ -1,11 +1,11 @@
 //! Finds the reasons for changes whose cause is elsewhere in the document.
 //!
 //! The traits of a type depend on its uses. A type that an operation sends implements `Serialize`
-//! and `Default`, and a type that an operation receives implements `Deserialize`. A type that an
-//! operation receives also allows more values. For example, an enum becomes text. A change to one
-//! operation can therefore change a type that another operation also uses.
+//! and `Default`, and a type that an operation receives implements `Deserialize`. If an operation
+//! receives a type, the type also allows more values: for example, an enum becomes text. A change
+//! to one operation can therefore change a type that another operation also uses.
 //!
-//! A schema gets another name if a schema elsewhere has its name.
+//! A schema gets a different name if a schema elsewhere already has its name.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,7 +30,7 @@ enum Use {
 /// The operations that use each type.
 type Users = BTreeMap<(String, Use), Vec<String>>;
 
-/// Two versions of a document, in which the reasons for changes are found.
+/// Two versions of a document, in which to find the reasons for changes.
 pub(super) struct Causes<'a> {
     old: &'a Generated,
     new: &'a Generated,
@@ -53,10 +53,10 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// Returns the reason for a change of a place that itself did not change in the document: the
-    /// place has a type that another operation started or stopped to receive. A type of a response
-    /// allows more than the same type of a request. `types` contains the types of the place and of its
-    /// parents, starting with the innermost type.
+    /// Returns the reason for a change to a place that did not itself change in the document:
+    /// another operation started or stopped receiving the place's type. A type allows more values
+    /// in a response than in a request. `types` contains the types of the place and of its parents,
+    /// starting with the innermost type.
     pub(super) fn of_use(&self, (old, new): (&Operation, &Operation), place: &Place, types: &[&str]) -> Option<String> {
         let reason = types.iter().find_map(|ty| self.changed_use(ty, Use::Received, &format!("the type `{ty}`")))?;
         let [before, after] = self.written();
@@ -64,7 +64,7 @@ impl<'a> Causes<'a> {
         (before.last()?.fact == after.last()?.fact).then_some(reason)
     }
 
-    /// Returns the reason for a changed type name of a place that itself did not change in the
+    /// Returns the reason for a changed type name at a place that did not itself change in the
     /// document: a schema elsewhere has the name.
     pub(super) fn of_name(
         &self,
@@ -78,8 +78,8 @@ impl<'a> Causes<'a> {
         (old.id == new.id && self.is_unchanged(before, after)).then_some(reason)
     }
 
-    /// Returns the reason for a changed name of the success type or the error type, like
-    /// [`Self::of_name`]. `outcome` is the name of the fact that describes the type.
+    /// Like [`Self::of_name`], but returns the reason for a changed name of the success type or the
+    /// error type. `outcome` is the name of the fact that describes the type.
     pub(super) fn of_type(&self, old: &Operation, new: &Operation, outcome: &str) -> Option<String> {
         let names = [old, new].map(|operation| operation.type_names.get(outcome).map(String::as_str));
         let reason = self.changed_name(names)?;
@@ -91,8 +91,8 @@ impl<'a> Causes<'a> {
         (old.id == new.id && is_same).then_some(reason)
     }
 
-    /// Returns the reason why an operation's type got another name, if a schema elsewhere has the old
-    /// name now, or had the new name before.
+    /// Returns the reason why an operation's type was renamed, if a schema elsewhere now has the
+    /// old name or previously had the new name.
     fn changed_name(&self, names: [Option<&str>; 2]) -> Option<String> {
         let [Some(before), Some(after)] = names else { return None };
         if before == after {
@@ -106,8 +106,9 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// Describes a use of a type that no operation had before, or that no operation has any more.
-    /// Returns `None` if the type is new or was removed, because then no change needs a reason.
+    /// If a type has gained or lost the use `needed` across all operations, describes this change.
+    /// Returns `None` if the type itself is new or was removed, because then no change needs a
+    /// reason.
     fn changed_use(&self, ty: &str, needed: Use, words: &str) -> Option<String> {
         let [old, new] = self.users.get_or_init(|| [users(&self.old.normalized), users(&self.new.normalized)]);
         let is_used =
@@ -164,7 +165,8 @@ impl Written {
         Self { operations: operations.into_iter().map(places).collect(), nodes }
     }
 
-    /// Returns the body that contains a place, the places on the path to the place, and the place.
+    /// Returns the body that contains a place, the places on the path to that place, and the place
+    /// itself.
     fn entries(&self, title: &str, place: &Place) -> Option<Vec<&Entry>> {
         let places = self.operations.get(title)?;
         let mut entry = match place {
@@ -186,7 +188,7 @@ impl Written {
     }
 }
 
-/// Returns the response of an operation that describes a status of the normal form.
+/// Returns the response in an operation's places that describes a status from the normal form.
 fn response<'a>(places: &'a BTreeMap<Place, Entry>, status: &str) -> Option<&'a Entry> {
     let range = status.chars().next().map(|first| format!("{first}XX"))?;
     [status, &range, "default"].into_iter().find_map(|wanted| {
@@ -198,7 +200,7 @@ fn response<'a>(places: &'a BTreeMap<Place, Entry>, status: &str) -> Option<&'a 
     })
 }
 
-/// Returns whether a schema of the normal form has this Rust name.
+/// Returns whether a schema in the normal form has this Rust name.
 fn has_schema(normalized: &Normalized, name: &str) -> bool {
     let mut schemas = schema::object(&normalized.document, "/components/schemas").into_iter().flatten();
     schemas.any(|(other, _)| pascal(other) == name)

@@ -212,7 +212,7 @@ impl ProductDiff {
     }
 }
 
-/// The number of operations from which a change that they share is listed once.
+/// The minimum number of operations that must share a change for it to be listed only once.
 const MANY: usize = 10;
 
 /// A change, and the operations that it concerns.
@@ -221,7 +221,8 @@ struct Listed<'a> {
     change: &'a Change,
 }
 
-/// Returns the operations in words, with `quote` around a name, or `None` if there is no operation.
+/// Returns the operations in words, with `quote` around each name, or `None` if there are no
+/// operations.
 fn operations_in_words(operations: &[&str], quote: &str) -> Option<String> {
     match operations {
         [] => None,
@@ -238,7 +239,7 @@ fn headline(diff: &ProductDiff) -> String {
     }
 }
 
-/// Returns the wording of the required version increment, and whether code can be generated.
+/// Returns the wording for the required version increment and for whether code can be generated.
 fn step_words(diff: &ProductDiff) -> String {
     if diff.refused.is_some() {
         "cannot be generated".into()
@@ -255,7 +256,7 @@ const CORRECT_OVERLAY: &str =
 const OLDER_OVERLAY: &str =
     "The overlay of the older version has stale actions. This report shows the changes without these actions.";
 
-/// Returns the problems of the overlay, separated by empty lines.
+/// Returns the problems with the overlay, separated by empty lines.
 fn overlay_errors(diff: &ProductDiff) -> String {
     diff.overlay_errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
 }

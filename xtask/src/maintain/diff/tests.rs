@@ -335,7 +335,7 @@ fn keywords_that_do_not_reach_the_code_are_reported_as_published() {
 }
 
 /// Creates two versions of a document whose operation `x` uses the schema `S`. In the second
-/// version, the new operation `y` uses it in the other direction.
+/// version, the new operation `y` uses the schema in the other direction.
 fn with_another_use(schema: &Value, is_received_first: bool) -> [Generated; 2] {
     let body =
         json!({"description": "", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/S"}}}});
@@ -682,7 +682,7 @@ fn a_change_inside_an_alternative_of_a_response_has_its_effect() {
         ),
     ] {
         assert_eq!(lines(&old, &new), expected);
-        // The published documents show no further change.
+        // The published documents show no other change.
         let Effective { changes, .. } = effective(Some(&generated(&old)), Some(&generated(&new)));
         let published = compare::published(&Model::published(&document(&old)), &Model::published(&document(&new)));
         let published: Vec<String> = uncovered(published, &changes).iter().map(Change::text).collect();

@@ -10,8 +10,9 @@ use super::place::{Fact, Step};
 /// The index of the node without contents.
 pub(super) const EMPTY: usize = 0;
 
-/// The maximum number of places in one body at which the changes of the same schema are reported. A
-/// body can contain a schema at a number of places that is exponential in the size of the document.
+/// The maximum number of places in one body for which changes to the same schema are reported. The
+/// number of places at which a body contains a schema can be exponential in the size of the
+/// document.
 const MAX_PLACES: usize = 4;
 
 /// A place in a body.
@@ -56,7 +57,7 @@ impl<'a> Versions<'a> {
 pub(super) struct Differences<'a> {
     old: &'a [Node],
     new: &'a [Node],
-    /// The steps of each pair of nodes that lead to a difference.
+    /// For each pair of nodes, the steps that lead to a difference.
     steps: HashMap<Pair, BTreeSet<&'a Step>>,
 }
 
@@ -66,10 +67,10 @@ pub(super) struct Found<'a> {
     /// The path to the place, with the versions of each place on the path. The last one is the place
     /// itself, and the first one is the body, which has no step.
     pub(super) places: Vec<(Option<&'a Step>, Versions<'a>)>,
-    /// Whether the kind of a parent changed. The change of the parent covers all places inside it
-    /// that exist in one version only.
+    /// Whether the kind of a parent changed. The change to the parent covers all places inside it
+    /// that exist in only one version.
     pub(super) is_covered: bool,
-    /// Whether the body contains the changed schema at further places that are not reported.
+    /// Whether the body contains the changed schema at other places that are not reported.
     pub(super) has_more: bool,
 }
 
@@ -117,8 +118,8 @@ impl<'a> Differences<'a> {
         body.contents().is_some_and(|pair| self.steps.contains_key(&pair))
     }
 
-    /// Returns the differences inside a body, sorted by path. The changes of a schema are returned
-    /// for the places with the shortest paths.
+    /// Returns the differences inside a body, sorted by path. Changes to a schema are returned for
+    /// the places with the shortest paths.
     pub(super) fn within(&self, body: Versions<'a>) -> Vec<Found<'a>> {
         let mut found = Vec::new();
         let mut queue = VecDeque::from([Found { places: vec![(None, body)], is_covered: false, has_more: false }]);
@@ -163,7 +164,7 @@ impl<'a> Differences<'a> {
         Versions { old: child(self.old, old), new: child(self.new, new) }
     }
 
-    /// Returns the children of two nodes, by their steps.
+    /// Returns the children of two nodes, keyed by step.
     fn children(&self, (old, new): Pair) -> BTreeMap<&'a Step, Versions<'a>> {
         let mut children: BTreeMap<&Step, Versions<'_>> = BTreeMap::new();
         for (step, entry) in self.old.get(old).into_iter().flat_map(|node| &node.children) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{Place, path_text};
 
-/// Returns the name of a place in reports.
+/// Returns the name that reports use for a place.
 pub(super) fn subject(place: &Place, name: Option<&str>) -> String {
     match place {
         Place::PathParameter(_) => format!("path parameter `{}`", name.unwrap_or_default()),

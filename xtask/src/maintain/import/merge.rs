@@ -13,7 +13,7 @@ use crate::spec::{read, schema};
 use crate::{Error, Result};
 
 /// Merges slices into a product's document and reports each change as one line. If the slices
-/// contain all operations of the old document, the slices replace the old document.
+/// contain all operations in the old document, the slices replace the old document.
 pub(super) fn merge_slices(
     old: Option<Document>,
     slices: &[&Slice],

@@ -3,11 +3,11 @@
 //! Flinks publishes its documents in slices. Each reference page describes one operation and
 //! contains, in a fenced block, the part of the document for that operation.
 //!
-//! - If the imported slices describe all operations of a document, the slices replace the document.
+//! - If the imported slices describe all operations in a document, the slices replace the document.
 //!   A single slice that describes all operations replaces the document byte for byte.
 //! - Slices that describe only some of the operations are merged. Each operation in a slice
-//!   replaces the operation of the document that has the same method and path. An operation that is
-//!   missing from the document is appended. Parts that several operations share (`info`, `servers`,
+//!   replaces the document's operation with the same method and path. An operation that is missing
+//!   from the document is appended. Parts that several operations share (`info`, `servers`,
 //!   components, …) are replaced as well, and every replacement is reported. A merge keeps
 //!   everything else byte for byte and removes nothing.
 
@@ -54,8 +54,8 @@ pub struct Report {
 /// # Errors
 ///
 /// Returns an error that names its location if a file cannot be read or written, if a slice is not
-/// OpenAPI 3.0, if the product of a slice is unknown, or if two slices disagree. Unless the error
-/// occurs while writing, no file is changed.
+/// OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. Unless the error occurs
+/// while writing, no file is changed.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
     let mut slices: Vec<(Product, Slice)> = Vec::new();
@@ -101,7 +101,7 @@ pub fn import(root: &Path, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Checks that the slices for one product agree. The slices of an import are unordered, so none of
+/// Checks that the slices for one product agree. The slices in an import are unordered, so none of
 /// them takes precedence.
 fn check_agreement(slices: &[(Product, Slice)]) -> Result<()> {
     for (index, (product, slice)) in slices.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Reads slices, which are the OpenAPI documents in the fenced blocks of a page, or in a YAML or
+//! Reads slices, which are the OpenAPI documents in the fenced blocks on a page, or in a YAML or
 //! JSON file.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Slice {
     pub(super) file: PathBuf,
-    /// The line of the file where the slice starts.
+    /// The line in the file where the slice starts.
     pub(super) line: usize,
     /// The document name that the page states, if any.
     pub(super) document_name: Option<String>,

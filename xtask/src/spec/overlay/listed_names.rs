@@ -1,4 +1,4 @@
-//! Finds names of properties that an overlay lists but the document no longer contains.
+//! Finds the names of properties that an overlay lists but that the document no longer contains.
 //!
 //! An action can add property names to `required` and to `x-lenient`. If Flinks removes or renames
 //! such a property, the action is stale, although its target still exists.
@@ -10,7 +10,7 @@ use super::format::Action;
 use super::stale::stale;
 use crate::Error;
 
-/// The keys of a schema whose values are lists of its properties.
+/// The keys in a schema whose values list some of its properties.
 const LISTS: [&str; 2] = ["required", "x-lenient"];
 
 /// Removes from `document` each name that an action added to a list although the schema has no such
@@ -58,7 +58,7 @@ fn listed(update: &Value, at: &str) -> Vec<(List, String)> {
     found
 }
 
-/// Removes a name from a list of a schema if the schema has no such property. Returns whether the
+/// Removes a name from a list in a schema if the schema has no such property. Returns whether the
 /// name was removed.
 fn take_unknown(document: &mut Value, published: &Value, list: &List, name: &str) -> bool {
     let is_published = published

@@ -1,7 +1,7 @@
 //! Describes stale overlay actions: actions that match nothing or change nothing.
 //!
 //! An action can depend on a stale action. For example, one action removes a property and the next
-//! action adds it again with another type. If the property no longer exists in the document, the
+//! action re-adds it with a different type. If the property no longer exists in the document, the
 //! second action would add a property that the API does not have. A dependent action is therefore
 //! stale too.
 
@@ -16,7 +16,7 @@ use crate::Error;
 /// The help text for an action that changes nothing.
 pub(super) const REMOVE_ACTION: &str = "the document already contains the correction: remove the action";
 
-/// The stale actions that were found so far.
+/// The stale actions found so far.
 #[derive(Default)]
 pub(super) struct StaleActions<'a> {
     /// The actions whose target matches nothing, each with its index.
@@ -65,7 +65,8 @@ impl<'a> StaleActions<'a> {
     }
 }
 
-/// Returns an error that names an action, why it is stale, and its reason.
+/// Returns an error that names a stale action and contains the reason why it is stale and its
+/// description.
 pub(super) fn stale(action: &Action, how: &str) -> Error {
     Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
 }
@@ -97,7 +98,7 @@ fn without_last_step(target: &str) -> Option<(&str, &str)> {
     name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some((parent, name))
 }
 
-/// Removes the member at `steps` and each object that only contained this member. Returns whether
+/// Removes the member at `steps` and each object that contained only this member. Returns whether
 /// the member existed.
 fn take(value: &mut Value, steps: &[String]) -> bool {
     let Value::Object(object) = value else { return false };
