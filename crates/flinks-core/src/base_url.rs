@@ -196,7 +196,7 @@ impl BaseUrlOptions {
 /// - The path contains an API version and ends with an operation (`/api/v1/token`). The operation
 ///   is `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
 ///
-/// The prefix of a gateway, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
+/// A gateway's prefix, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
 fn includes_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();

@@ -10,21 +10,21 @@ use crate::error::InvalidRequest;
 use crate::header::header_text;
 use crate::request::UNRESERVED;
 
-/// How a list or an object is written.
+/// The style in which a list or an object is written.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// As several parameters of a query: `ids=1&ids=2`, or `a=1&b=2` for an object.
+    /// As several query parameters: `ids=1&ids=2`, or `a=1&b=2` for an object.
     Exploded,
     /// Joined by a separator: `1,2`, or `a,1,b,2` for an object.
     Joined(char),
-    /// As the pairs of an object: `a=1,b=2`.
+    /// As `property=value` pairs, for an object: `a=1,b=2`.
     JoinedPairs,
-    /// As one parameter of a query for each property of an object: `filter[a]=1`.
+    /// As one query parameter for each property of an object: `filter[a]=1`.
     DeepObject,
 }
 
-/// A parameter's value without its nesting.
+/// A parameter's value, with at most one level of nesting.
 enum Flat {
     Scalar(String),
     List(Vec<String>),
@@ -64,9 +64,9 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-/// Adds a list or an object to the query of a URL. The separator between two values is not encoded
-/// if it is a comma, and a comma in a value is. Any other separator is encoded, so a value that
-/// contains it cannot be sent.
+/// Adds a list or an object to the query of a URL. A comma between two values is not encoded, but a
+/// comma within a value is. Any other separator is encoded, so a value that contains this separator
+/// cannot be sent.
 pub(crate) fn add_query(
     mut url: Url,
     name: &'static str,
@@ -105,7 +105,7 @@ pub(crate) fn add_query(
     Ok(url)
 }
 
-/// Writes a list or an object into a path. It must not be empty.
+/// Writes a list or an object into a path. The list or object must not be empty.
 #[doc(hidden)]
 pub fn encode_path_list(
     name: &'static str,
@@ -188,7 +188,7 @@ mod tests {
         url.query().unwrap().to_owned()
     }
 
-    /// The expected texts come from the table in section "Style Examples" of OpenAPI 3.0.3.
+    /// The expected text comes from the table in the "Style Examples" section of OpenAPI 3.0.3.
     #[test]
     fn lists_and_objects_in_a_query() {
         let list = json!(["x", "y,z", 3, null]);

@@ -130,8 +130,8 @@ impl CallbackForm {
     }
 }
 
-/// The parameters that Flinks added to the redirect URL of a callback. Do not trust them unless the
-/// `state` matches.
+/// The parameters that Flinks added to the redirect URL. Do not trust them unless the `state`
+/// matches.
 pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {

@@ -1,4 +1,4 @@
-//! The known hosts of the Flinks products. The base URL of another product is rejected.
+//! The known hosts of the Flinks products. A client rejects a base URL for another product.
 
 use flinks_core::BaseUrl;
 

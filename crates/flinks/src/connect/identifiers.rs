@@ -84,7 +84,7 @@ impl FromStr for Instance {
 }
 
 /// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces
-/// both, such as that of the emulator.
+/// both, such as the emulator's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
@@ -108,7 +108,7 @@ impl Host {
     }
 }
 
-/// A customer id issued by Flinks, which is a GUID with hyphens. [C8](crate::rules)
+/// A customer id issued by Flinks: a GUID with hyphens. [C8](crate::rules)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, derive_more::Display, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct CustomerId(pub(super) Uuid);

@@ -184,8 +184,8 @@ impl Error {
             _ if error.status().is_some_and(|status| status.is_success()) => {
                 Kind::Malformed { field: None, detail: Detail::Value("the success status is not documented") }
             }
-            // Pay refuses requests with a response that has no body (P6), and Outbound may do the
-            // same (O6).
+            // Pay's refusals have no body (P6), and Outbound's refusals may not have one either
+            // (O6).
             ErrorKind::Status(None) if operation.product() != Product::Connect => {
                 match error.status().map(|status| status.as_u16()) {
                     Some(400 | 401 | 403 | 429) => Kind::Rejected,

@@ -7,7 +7,7 @@ use super::kind::Kind;
 use crate::OAuthError;
 use crate::operation::Operation;
 
-/// The certainty that a refused refresh has ended a consent. [O6](crate::rules)
+/// How certain it is that a refused refresh has ended a consent. [O6](crate::rules)
 ///
 /// ```
 /// use flinks::{Error, Refusal};

@@ -24,7 +24,7 @@ pub struct Claims {
     /// tokens.
     pub sub: Option<String>,
     /// The time when the token expires according to the server's clock, in whole seconds since the
-    /// Unix epoch. A fraction is truncated.
+    /// Unix epoch. Fractions of a second are dropped.
     pub exp: Option<u64>,
 }
 
