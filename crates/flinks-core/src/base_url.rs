@@ -81,7 +81,7 @@ impl BaseUrl {
         !self.is_https() && !self.is_loopback()
     }
 
-    /// Returns the host, and the port if it is not the default port of the scheme.
+    /// Returns the host, and the port if it is not the scheme's default port.
     pub(crate) fn authority(&self) -> String {
         match self.0.url.port() {
             Some(port) => format!("{}:{port}", self.host()),

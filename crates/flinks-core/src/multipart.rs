@@ -101,7 +101,7 @@ impl MultipartBody {
     ///
     /// # Errors
     ///
-    /// Returns an error if the media type of a file is invalid.
+    /// Returns an error if a file's media type is invalid.
     pub fn files<'a>(
         self,
         name: &'static str,

@@ -34,7 +34,7 @@ enum Flat {
 impl Flat {
     fn of(name: &'static str, value: &(impl Serialize + ?Sized)) -> Result<Self, InvalidRequest> {
         let nested = || InvalidRequest::new(name, "must not contain a list or an object inside another");
-        // Conversion through text keeps the digits of an `f32`.
+        // Conversion via text preserves the digits of an `f32`.
         let value = serde_json::to_vec(value).and_then(|json| serde_json::from_slice(&json)).map_err(|_| nested())?;
         match value {
             Value::Array(array) => {
@@ -144,7 +144,7 @@ pub fn header_list(
 /// `ids=1&ids=2`.
 pub(crate) fn encode_form(body: &impl Serialize) -> Result<String, InvalidRequest> {
     let invalid = || InvalidRequest::new("body", "contains a value that cannot be form-encoded");
-    // Conversion through text keeps the digits of an `f32`.
+    // Conversion via text preserves the digits of an `f32`.
     let fields: Map<String, Value> =
         serde_json::to_vec(body).and_then(|json| serde_json::from_slice(&json)).map_err(|_| invalid())?;
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn lists_and_objects_in_a_query() {
         let list = json!(["x", "y,z", 3, null]);
-        // The order must not depend on whether serde_json preserves the order of insertion.
+        // The order must not depend on whether serde_json preserves insertion order.
         let object = json!({"g": "a&b", "n": null, "r": 100});
         for (value, style, expected) in [
             (&list, Style::Exploded, "a=b&k%20y=x&k%20y=y%2Cz&k%20y=3"),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn lists_in_a_form() {
-        // The order must not depend on whether serde_json preserves the order of insertion.
+        // The order must not depend on whether serde_json preserves insertion order.
         let body = json!({"empty": [], "flag": true, "ids": ["a b", 2, null], "none": null, "text": "x&y"});
         assert_eq!(encode_form(&body).unwrap(), "flag=true&ids=a+b&ids=2&text=x%26y");
         for invalid in [json!({"a": {"b": 1}}), json!({"a": [[1]]}), json!([1])] {

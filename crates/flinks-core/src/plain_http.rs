@@ -67,7 +67,7 @@ pub fn is_loopback_host(host: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct PlainHost(Option<String>);
 
-/// The reason a connection to a host without TLS is not allowed.
+/// The reason an unencrypted connection to a host is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHostProblem {
     /// The configuration allows no host.
@@ -85,7 +85,7 @@ impl PlainHost {
         Self(Some(host))
     }
 
-    /// Returns the reason a connection to `host` without TLS is not allowed, or `None` if the
+    /// Returns the reason an unencrypted connection to `host` is not allowed, or `None` if the
     /// connection is allowed.
     pub fn find_problem(&self, host: &str) -> Option<PlainHostProblem> {
         let Some(allowed) = &self.0 else { return Some(PlainHostProblem::NoneAllowed) };

@@ -206,7 +206,7 @@ pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E
     Error::new(Some(head), kind)
 }
 
-/// Returns the value for a documented redirect that is read without its target, such as 304.
+/// Returns the value for a documented redirect that is read without its target, such as a 304.
 #[doc(hidden)]
 pub fn head_response<E>(response: &Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
     Ok(ResponseValue::new(ResponseHead::from_response(response), ()))

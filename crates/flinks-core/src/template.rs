@@ -28,7 +28,7 @@ pub(crate) struct Templates {
 
 struct Template {
     operation: &'static Operation,
-    /// The path in the first call. Most operations have only one path. For any other operation, a
+    /// The path of the first call. Most operations have only one path. For any other operation, a
     /// client for one customer uses only one of the paths.
     path: Box<str>,
     url: Url,
@@ -39,7 +39,7 @@ struct Template {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostHeader {
     Prepared,
-    /// The HTTP client sets the header, because its settings may contain another host.
+    /// The HTTP client sets the header, because its settings may specify a different host.
     #[cfg(feature = "reqwest-0_13")]
     FromClient,
 }

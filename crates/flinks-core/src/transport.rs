@@ -141,7 +141,7 @@ impl Transport {
         };
         // The caller reads a stream after this call returns, so the timeout is set on the request
         // instead of the timer. A timeout set in a custom HTTP client would apply to every request
-        // that has no timeout of its own.
+        // that does not set a timeout itself.
         if operation.is_streamed || self.templates.is_client_adjusted() {
             *request.timeout_mut() = Some(timeout);
         }

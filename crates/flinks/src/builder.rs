@@ -86,7 +86,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
     }
 
     /// Returns the name of each configuration file field, paired with the name of its environment
-    /// variable. The fields that only this product has come first.
+    /// variable. Product-specific fields come first.
     ///
     /// ```
     /// use flinks::{ClientBuilder, pay};

@@ -32,7 +32,7 @@ pub(crate) struct CsrfState {
     created_at: SystemTime,
 }
 
-/// The largest accepted difference between the clocks of two machines.
+/// The largest accepted difference between two machines' clocks.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
 impl CsrfState {

@@ -38,7 +38,7 @@ use crate::retry::backoff;
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
-///   requests, and one that is used less often holds fewer tokens.
+///   requests, and a pool that is used less often holds fewer tokens.
 /// - The pool requests tokens in the caller's runtime, at most four at a time. When the last clone
 ///   is dropped, in-flight requests are cancelled.
 /// - After a failure, the pool requests no tokens in advance for about one second. The pause
@@ -116,8 +116,8 @@ impl<C: SingleUse> TokenPool<C> {
         self.spawn_workers(state, missing);
     }
 
-    /// Returns a token from the pool with more than half of its lifetime left, or requests a new
-    /// one if the pool is empty. No other caller receives the same token.
+    /// Returns a pooled token with more than half of its lifetime left, or requests a new token if
+    /// the pool is empty. No other caller receives the same token.
     ///
     /// # Errors
     ///

@@ -102,8 +102,8 @@ impl Settings {
         self
     }
 
-    /// Trusts the given certificate authorities, such as that of a corporate proxy, in addition to
-    /// the platform's.
+    /// Trusts the given certificate authorities, such as a corporate proxy's, in addition to the
+    /// platform's.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -136,7 +136,7 @@ impl Settings {
         self
     }
 
-    /// Adjusts settings of the HTTP client, such as its proxy, resolver or local address.
+    /// Adjusts HTTP client settings, such as the proxy, the resolver or the local address.
     ///
     /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
     /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
@@ -161,7 +161,7 @@ impl Settings {
     /// its clones remember the newest 16,384 tokens as keyed hashes.
     ///
     /// Use this setting if your Flinks environment accepts one Pay token for several calls and
-    /// returns it more than once. [P5, C3](crate::rules)
+    /// returns the same token more than once. [P5, C3](crate::rules)
     pub fn accept_repeated_tokens(mut self) -> Self {
         self.repeated_tokens = Some(RepeatedTokens::Accepted);
         self

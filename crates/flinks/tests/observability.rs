@@ -1,4 +1,4 @@
-//! Uses the emulator to test the metrics and the span of a call.
+//! Uses the emulator to test the metrics and the span for a call.
 //!
 //! This test is a separate binary, because it captures the log of the whole process.
 

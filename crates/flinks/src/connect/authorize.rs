@@ -375,7 +375,7 @@ impl AnswerError {
     /// Returns the challenge if it can be answered again.
     ///
     /// This is the case if nothing was sent or the bank rejected the answer. It is also the case if
-    /// the token was refused or a rate limit was exceeded, because the answer was then not checked.
+    /// the token was refused or a rate limit was exceeded, because then the answer was not checked.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }

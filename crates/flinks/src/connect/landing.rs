@@ -125,8 +125,8 @@ impl Client {
     /// landing. Sends nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
-    /// the path, it can also be the bare query. Keep it out of logs; see
-    /// [Callbacks and landings](crate#callbacks-and-landings).
+    /// the path, `callback` can also be the bare query. Keep it out of logs; see [Callbacks and
+    /// landings](crate#callbacks-and-landings).
     ///
     /// The `state` does not authenticate the login id, because the end user can edit the URL.
     /// Continue with [`UnverifiedLoginId::authorize`].

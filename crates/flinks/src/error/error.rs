@@ -12,7 +12,7 @@ use crate::{FlinksCode, OAuthError};
 /// The error returned if a call fails or a value is invalid.
 ///
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
-/// classify an error. Their documentation includes Flinks' recommendations.
+/// classify an error. The documentation for these methods includes Flinks' recommendations.
 ///
 /// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
@@ -66,7 +66,7 @@ impl Error {
         self.0.status
     }
 
-    /// Returns the `FlinksCode` of the response. [C6](crate::rules)
+    /// Returns the `FlinksCode` in the response. [C6](crate::rules)
     pub fn flinks_code(&self) -> Option<&FlinksCode> {
         self.0.body.code.as_ref()
     }

@@ -141,8 +141,8 @@ impl Client {
     /// Refreshes an access token with a refresh token. This restarts the refresh token's 30-day
     /// idle period.
     ///
-    /// If the response contains a new refresh token, it replaces the old one. Store it before you
-    /// use the access token. [O5](crate::rules)
+    /// If the response contains a new refresh token, it replaces the old one. Store the new refresh
+    /// token before you use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///
