@@ -81,7 +81,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Returns the reason why the authority of a URL is invalid, or `None` if it is valid.
+/// Returns the reason the authority of a URL is invalid, or `None` if the authority is valid.
 ///
 /// Rejects user info and port 0. Also rejects a host that another URL parser might read as a
 /// different host: the host must be spelled the same way in the authority and in the parsed `url`.

@@ -81,7 +81,7 @@ impl BaseUrl {
         !self.is_https() && !self.is_loopback()
     }
 
-    /// Returns the host, and the port if it is not the default port of the scheme.
+    /// Returns the host, and the port if it is not the scheme's default port.
     pub(crate) fn authority(&self) -> String {
         match self.0.url.port() {
             Some(port) => format!("{}:{port}", self.host()),
@@ -196,7 +196,7 @@ impl BaseUrlOptions {
 /// - The path contains an API version and ends with an operation (`/api/v1/token`). The operation
 ///   is `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
 ///
-/// The prefix of a gateway, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
+/// A gateway's prefix, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
 fn includes_endpoint(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let segments: Vec<&str> = path.split('/').collect();

@@ -18,8 +18,7 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 pub(crate) enum Body {
     /// A body that arrived in one chunk.
     Chunk(Bytes),
-    /// A body that was joined from several chunks. The memory of a joined body is wiped when the
-    /// body is dropped.
+    /// A body joined from several chunks. Its memory is wiped when it is dropped.
     Joined(Zeroizing<Vec<u8>>),
 }
 
@@ -34,8 +33,8 @@ impl Deref for Body {
     }
 }
 
-/// Reads a body of at most [`MAX_RESPONSE_BYTES`], or of the operation's own limit. A body that
-/// arrives in one chunk is not copied.
+/// Reads a body up to the operation's size limit, which is [`MAX_RESPONSE_BYTES`] by default. A
+/// body that arrives in one chunk is not copied.
 pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, TransportError> {
     let too_large = TransportError::after_sending(TransportErrorKind::TooLarge);
     let limit = response.operation.max_response_bytes.unwrap_or(MAX_RESPONSE_BYTES);
@@ -44,7 +43,7 @@ pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, Trans
         return Err(too_large);
     }
     let mut body = Body::Chunk(Bytes::new());
-    // A body of a known length is complete without another poll.
+    // If the length is known, no extra poll is needed to detect the end of the body.
     while announced != Some(body.len() as u64)
         && let Some(chunk) = response.chunk().await?
     {
@@ -71,8 +70,8 @@ pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, Trans
     Ok(body)
 }
 
-/// Joins two parts in a new vector with at least this capacity. A vector that grows on its own would
-/// leave copies of a token in freed memory.
+/// Joins two parts in a new vector with at least this capacity. Growing a vector in the usual way
+/// would leave copies of a token in freed memory.
 fn joined(first: &[u8], second: &[u8], capacity: usize) -> Zeroizing<Vec<u8>> {
     let length = first.len().saturating_add(second.len());
     let mut joined = Zeroizing::new(Vec::with_capacity(capacity.max(length)));

@@ -10,20 +10,20 @@ use crate::head::ResponseHead;
 use crate::response::{Response, ResponseValue};
 use crate::transport_error::{TransportError, TransportErrorKind};
 
-/// The default limit of a [`ByteStream`]: 16 MiB.
+/// The default size limit for a [`ByteStream`]: 16 MiB.
 pub const DEFAULT_STREAM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A response body that is not JSON, such as a PDF or CSV file.
 ///
-/// The body is read in chunks while it arrives. The timeout of the call includes the time until the
-/// last chunk.
+/// The body is read in chunks as it arrives. The call's timeout covers the time until the last
+/// chunk.
 pub struct ByteStream {
     response: reqwest::Response,
     remaining: u64,
 }
 
 impl ByteStream {
-    /// Returns the length in bytes that the server has announced.
+    /// Returns the length in bytes that the server announced, if any.
     pub fn content_length(&self) -> Option<u64> {
         self.response.content_length()
     }
@@ -52,7 +52,7 @@ impl ByteStream {
         match self.remaining.checked_sub(chunk.len() as u64) {
             Some(remaining) => self.remaining = remaining,
             None => {
-                // A later call must not return a chunk after the one that was dropped.
+                // A later call must not return a chunk that follows the discarded one.
                 self.remaining = 0;
                 return Err(TransportError::after_sending(TransportErrorKind::TooLarge));
             }
@@ -77,14 +77,14 @@ impl ByteStream {
     }
 }
 
-/// Prints no part of the body.
+/// Omits the body.
 impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteStream").field("remaining", &self.remaining).finish_non_exhaustive()
     }
 }
 
-/// Starts to read a documented body that is not JSON. A response with another media type is treated
+/// Starts reading a documented body that is not JSON. A response with another media type is treated
 /// as malformed, because a captive portal or a firewall may have sent it.
 #[doc(hidden)]
 pub fn stream_response<E>(
@@ -100,8 +100,7 @@ pub fn stream_response<E>(
     Ok(ResponseValue::new(head, ByteStream { response: response.response, remaining: DEFAULT_STREAM_BYTES }))
 }
 
-/// Returns whether a media type matches a documented media type or range, regardless of their
-/// parameters.
+/// Returns whether a media type matches a documented media type or range. Parameters are ignored.
 fn matches(documented: &str, sent: &str) -> bool {
     let essence = |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (documented, sent) = (essence(documented), essence(sent));

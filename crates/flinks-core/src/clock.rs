@@ -1,4 +1,4 @@
-//! The clock of a client, which tests can replace.
+//! A client's clock, which tests can replace.
 
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -21,8 +21,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the wall-clock time.
     fn wall(&self) -> SystemTime;
 
-    /// Returns whether the monotonic clock shows a time before `monotonic`, and the wall clock
-    /// shows a time less than `since_epoch` after the Unix epoch.
+    /// Returns whether both clocks are before the given moment: the monotonic clock before
+    /// `monotonic`, and the wall clock less than `since_epoch` after the Unix epoch.
     ///
     /// Each read of a cached token calls this method. [`SystemClock`] implements it without
     /// converting the times; for any other clock, the default implementation is sufficient.
@@ -35,14 +35,14 @@ pub trait Clock: Send + Sync + 'static {
     ///
     /// The client sleeps for up to 30 seconds between attempts. The client also uses a sleep as the
     /// deadline for a call or a token store operation. If a test clock completed such a sleep on
-    /// its own, every call would time out before it starts.
+    /// its own, every call would time out before it started.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
 /// The future that [`Clock::sleep`] returns.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The clocks of this machine and the timer of the current Tokio runtime.
+/// This machine's clocks and the timer of the current Tokio runtime.
 ///
 /// On Linux, this type reads the coarse clocks, which the kernel updates every 1 to 10
 /// milliseconds. The coarse clocks are precise enough for token lifetimes, which are measured in
@@ -84,8 +84,8 @@ impl Clock for SystemClock {
     }
 }
 
-/// Reads one of the kernel's clocks. Returns zero for a time before the epoch. A wall clock that
-/// was never set may show a time before the epoch.
+/// Reads one of the kernel's clocks. Returns zero for a time before the epoch, which a wall clock
+/// that was never set may show.
 #[cfg(target_os = "linux")]
 fn read_coarse(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()

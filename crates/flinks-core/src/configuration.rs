@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::secret::Secret;
 
-/// The map key and the environment variable of a setting.
+/// The map key and the environment variable for a setting.
 pub struct Field {
     pub key: &'static str,
     pub variable: &'static str,
@@ -105,8 +105,8 @@ impl Values {
         }
     }
 
-    /// Reads the files of a client certificate and its private key, whose paths are the values of
-    /// `client_certificate` and `client_key`. Returns an error if only one of them is set.
+    /// Reads a client certificate and its private key from the files that `client_certificate` and
+    /// `client_key` name. Returns an error if only one of these settings is set.
     pub fn client_certificate(&self) -> Result<Option<(Secret, Secret)>, InvalidSetting> {
         match (self.file("client_certificate")?, self.file("client_key")?) {
             (None, None) => Ok(None),
@@ -179,15 +179,14 @@ impl<'de> Visitor<'de> for MapVisitor {
     }
 }
 
-/// Returns whether the value of a setting is numeric. All other settings must be strings. For those
-/// settings, a number such as `7` is rejected, because its original text may have been different,
-/// for example `007`.
+/// Returns whether the value of a setting is a number. All other values must be strings: a number
+/// such as `7` is rejected, because the original text may have been different, for example `007`.
 fn is_numeric(key: &str) -> bool {
     key.ends_with("_seconds") || matches!(key, "max_attempts" | "max_connections")
 }
 
 /// Reads a string, or a whole number if the setting is numeric. Rejects every other type
-/// explicitly, because the default message of serde would show the value.
+/// explicitly, because serde's default message would show the value.
 struct ValueSeed(&'static str);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {

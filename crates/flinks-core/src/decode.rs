@@ -19,8 +19,8 @@ pub trait ReplyBody: DeserializeOwned {
     /// not read from a JSON object or accepts fields with any name.
     const FIELDS: Fields = None;
 
-    /// Returns whether this is a documented value. The value of a choice may match no documented
-    /// alternative.
+    /// Returns whether this value is documented. If the schema lists alternatives, a value may
+    /// match none of them.
     fn is_documented(&self) -> bool {
         true
     }
@@ -82,7 +82,7 @@ pub(crate) fn decode<T: ReplyBody>(body: &[u8]) -> Result<T, InvalidResponse> {
 /// Reads a documented error body.
 ///
 /// All fields of an error body are optional, so any JSON object would match the schema. An object
-/// is therefore accepted only if it has at least one field of the error body that is not in
+/// is therefore accepted only if it has at least one error-body field that is not in
 /// `success_fields`. Other objects may come from a firewall, for example.
 pub(crate) fn decode_error<E: ReplyBody>(body: &[u8], success_fields: &[Field]) -> Result<E, InvalidResponse> {
     let error = decode(body)?;

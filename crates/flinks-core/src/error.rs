@@ -1,4 +1,4 @@
-//! The error type of all operations, and the errors for invalid arguments and invalid response
+//! The error type for all operations, and the errors for invalid arguments and invalid response
 //! bodies.
 
 use std::fmt;
@@ -10,9 +10,9 @@ use crate::transport_error::TransportError;
 
 /// The error returned by an operation. `E` is the type of the operation's documented error body.
 ///
-/// The error contains the name of the operation, and the status and request ids of the response.
-/// The output of `Debug` and `Display` never contains a URL, a header, a body or a secret. The
-/// error has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
+/// The error contains the operation's name and the response's status and request ids. `Debug` and
+/// `Display` output never contains a URL, a header, a body or a secret. The error has no source.
+/// Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -73,8 +73,8 @@ impl<E> Error<E> {
         }
     }
 
-    /// Returns whether the request may have reached the server. The result is `false` only if the
-    /// request certainly did not reach the server.
+    /// Returns whether the request may have reached the server. Returns `false` only if it is
+    /// certain that the request did not reach the server.
     pub fn may_have_been_sent(&self) -> bool {
         match self.kind() {
             ErrorKind::InvalidRequest(_) => false,
@@ -189,7 +189,7 @@ impl<E> fmt::Debug for ErrorKind<E> {
     }
 }
 
-/// The error has no source, because the errors of other crates may print URLs and values.
+/// The error has no source, because errors from other crates may print URLs and values.
 impl<E> std::error::Error for Error<E> {}
 
 impl<E> From<InvalidRequest> for Error<E> {

@@ -21,8 +21,8 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
 /// Returns whether a field of a JSON body can have one of these names. This check is cheaper than
 /// parsing the body, and almost every success body fails it.
 ///
-/// A field name in JSON follows a quotation mark and is written as it is, unless it contains an
-/// escape sequence. The loops have no early exit, so the compiler checks many bytes at once.
+/// In JSON, a field name follows a quotation mark and appears verbatim unless it contains an escape
+/// sequence. The loops have no early exit, so that the compiler can vectorize them.
 fn may_contain(body: &[u8], names: &[&'static str]) -> bool {
     let from = |index| body.get(index..).unwrap_or_default().iter();
     let may_start = |name: &&str| {
@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for ErrorCodeVisitor<'_> {
 }
 
 /// Returns whether the JSON value of a field is an error code: any value except `null`, `false`, 0,
-/// a blank string, an empty array and an empty object.
+/// a blank string, an empty array or an empty object.
 fn is_error_code(json: &str) -> bool {
     match serde_json::from_str(json) {
         Ok(Value::Null | Value::Bool(false)) => false,
@@ -70,7 +70,8 @@ fn is_error_code(json: &str) -> bool {
         Ok(Value::Array(values)) => !values.is_empty(),
         Ok(Value::Object(members)) => !members.is_empty(),
         Ok(Value::Number(number)) => number.as_f64() != Some(0.0),
-        // `Err` means that serde_json cannot read the value, such as an out-of-range number.
+        // `Err` means that serde_json cannot read the value, for example because a number is out of
+        // range.
         Ok(Value::Bool(true)) | Err(_) => true,
     }
 }

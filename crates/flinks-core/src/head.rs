@@ -16,7 +16,7 @@ pub struct ResponseHead {
     trace_id: Option<HeaderValue>,
     retry_after: Option<HeaderValue>,
     content_type: Option<HeaderValue>,
-    /// The documented headers of the operation that the response contains.
+    /// The headers in the response that are documented for the operation.
     documented: Vec<(&'static str, HeaderValue)>,
 }
 
@@ -52,9 +52,9 @@ impl ResponseHead {
     /// is marked as sensitive so that `Debug` does not print it. If the response contains several
     /// headers with this name, returns the first.
     ///
-    /// Also returns the headers for which this type has methods. Returns `None` if the response does
-    /// not contain the header, if its value is longer than 8 KiB, or if the document does not
-    /// describe it.
+    /// Also returns the headers that have their own methods on this type. Returns `None` if the
+    /// response does not contain the header, if its value is longer than 8 KiB, or if the document
+    /// does not describe it.
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
         let documented = self.documented.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         documented.map(|(_, value)| value).or_else(|| self.always_kept(name))
@@ -98,7 +98,7 @@ impl ResponseHead {
         head
     }
 
-    /// Returns the place of a header that is kept even if the document does not describe it.
+    /// Returns the slot for a header that is kept even if the document does not describe it.
     fn slot(&mut self, name: &HeaderName) -> Option<&mut Option<HeaderValue>> {
         const CORRELATION_ID: HeaderName = HeaderName::from_static("ob-correlation-id");
         const TRACE_ID: HeaderName = HeaderName::from_static("ob-trace-id");

@@ -74,15 +74,15 @@ pub fn bearer_header(token: &Secret) -> Result<HeaderValue, InvalidRequest> {
     sensitive_value(NAME, Secret::new(["Bearer ", token.expose_secret()].concat()))
 }
 
-/// Returns the reason why a token, a key or an id cannot be sent in a header, or `None` if the
-/// value is valid. A valid value consists of visible ASCII characters and is not empty.
+/// Returns the reason a token, a key or an id cannot be sent in a header, or `None` if the value is
+/// valid. A valid value consists of visible ASCII characters and is not empty.
 ///
 /// The `http` crate would also accept tabs, leading and trailing spaces, and bytes above 127. If a
 /// key contained such a character, the server would respond with a 401 status that is hard to
 /// diagnose.
 #[doc(hidden)]
 pub fn token_problem(text: &str) -> Option<&'static str> {
-    // Without an early exit, the compiler checks many bytes at once.
+    // Without an early exit, the compiler can vectorize this loop.
     let is_visible = text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic());
     if is_visible && !text.is_empty() {
         return None;
@@ -96,8 +96,8 @@ pub fn token_problem(text: &str) -> Option<&'static str> {
     Some("must not contain a space, a line break, a control character or a non-ASCII character")
 }
 
-/// Creates a sensitive header value from `text`, which consists of a secret token and possibly an
-/// authentication scheme before it.
+/// Creates a sensitive header value from `text`, which is a secret token, possibly preceded by an
+/// authentication scheme.
 fn sensitive(name: &'static str, token: &str, text: &str) -> Result<HeaderValue, InvalidRequest> {
     if let Some(problem) = token_problem(token) {
         return Err(InvalidRequest::new(name, problem));
@@ -107,8 +107,8 @@ fn sensitive(name: &'static str, token: &str, text: &str) -> Result<HeaderValue,
 
 /// Creates a header value that is marked as sensitive.
 fn sensitive_value(name: &'static str, text: Secret) -> Result<HeaderValue, InvalidRequest> {
-    // The text is wiped from memory with the last clone of the value. Cloning allocates nothing,
-    // which is not true of the first clone of a value that is created from a string.
+    // The text is wiped from memory when the last clone of the value is dropped. Cloning does not
+    // allocate. If the value were created from a string, its first clone would allocate.
     let bytes = Bytes::from_owner(SecretBytes(text));
     let mut value = HeaderValue::from_maybe_shared(bytes).map_err(|_| InvalidRequest::new(name, INVALID_VALUE))?;
     value.set_sensitive(true);
@@ -130,7 +130,7 @@ fn parse_value(name: &'static str, text: &str) -> Result<HeaderValue, InvalidReq
     HeaderValue::try_from(text).map_err(|_| InvalidRequest::new(name, INVALID_VALUE))
 }
 
-/// The memory of a sensitive header value.
+/// The bytes behind a sensitive header value.
 struct SecretBytes(Secret);
 
 impl AsRef<[u8]> for SecretBytes {

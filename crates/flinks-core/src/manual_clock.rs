@@ -20,9 +20,9 @@ use crate::deadline::Timestamps;
 ///   once the clock has been advanced far enough.
 ///
 /// To test a single call, use a clock that stands still. A whole application would hang with such a
-/// clock, because all waits would last until the test advances the clock: the delay before a retry,
-/// the delay between two refreshes of a consent, and the wait for a refresh by another process. For
-/// an application, use a running clock and advance it:
+/// clock, because every wait would last until the test advanced the clock: the delay before a
+/// retry, the delay between two refreshes of a consent, and the wait for a refresh by another
+/// process. For an application, use a running clock and advance it:
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,8 +82,8 @@ impl ManualClock {
     /// the clock by its duration and completes. Other tasks run before the clock advances, as they
     /// would during a real wait.
     ///
-    /// The deadlines of calls and of token store operations are also implemented as sleeps. Make
-    /// these deadlines longer than `longest`, or they expire as soon as the call waits for the
+    /// Deadlines for calls and token store operations are also implemented as sleeps. Make these
+    /// deadlines longer than `longest`, or they will expire as soon as the call waits for the
     /// network. The client waits up to 30 seconds between attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
@@ -106,9 +106,8 @@ impl ManualClock {
         self.base.send_modify(|base| base.advance(by));
     }
 
-    /// Sets only the wall clock. Use this method to simulate a change to the system time, or a
-    /// machine that was suspended. After a suspension, the wall clock is ahead of the monotonic
-    /// clock.
+    /// Sets only the wall clock. Use this method to simulate a change to the system time or a
+    /// suspended machine. After a suspension, the wall clock is ahead of the monotonic clock.
     pub fn set_wall(&self, wall: SystemTime) {
         let elapsed = self.elapsed();
         self.base.send_modify(|base| base.wall = wall.checked_sub(elapsed).unwrap_or(wall));

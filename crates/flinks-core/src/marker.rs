@@ -67,12 +67,12 @@ impl SendMarker {
     }
 }
 
-/// The markers of one attempt.
+/// The markers for one attempt.
 #[derive(Clone)]
 pub(crate) struct AttemptMarkers {
-    /// The marker of the whole call, if the caller has set one.
+    /// The marker for the whole call, if the caller has set one.
     call: Option<SendMarker>,
-    /// The marker of this attempt.
+    /// The marker for this attempt.
     attempt: SendMarker,
 }
 
@@ -84,7 +84,8 @@ impl AttemptMarkers {
     /// Wraps the body of `request` so that polling the body sets the markers. A request without a
     /// body is marked as sent immediately, because nothing indicates when its head is sent.
     ///
-    /// An empty body is wrapped as well. `reqwest` would copy a request whose body it can copy.
+    /// An empty body is wrapped as well, because `reqwest` copies every request whose body can be
+    /// copied.
     pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
         let body = request.body_mut().take().unwrap_or_default();
         if body.is_end_stream() && !self.mark_sent() {

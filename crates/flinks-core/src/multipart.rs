@@ -53,7 +53,7 @@ impl fmt::Debug for FilePart {
     }
 }
 
-/// A file is never written as JSON: generated code adds it to the body as a part.
+/// A file is never written as JSON. Instead, generated code adds the file to the body as a part.
 impl Serialize for FilePart {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(serde::ser::Error::custom("a file can only be sent as a part of a multipart body"))
@@ -71,8 +71,8 @@ impl MultipartBody {
         Self::default()
     }
 
-    /// Adds a field. A scalar is sent as text, a list as several fields, and an object as JSON. Null
-    /// is left out.
+    /// Adds a field. A scalar is sent as text, a list as several fields, and an object as JSON.
+    /// Nulls are omitted.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl MultipartBody {
     ///
     /// # Errors
     ///
-    /// Returns an error if the media type of a file is invalid.
+    /// Returns an error if a file's media type is invalid.
     pub fn files<'a>(
         self,
         name: &'static str,

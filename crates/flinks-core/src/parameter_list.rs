@@ -10,21 +10,21 @@ use crate::error::InvalidRequest;
 use crate::header::header_text;
 use crate::request::UNRESERVED;
 
-/// How a list or an object is written.
+/// The style in which a list or an object is written.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// As several parameters of a query: `ids=1&ids=2`, or `a=1&b=2` for an object.
+    /// As several query parameters: `ids=1&ids=2`, or `a=1&b=2` for an object.
     Exploded,
     /// Joined by a separator: `1,2`, or `a,1,b,2` for an object.
     Joined(char),
-    /// As the pairs of an object: `a=1,b=2`.
+    /// As `property=value` pairs, for an object: `a=1,b=2`.
     JoinedPairs,
-    /// As one parameter of a query for each property of an object: `filter[a]=1`.
+    /// As one query parameter for each property of an object: `filter[a]=1`.
     DeepObject,
 }
 
-/// A parameter's value without its nesting.
+/// A parameter's value, with at most one level of nesting.
 enum Flat {
     Scalar(String),
     List(Vec<String>),
@@ -34,7 +34,7 @@ enum Flat {
 impl Flat {
     fn of(name: &'static str, value: &(impl Serialize + ?Sized)) -> Result<Self, InvalidRequest> {
         let nested = || InvalidRequest::new(name, "must not contain a list or an object inside another");
-        // Conversion through text keeps the digits of an `f32`.
+        // Conversion via text preserves the digits of an `f32`.
         let value = serde_json::to_vec(value).and_then(|json| serde_json::from_slice(&json)).map_err(|_| nested())?;
         match value {
             Value::Array(array) => {
@@ -64,9 +64,9 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
-/// Adds a list or an object to the query of a URL. The separator between two values is not encoded
-/// if it is a comma, and a comma in a value is. Any other separator is encoded, so a value that
-/// contains it cannot be sent.
+/// Adds a list or an object to the query of a URL. A comma between two values is not encoded, but a
+/// comma within a value is. Any other separator is encoded, so a value that contains this separator
+/// cannot be sent.
 pub(crate) fn add_query(
     mut url: Url,
     name: &'static str,
@@ -105,7 +105,7 @@ pub(crate) fn add_query(
     Ok(url)
 }
 
-/// Writes a list or an object into a path. It must not be empty.
+/// Writes a list or an object into a path. The list or object must not be empty.
 #[doc(hidden)]
 pub fn encode_path_list(
     name: &'static str,
@@ -144,7 +144,7 @@ pub fn header_list(
 /// `ids=1&ids=2`.
 pub(crate) fn encode_form(body: &impl Serialize) -> Result<String, InvalidRequest> {
     let invalid = || InvalidRequest::new("body", "contains a value that cannot be form-encoded");
-    // Conversion through text keeps the digits of an `f32`.
+    // Conversion via text preserves the digits of an `f32`.
     let fields: Map<String, Value> =
         serde_json::to_vec(body).and_then(|json| serde_json::from_slice(&json)).map_err(|_| invalid())?;
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -188,11 +188,11 @@ mod tests {
         url.query().unwrap().to_owned()
     }
 
-    /// The expected texts come from the table in section "Style Examples" of OpenAPI 3.0.3.
+    /// The expected text comes from the table in the "Style Examples" section of OpenAPI 3.0.3.
     #[test]
     fn lists_and_objects_in_a_query() {
         let list = json!(["x", "y,z", 3, null]);
-        // The order must not depend on whether serde_json preserves the order of insertion.
+        // The order must not depend on whether serde_json preserves insertion order.
         let object = json!({"g": "a&b", "n": null, "r": 100});
         for (value, style, expected) in [
             (&list, Style::Exploded, "a=b&k%20y=x&k%20y=y%2Cz&k%20y=3"),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn lists_in_a_form() {
-        // The order must not depend on whether serde_json preserves the order of insertion.
+        // The order must not depend on whether serde_json preserves insertion order.
         let body = json!({"empty": [], "flag": true, "ids": ["a b", 2, null], "none": null, "text": "x&y"});
         assert_eq!(encode_form(&body).unwrap(), "flag=true&ids=a+b&ids=2&text=x%26y");
         for invalid in [json!({"a": {"b": 1}}), json!({"a": [[1]]}), json!([1])] {

@@ -16,7 +16,7 @@ use url::{Host, Url};
 /// Flinks' domains. Plain HTTP to these domains and their subdomains is never allowed.
 const FLINKS_DOMAINS: [&str; 4] = ["fin.ag", "flinks.com", "flinks.io", "flinksapp.com"];
 
-/// Returns the reason why plain HTTP to the host of `url` is rejected, or `None` if the host is
+/// Returns the reason plain HTTP to the host of `url` is rejected, or `None` if the host is
 /// accepted. `allowed` is the only host to which the program allows plain HTTP.
 pub(crate) fn problem(url: &Url, allowed: &str) -> Option<&'static str> {
     let allowed = normalized(allowed);
@@ -67,14 +67,14 @@ pub fn is_loopback_host(host: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct PlainHost(Option<String>);
 
-/// The reason why a connection without TLS to a host is not allowed.
+/// The reason an unencrypted connection to a host is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainHostProblem {
     /// The configuration allows no host.
     NoneAllowed,
     /// The allowed host is a Flinks host.
     OfFlinks,
-    /// The configuration allows another host.
+    /// The configuration allows only a different host.
     OtherAllowed,
     /// The host is a public address.
     PublicAddress,
@@ -85,8 +85,8 @@ impl PlainHost {
         Self(Some(host))
     }
 
-    /// Returns the reason why a connection without TLS to `host` is not allowed, or `None` if it is
-    /// allowed.
+    /// Returns the reason an unencrypted connection to `host` is not allowed, or `None` if the
+    /// connection is allowed.
     pub fn find_problem(&self, host: &str) -> Option<PlainHostProblem> {
         let Some(allowed) = &self.0 else { return Some(PlainHostProblem::NoneAllowed) };
         if is_host_of_flinks(allowed) {
@@ -99,8 +99,9 @@ impl PlainHost {
         is_public.then_some(PlainHostProblem::PublicAddress)
     }
 
-    /// Returns whether a connection without TLS may use an address to which `host` resolves. The
-    /// address must be private for the allowed host, and loopback for any other host.
+    /// Returns whether a connection without TLS may use an address to which `host` resolves. For
+    /// the allowed host, the address must be a private or loopback address. For any other host, it
+    /// must be a loopback address.
     pub fn accepts(&self, host: &str, address: IpAddr) -> bool {
         if self.matches(host) { is_private(address) } else { address.is_loopback() }
     }

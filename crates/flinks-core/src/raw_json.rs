@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A JSON value that matches none of the documented alternatives. It is kept so that a new
-/// alternative is not lost.
+/// A JSON value that matches none of the documented alternatives. Keeping the value means that data
+/// in a new alternative is not lost.
 #[derive(Clone, PartialEq)]
 pub struct RawJson(Value);
 
@@ -22,7 +22,7 @@ impl RawJson {
         serde_json::from_str(&self.to_text()).map_err(|_| InvalidJson)
     }
 
-    /// Returns the value as JSON text. It can contain a secret.
+    /// Returns the value as JSON text, which may contain a secret.
     pub fn to_text(&self) -> String {
         self.0.to_string()
     }
@@ -34,12 +34,12 @@ impl RawJson {
     }
 
     /// Returns the indexes of the alternatives that the value can match, in the order in which they
-    /// must be tried. `alternatives` lists the fields of each alternative, or `None` if it is not a
-    /// struct.
+    /// must be tried. `alternatives` contains the fields of each alternative, or `None` for an
+    /// alternative that is not a struct.
     ///
-    /// The alternative with the most fields in the value comes first. An alternative whose fields
-    /// are all optional would otherwise match any object, and the fields of the others would be
-    /// lost.
+    /// The alternative with the most fields in the value comes first. Otherwise, an alternative
+    /// whose fields are all optional would match any object, and fields that belong to another
+    /// alternative would be lost.
     #[doc(hidden)]
     pub fn by_fields(&self, alternatives: &[Option<&[&str]>]) -> Vec<usize> {
         let count = |fields: &Option<&[&str]>| {
@@ -52,14 +52,14 @@ impl RawJson {
         counted.into_iter().map(|(index, _)| index).collect()
     }
 
-    /// Returns the value of a property that names the alternative.
+    /// Returns the value of the property that identifies the alternative.
     #[doc(hidden)]
     pub fn tag(&self, property: &str) -> Option<&str> {
         self.0.get(property)?.as_str()
     }
 }
 
-/// Prints no part of the value.
+/// Omits the value.
 impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RawJson([redacted])")
@@ -78,7 +78,7 @@ impl Serialize for RawJson {
     }
 }
 
-/// The error returned if a [`RawJson`] does not match a type. It does not contain the value.
+/// The error returned if a [`RawJson`] does not match a type. The error does not contain the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidJson;
 

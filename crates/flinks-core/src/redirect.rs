@@ -1,4 +1,4 @@
-//! A documented redirect, which is a result and is not followed.
+//! A documented redirect, which is returned as a result instead of being followed.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::head::ResponseHead;
 use crate::response::{Response, ResponseValue};
 
 /// The target of a redirect that the OpenAPI document describes as a result of the operation, such
-/// as the address of a page for the end user. The client does not follow it.
+/// as the URL of a page for the end user. The client does not follow the redirect.
 #[derive(Clone)]
 pub struct Redirect {
     location: String,
@@ -17,13 +17,13 @@ pub struct Redirect {
 
 impl Redirect {
     /// Returns the `Location` header: an absolute URL, or a reference relative to the request's
-    /// URL. It can contain a credential, such as an authorization code.
+    /// URL. The header may contain a credential, such as an authorization code.
     pub fn location(&self) -> &str {
         &self.location
     }
 }
 
-/// Prints no part of the URL.
+/// Omits the URL.
 impl fmt::Debug for Redirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redirect").finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Creates the parts of a request. Generated code combines the parts.
+//! Creates the parts of a request, which generated code combines.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,7 +35,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Creates an operation with the default timeout and without response headers and redirects.
+    /// Creates an operation with the default timeout and no documented response headers or
+    /// redirects.
     pub const fn new(id: &'static str) -> Self {
         Self {
             id,
@@ -92,7 +93,7 @@ impl Operation {
     }
 }
 
-/// A request to an operation, with the URL and the headers that are the same in every call.
+/// A request for an operation, with its URL and the headers that are the same for every call.
 #[doc(hidden)]
 pub struct Request {
     pub(crate) operation: &'static Operation,
@@ -100,7 +101,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Sets a header. Replaces a header that is the same in every call, such as `User-Agent`.
+    /// Sets a header. Replaces any existing header of the same name, such as `User-Agent`.
     pub fn header(&mut self, name: HeaderName, value: HeaderValue) {
         self.request.headers_mut().insert(name, value);
     }
@@ -178,7 +179,7 @@ impl Request {
 pub(crate) const INVALID_REQUEST: InvalidRequest =
     InvalidRequest::new("request", "cannot be built from these arguments");
 
-/// The initial capacity of a form in bytes. A form that fits is written without copies.
+/// The initial capacity of a form in bytes. A form that fits is written without reallocation.
 const FORM_BYTES: usize = 512;
 
 /// Percent-encodes a path argument. The unreserved characters of RFC 3986 are not encoded.

@@ -17,17 +17,17 @@ use crate::request::Operation;
 use crate::timer::{Timer, in_time};
 use crate::transport_error::{TransportError, TransportErrorKind};
 
-/// The response to an operation, whose body has not been read.
+/// The response to an operation, with its body not yet read.
 #[doc(hidden)]
 pub struct Response<'t> {
     pub(crate) operation: &'static Operation,
     pub(crate) response: reqwest::Response,
-    /// The timer of the call.
+    /// The call's timer.
     pub(crate) timer: Pin<&'t mut Timer>,
 }
 
 impl<'t> Response<'t> {
-    /// Creates the response to a call that `timer` limits.
+    /// Creates the response to a call that is limited by `timer`.
     pub fn new(operation: &'static Operation, response: reqwest::Response, timer: Pin<&'t mut Timer>) -> Self {
         Self { operation, response, timer }
     }
@@ -73,7 +73,7 @@ impl<T> ResponseValue<T> {
         self.value
     }
 
-    /// Returns the status and the request ids, and the body.
+    /// Returns the head (the status and the request ids) and the body.
     pub fn into_parts(self) -> (ResponseHead, T) {
         (self.head, self.value)
     }
@@ -185,8 +185,8 @@ async fn empty_or_else<E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a response whose status is not 2xx. If the body is the documented error body of the
-/// operation, the returned error contains it, even if the status is undocumented (A6).
+/// Reads a response whose status is not 2xx. If the body is the operation's documented error body,
+/// the returned error contains it, even if the status is undocumented (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E> {
     let head = ResponseHead::from_response(&response);
@@ -206,7 +206,7 @@ pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E
     Error::new(Some(head), kind)
 }
 
-/// Returns the value for a documented redirect that is read without its target, such as 304.
+/// Returns the value for a documented redirect that is read without its target, such as a 304.
 #[doc(hidden)]
 pub fn head_response<E>(response: &Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
     Ok(ResponseValue::new(ResponseHead::from_response(response), ()))

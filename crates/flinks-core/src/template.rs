@@ -1,4 +1,5 @@
-//! Remembers the URL and the headers of each operation, which are the same in every call.
+//! Remembers the parts of a request that are the same in every call to an operation: the URL and
+//! most headers.
 
 use std::ptr;
 use std::sync::{PoisonError, RwLock};
@@ -13,21 +14,22 @@ use crate::request::Operation;
 /// The `User-Agent` header of every request.
 pub(crate) const PRODUCT: &str = concat!("flinks-rust/", env!("CARGO_PKG_VERSION"));
 
-/// The templates of one transport, one for each operation that was called.
+/// The templates for one transport: one for each operation that has been called.
 ///
-/// Parsing a URL and formatting its host cost more than the rest of a request, and a client calls
-/// the same few operations again and again.
+/// Parsing a URL and formatting its host cost more than building the rest of a request, and a
+/// client calls the same few operations again and again.
 pub(crate) struct Templates {
     base_url: BaseUrl,
-    /// The `Host` header, unless the application has adjusted the HTTP client, which then sets it.
+    /// The `Host` header, or `None` if the application has adjusted the HTTP client, which then
+    /// sets the header itself.
     host: Option<HeaderValue>,
     known: RwLock<Vec<Template>>,
 }
 
 struct Template {
     operation: &'static Operation,
-    /// The path in the first call. Most operations have only one path, and a client for one
-    /// customer uses only one path of the others.
+    /// The path of the first call. Most operations have only one path. For any other operation, a
+    /// client for one customer uses only one of the paths.
     path: Box<str>,
     url: Url,
     headers: HeaderMap,
@@ -37,7 +39,7 @@ struct Template {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HostHeader {
     Prepared,
-    /// The HTTP client sets the header, because its settings may contain another host.
+    /// The HTTP client sets the header, because its settings may specify a different host.
     #[cfg(feature = "reqwest-0_13")]
     FromClient,
 }
@@ -87,7 +89,7 @@ impl Templates {
     }
 
     fn headers(&self, operation: &Operation) -> HeaderMap {
-        // With room for the headers of one call, because clones keep the size of the hash table.
+        // Leaves room for a call's own headers, because clones keep the capacity of the hash table.
         let mut headers = HeaderMap::with_capacity(12);
         let fixed = [
             (ACCEPT, operation.accept.map(HeaderValue::from_static)),
@@ -100,7 +102,8 @@ impl Templates {
     }
 }
 
-/// Finds the template of an operation by its address, because operations are static.
+/// Finds the template for an operation. Operations are static, so it is enough to compare their
+/// addresses.
 fn find<'a>(known: &'a [Template], operation: &'static Operation) -> Option<&'a Template> {
     known.iter().find(|template| ptr::eq(template.operation, operation))
 }

@@ -8,14 +8,14 @@ use tokio::time::Sleep;
 
 use crate::transport_error::{TransportError, TransportErrorKind};
 
-/// The timer of a call. The transport starts it when it sends the request.
+/// A call's timer. The transport starts the timer when it sends the request.
 ///
-/// Generated code pins the timer in the call's future. The timers of `reqwest` would each need an
-/// allocation, and the timer of its response would be polled with every chunk.
+/// Generated code pins the timer in the call's future. Every `reqwest` timer would need an
+/// allocation, and the response timer would be polled with every chunk.
 #[doc(hidden)]
 pub type Timer = Option<Sleep>;
 
-/// Waits for a step of a call. Returns an error if the step fails or if the timer ends first.
+/// Waits for a step in a call. Returns an error if the step fails or the timer expires first.
 pub(crate) async fn in_time<T>(
     mut timer: Pin<&mut Timer>,
     step: impl Future<Output = Result<T, reqwest::Error>>,

@@ -35,7 +35,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// - The client neither stores cookies nor accepts compressed responses.
 /// - Every call has a timeout.
 /// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), unless the
-///   operation has a larger limit.
+///   operation has its own limit.
 /// - Requests to a loopback address never use a proxy.
 ///
 /// These properties do not depend on the `reqwest` features that other crates in the build enable.
@@ -90,8 +90,8 @@ impl Transport {
 
     /// Returns the HTTP client, for requests that the program sends itself.
     ///
-    /// It uses the proxy, the certificates and the connections of this transport, and it follows no
-    /// redirects. It has no timeout except the one for connecting.
+    /// It shares this transport's proxy, certificates and connections, and it does not follow
+    /// redirects. Its only timeout is the connect timeout.
     ///
     /// The version in the name of the `reqwest-0_13` feature is the version of `reqwest` whose
     /// types this method exposes.
@@ -139,8 +139,9 @@ impl Transport {
             Some(long) => self.long_timeout.unwrap_or(long),
             None => self.timeout,
         };
-        // The caller reads a stream after this call, so the timeout belongs to the response. A timeout
-        // that was set in a custom HTTP client would limit every request without its own timeout.
+        // The caller reads a stream after this call returns, so the timeout is set on the request
+        // instead of the timer. A timeout set in a custom HTTP client would apply to every request
+        // that does not set a timeout itself.
         if operation.is_streamed || self.templates.is_client_adjusted() {
             *request.timeout_mut() = Some(timeout);
         }
@@ -217,8 +218,8 @@ impl TransportBuilder {
     /// operations, use [`timeout`](Self::timeout).
     ///
     /// The default depends on the operation. For example, the default for Connect's `/Authorize`
-    /// endpoint is 240 seconds, because such a call can take 210 seconds. The minimum timeout is 1
-    /// millisecond.
+    /// endpoint is 240 seconds, because such a call can take up to 210 seconds. The minimum timeout
+    /// is 1 millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self
@@ -231,8 +232,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Trusts these root certificates in addition to those of the platform. Use this method, for
-    /// example, if a corporate proxy uses its own certificate authority.
+    /// Trusts these root certificates in addition to the platform's. Use this method, for example,
+    /// if a corporate proxy uses its own certificate authority.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
         self.tls.roots = Some(roots);
@@ -262,7 +263,7 @@ impl TransportBuilder {
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
     /// If the base URL uses plain HTTP to a host that is not a loopback address,
-    /// [`build`](Self::build) returns an error, because `adjust` could bypass the check of the
+    /// [`build`](Self::build) returns an error, because `adjust` could bypass the check on the
     /// host's addresses.
     ///
     /// The version in the name of the `reqwest-0_13` feature is the version of `reqwest` whose

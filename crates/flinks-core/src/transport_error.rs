@@ -1,4 +1,4 @@
-//! Classifies the errors of the HTTP and TLS libraries.
+//! Classifies errors from the HTTP and TLS libraries.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ impl TransportError {
         Self { kind, may_have_been_sent: true }
     }
 
-    /// Returns this error with the information that the request never left this machine.
+    /// Returns this error, changed to report that the request never left this machine.
     pub(crate) fn before_sending(self) -> Self {
         Self { may_have_been_sent: false, ..self }
     }
@@ -92,8 +92,8 @@ pub enum TransportErrorKind {
     Interrupted,
     /// The response is not valid HTTP.
     Protocol,
-    /// The response body is larger than [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), than the
-    /// operation's own limit, or than the limit of its [`ByteStream`](crate::ByteStream).
+    /// The response body exceeds its limit: [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), the
+    /// operation's own limit, or the limit set for its [`ByteStream`](crate::ByteStream).
     TooLarge,
     /// The proxy requires valid credentials before it connects to the server (status 407).
     ProxyCredentials,

@@ -30,8 +30,8 @@ use crate::settings::Settings;
 /// ```
 ///
 /// The errors that this type returns never contain a value. However, the library that parses the
-/// file may quote a line of it in its own error, as `toml` does in `Display`. For `toml`, print
-/// `message()` instead.
+/// file may quote a line of the file in its own error, as `toml` does in `Display`. For `toml`,
+/// print `message()` instead.
 ///
 /// # Variables and fields
 ///
@@ -85,8 +85,8 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         Self::from_values(&Values::from_env(C::FIELDS)?)
     }
 
-    /// Returns the name of each field in a configuration file with its environment variable, in the
-    /// order of the table above.
+    /// Returns the name of each configuration file field, paired with the name of its environment
+    /// variable. Product-specific fields come first.
     ///
     /// ```
     /// use flinks::{ClientBuilder, pay};
@@ -111,7 +111,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
     ///
     /// Returns an error if
     ///
-    /// - the base URL is that of another Flinks product,
+    /// - the base URL belongs to another Flinks product, or has a Flinks host and a path,
     /// - the base URL uses `https` but no TLS feature is enabled,
     /// - the platform has no trusted certificates, or
     /// - a certificate, a key or the crypto provider cannot be used.

@@ -32,7 +32,7 @@ pub(crate) struct CsrfState {
     created_at: SystemTime,
 }
 
-/// The largest accepted difference between the clocks of two machines.
+/// The largest accepted difference between two machines' clocks.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
 impl CsrfState {
@@ -130,8 +130,8 @@ impl CallbackForm {
     }
 }
 
-/// The parameters that Flinks added to the redirect URL of a callback. Do not trust them unless the
-/// `state` matches.
+/// The parameters that Flinks added to the redirect URL. Do not trust them unless the `state`
+/// matches.
 pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {

@@ -1,4 +1,4 @@
-//! The error codes of Connect (`FlinksCode`) and Outbound (OAuth 2.0 errors).
+//! The error codes from Connect (`FlinksCode`) and Outbound (OAuth 2.0 errors).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -63,12 +63,12 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The `FlinksCode` of a Connect error, which identifies the kind of error. Do not use the HTTP
+    /// The `FlinksCode` in a Connect error, which identifies the kind of error. Do not use the HTTP
     /// status for this purpose. [C6](crate::rules)
     ///
     /// The codes and their meanings come from several pages of the Flinks documentation.
     FlinksCode {
-        /// `ACCESS_DENIED`: `/Authorize` received no valid authorize token.
+        /// `ACCESS_DENIED`: `/Authorize` did not receive a valid authorize token.
         ACCESS_DENIED = "ACCESS_DENIED",
         /// `AGGREGATION_ERROR`: an internal error at Flinks.
         AGGREGATION_ERROR = "AGGREGATION_ERROR",

@@ -10,7 +10,7 @@
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
     allow(dead_code, unused_imports, unused_macros)
 )]
-// Arithmetic on external times and numbers must not overflow and panic. No file may be written in
+// Arithmetic on external times and numbers must not panic on overflow. No file may be written in
 // place (see clippy.toml).
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::disallowed_methods))]
 

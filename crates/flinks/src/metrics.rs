@@ -25,7 +25,7 @@ pub(crate) fn describe() {
 #[cfg(not(feature = "metrics"))]
 pub(crate) fn describe() {}
 
-/// Measures a duration in real time, because the clock of a client may stand still during a test.
+/// Measures a duration in real time, because a client's clock may stand still during a test.
 #[derive(Clone, Copy)]
 pub(crate) struct Timer {
     #[cfg(feature = "metrics")]

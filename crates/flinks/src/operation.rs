@@ -35,7 +35,7 @@ impl Operation {
         self.describe().0
     }
 
-    /// Returns the `operationId`, or the name that this crate chose for a grant or a local step.
+    /// Returns the `operationId`, or the name that this crate uses for a grant or a local step.
     pub(crate) fn id(self) -> &'static str {
         self.describe().1
     }

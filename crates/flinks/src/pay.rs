@@ -170,8 +170,8 @@ impl Client {
 
     /// Returns the HTTP client, for requests to Flinks Pay that your application sends itself.
     ///
-    /// It uses the proxy, the certificates and the connections of this client, and it follows no
-    /// redirects. It has no timeout except the one for connecting, so set one for each request. Send
+    /// It shares this client's proxy, certificates and connections, and it does not follow
+    /// redirects. Its only timeout is the connect timeout, so set a timeout for each request. Send
     /// tokens only to the [`base_url`](Self::base_url).
     #[cfg(feature = "reqwest-0_13")]
     pub fn http_client(&self) -> &reqwest::Client {
@@ -183,7 +183,7 @@ impl Client {
         &self.base_url
     }
 
-    /// Returns the clock that was set with [`Settings::clock`].
+    /// Returns the client's clock, which [`Settings::clock`] can replace.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }
@@ -191,7 +191,7 @@ impl Client {
     /// Returns the URL for the payer's browser: `{base}/app/?sessionId=…`.
     ///
     /// Send the payer to this URL after a payment request has been created for the session. Anyone
-    /// who has it can pay in the session. [P8](crate::rules)
+    /// who has the URL can pay in the session. [P8](crate::rules)
     pub fn app_url(&self, session: &Session) -> Secret {
         let query = query([("sessionId", session.id.expose_secret())]);
         Secret::new(format!("{}/app/?{query}", self.base_url))
@@ -368,7 +368,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns the session id. Anyone who has it can continue the session.
+    /// Returns the session id. Anyone who has the id can continue the session.
     pub fn expose_id(&self) -> &str {
         self.id.expose_secret()
     }

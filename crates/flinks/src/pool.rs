@@ -38,14 +38,14 @@ use crate::retry::backoff;
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
-///   requests, and one that is used less often holds fewer tokens.
+///   requests, and a pool that is used less often holds fewer tokens.
 /// - The pool requests tokens in the caller's runtime, at most four at a time. When the last clone
 ///   is dropped, in-flight requests are cancelled.
 /// - After a failure, the pool requests no tokens in advance for about one second. The pause
-///   doubles with each further failure, up to one minute. If the server requests a longer pause,
+///   doubles with each subsequent failure, up to one minute. If the server requests a longer pause,
 ///   the pool waits that long, up to five minutes.
-/// - The pool also pauses for one minute if the server returns a token without a lifetime, or one
-///   that has half or less of its lifetime left.
+/// - The pool also pauses for one minute if the server returns a token without a lifetime, or a
+///   token that has at most half of its lifetime left.
 #[derive(Clone)]
 pub struct TokenPool<C: SingleUse>(Arc<Inner<C>>);
 
@@ -116,8 +116,8 @@ impl<C: SingleUse> TokenPool<C> {
         self.spawn_workers(state, missing);
     }
 
-    /// Returns a token from the pool with more than half of its lifetime left, or requests a new
-    /// one if the pool is empty. No other caller receives the same token.
+    /// Returns a pooled token with more than half of its lifetime left, or requests a new token if
+    /// the pool is empty. No other caller receives the same token.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl<C: SingleUse> TokenPool<C> {
         }
         let Ok(runtime) = Handle::try_current() else { return };
         state.backlog = state.backlog.saturating_add(more);
-        // After a failure, a single worker tests whether the server works again.
+        // After a failure, a single worker tests whether the server is working again.
         let max_workers = if state.failures == 0 { MAX_WORKERS } else { 1 };
         let new = state.backlog.min(max_workers.saturating_sub(state.workers));
         state.backlog = state.backlog.saturating_sub(new);
@@ -243,8 +243,8 @@ impl<C: SingleUse> Worker<C> {
                     state.failures = 0;
                     state.ready.push_back(token);
                 }
-                // The pool could never drop a token without a known lifetime as too old. The next
-                // token will have no lifetime either.
+                // The pool could not tell when a token without a known lifetime is too old. The
+                // next token is unlikely to have a lifetime either.
                 Ok(_) => state.back_off(self.client.clock().monotonic(), UNUSABLE_TOKEN_PAUSE),
                 Err(error) => {
                     let now = self.client.clock().monotonic();
@@ -283,7 +283,7 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn drop_old_tokens<C: SingleUse>(state: &mut PoolState<C::Token>) {
-    // Tokens are ordered roughly by the time when they were requested.
+    // Tokens are ordered roughly by the time of their request.
     while state.ready.front().is_some_and(|token| !C::has_half_life_left(token)) {
         state.ready.pop_front();
     }

@@ -19,7 +19,7 @@ pub(crate) struct RecentSecrets {
     added: Mutex<LinkedHashMap<SecretHash, Duration>>,
 }
 
-/// The hash of a secret, computed with the key of its [`RecentSecrets`].
+/// The keyed hash of a secret in a [`RecentSecrets`] set.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SecretHash(u64);
 

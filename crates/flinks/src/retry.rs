@@ -54,7 +54,7 @@ impl RetryPolicy {
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Whether the clock may advance at another rate than the timers of the transport.
+    /// Whether the clock may advance at a different rate from the transport's timers.
     pub(crate) has_custom_clock: bool,
     /// The timeout for a whole call, including waits. If no timeout is set, each operation uses its
     /// own default.
@@ -67,7 +67,7 @@ pub(crate) struct CallExecutor {
 /// The longest `Retry-After` delay that a call waits for. If the server requests a longer delay,
 /// the error is returned to the caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// The maximum duration of the first wait. The maximum doubles with each further wait, up to
+/// The maximum duration of the first wait. The maximum doubles with each subsequent wait, up to
 /// `LONGEST_WAIT`.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The maximum duration of any wait.
@@ -109,8 +109,8 @@ impl CallExecutor {
 
     /// Returns whether the current thread is in a Tokio runtime in which a call can wait.
     ///
-    /// A call with the system clock does not try to sleep. Without a time driver, the timer of the
-    /// transport panics before anything is sent.
+    /// If the call uses the system clock, this check does not try to sleep: without a time driver,
+    /// the transport's timer panics before anything is sent.
     fn can_sleep(&self) -> bool {
         if self.has_custom_clock {
             can_sleep(self.clock.as_ref())
@@ -145,8 +145,8 @@ impl CallExecutor {
             // The call's clock may be coarse, or may not advance in a test.
             let started = Instant::now();
             let running = pin!(run_attempt());
-            // The transport's timer limits every attempt to the timeout of a call. For the first
-            // attempt, a second timer is necessary only if the call has another clock.
+            // The transport's timer limits every attempt to the call's timeout. For the first
+            // attempt, a second timer is necessary only if the call uses a different clock.
             let outcome = if attempt == 1 && !self.has_custom_clock {
                 running.await
             } else {
@@ -173,12 +173,13 @@ impl CallExecutor {
             if attempt >= max_attempts || requested_wait.is_some_and(|wait| wait > MAX_RETRY_AFTER) {
                 return Err(error);
             }
-            // Full jitter: a random part of the wait, so that callers that failed together do not
-            // retry together. The wait is never shorter than the wait that the server requested.
+            // Full jitter: a random fraction of the wait, so that callers that failed together do
+            // not retry together. The wait is never shorter than the wait that the server
+            // requested.
             let jittered = waits.next().unwrap_or(LONGEST_WAIT).mul_f64(fastrand::f64());
             let wait = jittered.max(requested_wait.unwrap_or_default());
-            // Do not start an attempt that has less time left than connecting may take. The
-            // deadline could interrupt it, and the error would no longer show that nothing was
+            // Do not start an attempt with less time left than connecting may take. The deadline
+            // could interrupt the attempt, and the error would no longer show that nothing was
             // sent.
             let needed = if error.retry_class() == RetryClass::NotSent { self.connect_timeout } else { Duration::ZERO };
             if wait.saturating_add(needed) >= remaining() {
@@ -193,10 +194,10 @@ impl CallExecutor {
 
 /// Returns how long to pause after the given number of consecutive failures.
 ///
-/// The pause is one second after the first failure and doubles with each further failure, up to one
-/// minute. A random amount, up to half of the pause, is subtracted so that processes that failed
-/// together do not retry together. A longer pause requested by the server (`retry_after`) takes
-/// precedence, up to five minutes.
+/// The pause is one second after the first failure and doubles with each subsequent failure, up to
+/// one minute. A random amount, up to half of the pause, is subtracted so that processes that
+/// failed together do not retry together. A longer pause requested by the server (`retry_after`)
+/// takes precedence, up to five minutes.
 pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
     const FIRST: Duration = Duration::from_secs(1);
     const MAX: Duration = Duration::from_secs(60);

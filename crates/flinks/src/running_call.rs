@@ -1,4 +1,4 @@
-//! Records the tracing span and the metrics of a call.
+//! Records the tracing span and the metrics for a call.
 //!
 //! The span covers all attempts of a call, and its fields follow OpenTelemetry's semantic
 //! conventions for HTTP clients. Neither the span nor a metric contains a path, a query or any
@@ -34,8 +34,8 @@ pub(crate) struct Success<T> {
     pub(crate) value: T,
 }
 
-/// A call in progress. It is recorded when this value is dropped. A drop before
-/// [`finish`](Self::finish) means that the call was cancelled.
+/// A call in progress. The call is recorded when this value is dropped. If that happens before
+/// [`finish`](Self::finish), the call was cancelled.
 pub(crate) struct RunningCall {
     operation: Operation,
     span: Span,

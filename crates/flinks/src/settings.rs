@@ -102,8 +102,8 @@ impl Settings {
         self
     }
 
-    /// Trusts the given certificate authorities, such as that of a corporate proxy, in addition to
-    /// the platform's.
+    /// Trusts the given certificate authorities, such as a corporate proxy's, in addition to the
+    /// platform's.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -136,15 +136,15 @@ impl Settings {
         self
     }
 
-    /// Adjusts settings of the HTTP client, such as its proxy, resolver or local address.
+    /// Adjusts HTTP client settings, such as the proxy, the resolver or the local address.
     ///
     /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
     /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
     /// that it adds are ignored; use [`root_certificates`](Self::root_certificates) and
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
-    /// This method is the only part of the public API that uses `reqwest`. The feature that enables
-    /// it is named after the `reqwest` version.
+    /// This method and the `http_client` method of each client are the only parts of the public API
+    /// that use `reqwest`. The feature that enables them is named after the `reqwest` version.
     #[cfg(feature = "reqwest-0_13")]
     pub fn http(
         mut self,
@@ -156,12 +156,12 @@ impl Settings {
 
     /// Accepts a single-use Pay or Connect token that this client has handed out before.
     ///
-    /// By default, such a token is rejected as malformed: a cache between the client and Flinks has
-    /// repeated a response, and the token may already be spent. A client and its clones remember
-    /// the newest 16,384 tokens as keyed hashes.
+    /// By default, such a token is rejected as malformed, because a cache between the client and
+    /// Flinks has probably repeated a response, and the token may already be spent. A client and
+    /// its clones remember the newest 16,384 tokens as keyed hashes.
     ///
     /// Use this setting if your Flinks environment accepts one Pay token for several calls and
-    /// returns it more than once. [P5, C3](crate::rules)
+    /// returns the same token more than once. [P5, C3](crate::rules)
     pub fn accept_repeated_tokens(mut self) -> Self {
         self.repeated_tokens = Some(RepeatedTokens::Accepted);
         self

@@ -25,8 +25,9 @@ fn cloning_a_client_and_reading_a_deadline_do_not_allocate() {
     assert_eq!(counted.count_total, 0);
 }
 
-/// The same calls by hand on `reqwest` make 63, 59 and 60 allocations. Most of the remaining
-/// allocations are made by `reqwest` and hyper, so new versions of them can change the counts.
+/// The same calls made directly with `reqwest` make 63, 59 and 60 allocations. Most of the
+/// remaining allocations are made by `reqwest` and hyper, so new versions of those crates can
+/// change the counts.
 #[test]
 fn a_new_token_costs_few_allocations() {
     let pay = pay_client();
@@ -109,7 +110,8 @@ fn respond(mut stream: TcpStream) {
     }
 }
 
-/// Returns whether a request has its whole body. Every request announces the length of its body.
+/// Returns whether the whole body of a request has arrived. Every request announces the length of
+/// its body.
 fn is_complete(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };

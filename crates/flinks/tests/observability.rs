@@ -1,4 +1,4 @@
-//! Uses the emulator to test the metrics and the span of a call.
+//! Uses the emulator to test the metrics and the span for a call.
 //!
 //! This test is a separate binary, because it captures the log of the whole process.
 
@@ -139,7 +139,7 @@ async fn a3_a6_metrics_contain_no_secret_and_no_text_of_the_server() {
     for secret in secrets.into_iter().chain(issued.iter().map(|issued| issued.value.as_str())) {
         assert!(!text.contains(secret), "{text}");
     }
-    // Neither the host nor the port of the server is a label.
+    // Neither the server's host nor its port is a label.
     assert!(!text.contains("127.0.0.1"), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! Crypto providers for rustls: the provider of a client and the default provider of the process.
+//! Crypto providers for rustls: a client's own provider and the default provider of the process.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub enum CryptoProvider {
     OfProcess,
 }
 
-/// Returns the provider that the features of this build select.
+/// Returns the provider selected by the features of this build.
 impl Default for CryptoProvider {
     fn default() -> Self {
         #[cfg(feature = "rustls")]
@@ -100,14 +100,13 @@ pub enum DefaultCryptoProvider {
 /// rustls. Does nothing if a default is already installed.
 ///
 /// The clients in the Flinks crates set their own provider, so they do not need this function.
-/// Other code in the same program may need to call this function. Cargo builds `reqwest` once for
-/// the whole program, and the `rustls` feature of `flinks-core` enables rustls in `reqwest` without
-/// a crypto provider. As a result, `reqwest::Client::new()` panics in a crate that does not enable
-/// a TLS feature of `reqwest`.
+/// Other code in the same program may need it. Cargo builds `reqwest` once for the whole program,
+/// and the `rustls` feature of `flinks-core` enables rustls in `reqwest` without a crypto provider.
+/// As a result, `reqwest::Client::new()` panics in a crate that does not enable a `reqwest` TLS
+/// feature.
 ///
-/// Call this function once, at the start of `main`. Do not call this function in a library, because
-/// only the program should choose its default provider. No crate in this project calls this
-/// function.
+/// Call this function once, at the start of `main`. Do not call it in a library, because only the
+/// program should choose its default provider. No crate in this project calls it.
 ///
 /// ```
 /// use flinks_core::tls::{DefaultCryptoProvider, install_default_crypto_provider};
@@ -123,7 +122,7 @@ pub fn install_default_crypto_provider() -> DefaultCryptoProvider {
     let provider = CryptoProvider::default().get().map(|provider| Provider::clone(&provider));
     match provider.map(Provider::install_default) {
         Some(Ok(())) => DefaultCryptoProvider::Installed,
-        // Another thread has installed a provider in the meantime.
+        // Another thread installed a provider in the meantime.
         _ => DefaultCryptoProvider::AlreadyInstalled,
     }
 }

@@ -286,8 +286,8 @@ impl Session {
 /// The security questions from a bank.
 ///
 /// [`Client::answer`] takes a challenge by value, so it can be answered only once. You can
-/// serialize it into the end user's session, because a different machine may receive the answer.
-/// Treat it as a secret.
+/// serialize the challenge into the end user's session, in case a different machine receives the
+/// answer. Treat the challenge as a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use = "the end user is not authorized until the challenge is answered"]
@@ -375,7 +375,7 @@ impl AnswerError {
     /// Returns the challenge if it can be answered again.
     ///
     /// This is the case if nothing was sent or the bank rejected the answer. It is also the case if
-    /// the token was refused or a rate limit was exceeded, because the answer was not checked.
+    /// the token was refused or a rate limit was exceeded, because then the answer was not checked.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }

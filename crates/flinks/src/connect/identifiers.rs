@@ -69,8 +69,8 @@ impl FromStr for Instance {
         let is_label = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
-        // The longest host name appends `-iframe` to the text, and the resulting label may have at
-        // most 63 characters (RFC 1035, section 2.3.4).
+        // Appending `-iframe` to the text gives the longest host name, and the resulting label may
+        // have at most 63 characters (RFC 1035, section 2.3.4).
         if !is_label || !(1..=56).contains(&text.len()) {
             let reason = "must be a single DNS label of lower-case letters, digits and hyphens, such as `toolbox`";
             return Err(Error::configuration("instance", reason));
@@ -84,7 +84,7 @@ impl FromStr for Instance {
 }
 
 /// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces
-/// both, such as that of the emulator.
+/// both, such as the emulator's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {
@@ -108,7 +108,7 @@ impl Host {
     }
 }
 
-/// A customer id issued by Flinks, which is a GUID with hyphens. [C8](crate::rules)
+/// A customer id issued by Flinks: a GUID with hyphens. [C8](crate::rules)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, derive_more::Display, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct CustomerId(pub(super) Uuid);
@@ -168,7 +168,7 @@ macro_rules! secret_identifier {
 }
 
 secret_identifier! {
-    /// The secret key of an integration. It does not expire, and this crate sends it only to
+    /// An integration's secret key. It does not expire, and this crate sends it only to
     /// `/GenerateAuthorizeToken`. [C4](crate::rules)
     SecretKey, "secret key", token_problem, configuration
 }

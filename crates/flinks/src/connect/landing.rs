@@ -47,7 +47,7 @@ pub enum StatePlacement {
 }
 
 impl StatePlacement {
-    /// Returns the redirect URL with the `state` in this place.
+    /// Returns the redirect URL with the `state` added in this place.
     fn add_state(self, redirect_url: &str, state: &str) -> String {
         let (path, query) = match redirect_url.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -125,8 +125,8 @@ impl Client {
     /// landing. Sends nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
-    /// the path, it can also be the bare query. Keep it out of logs; see
-    /// [Callbacks and landings](crate#callbacks-and-landings).
+    /// the path, `callback` can also be the bare query. Keep it out of logs; see [Callbacks and
+    /// landings](crate#callbacks-and-landings).
     ///
     /// The `state` does not authenticate the login id, because the end user can edit the URL.
     /// Continue with [`UnverifiedLoginId::authorize`].
@@ -163,8 +163,8 @@ const LANDING: CallbackForm = CallbackForm {
     operation: Operation::ConnectLanding,
     result: "loginId",
     details: &["institution"],
-    // A visit takes longer than a login on a bank's page. The token that starts it is valid for the
-    // same time.
+    // A visit can take longer than a login on a bank's page. The token that starts the visit is
+    // valid for the same length of time.
     max_age: Duration::from_secs(30 * 60),
     too_late: "the widget was not completed within 30 minutes",
     mismatch: "`state` does not match the pending landing",

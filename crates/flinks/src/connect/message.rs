@@ -12,7 +12,8 @@ use crate::error::Error;
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum WidgetMessage {
-    /// The end user has connected an account, and the widget redirects the browser (`REDIRECT`).
+    /// The end user has connected an account, and the widget is redirecting the browser
+    /// (`REDIRECT`).
     #[debug("Redirect {{ .. }}")]
     #[non_exhaustive]
     Redirect {
@@ -42,8 +43,8 @@ impl Widget {
     /// this check does not authenticate the message. Verify the URL of a redirect with
     /// [`Client::verify_landing`](super::Client::verify_landing).
     ///
-    /// A landing can be verified only once. If your application verifies the one from the message,
-    /// ignore the request that results from the redirect.
+    /// A landing can be verified only once. If your application verifies the landing from the
+    /// message, ignore the request that results from the redirect.
     ///
     /// # Errors
     ///
@@ -61,7 +62,7 @@ impl Widget {
             return Err(Error::input("message origin", "must be the origin of the widget"));
         }
         let invalid = |reason| Error::input("message data", reason);
-        // The reason of the JSON parser is omitted, because it may quote the text.
+        // The JSON parser's own reason is omitted, because it may quote the text.
         let event: Value = serde_json::from_str(data).map_err(|_| invalid("must be JSON"))?;
         let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
         let step = text("step").ok_or_else(|| invalid("must be an object with a `step`"))?;

@@ -58,8 +58,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, for example that of the
-    /// emulator. A base URL replaces both hosts of an instance.
+    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, for example the
+    /// emulator's. A base URL replaces both hosts of an instance.
     pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
         ClientBuilder::new((host.into(), customer_id, secret_key))
     }
@@ -87,7 +87,7 @@ impl Client {
         }
     }
 
-    /// Requests an authorize token. Each call returns a new one.
+    /// Requests an authorize token. Each call returns a new token.
     ///
     /// A token that this client has handed out before is rejected as malformed, unless
     /// [`Settings::accept_repeated_tokens`] is set. [C1, C3](crate::rules)
@@ -116,8 +116,8 @@ impl Client {
 
     /// Returns the HTTP client, for requests to Flinks Connect that your application sends itself.
     ///
-    /// It uses the proxy, the certificates and the connections of this client, and it follows no
-    /// redirects. It has no timeout except the one for connecting, so set one for each request. Send
+    /// It shares this client's proxy, certificates and connections, and it does not follow
+    /// redirects. Its only timeout is the connect timeout, so set a timeout for each request. Send
     /// tokens only to the [`base_url`](Self::base_url).
     #[cfg(feature = "reqwest-0_13")]
     pub fn http_client(&self) -> &reqwest::Client {
@@ -129,7 +129,7 @@ impl Client {
         &self.api
     }
 
-    /// Returns the clock that was set with [`Settings::clock`].
+    /// Returns the client's clock, which [`Settings::clock`] can replace.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }
@@ -262,8 +262,8 @@ impl AuthorizeToken {
 pub struct AuthorizeHeader(types::AuthorizeToken);
 
 impl AuthorizeHeader {
-    /// The name of the header. Requests to `/GenerateAuthorizeToken` use the same name for the
-    /// secret key, which never belongs in a request to `/Authorize`.
+    /// The name of the header. Requests to `/GenerateAuthorizeToken` send the secret key in a
+    /// header of the same name. Never send the secret key to `/Authorize`.
     pub const NAME: &'static str = "flinks-auth-key";
 
     /// Returns the value. Keep it out of logs, and mark the header as sensitive.

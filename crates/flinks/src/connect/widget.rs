@@ -149,7 +149,7 @@ impl Widget {
     /// [C5](crate::rules)
     ///
     /// Your application cannot verify the redirect from a widget that was loaded with this URL. Use
-    /// [`start`](Self::start) unless it protects its landing page in another way.
+    /// [`start`](Self::start) unless your application protects its landing page in another way.
     ///
     /// # Errors
     ///

@@ -17,8 +17,8 @@ pub enum Advice {
     /// Try the same call again later, because the network, the server or the bank failed, or a rate
     /// limit was exceeded.
     ///
-    /// This advice also applies if the host name cannot be resolved. If it has never been resolved
-    /// successfully, check the configuration.
+    /// This advice also applies if the host name cannot be resolved. If the name has never been
+    /// resolved successfully, check the configuration.
     RetryLater,
     /// Request a new token.
     NewToken,
@@ -34,12 +34,12 @@ pub enum Advice {
     /// 422.
     FixInput,
     /// Correct the configuration. The credentials, the base URL or another setting is wrong, or the
-    /// server rejects the requests that this version sends. The call will keep failing until this
-    /// is corrected.
+    /// server rejects the requests that this version of the crate sends. The call will keep failing
+    /// until this is corrected.
     FixConfiguration,
-    /// Find out what happened before you repeat the call. Either this version does not recognise
-    /// the response, or a call that spends a token (for example, one that starts a payment session)
-    /// may or may not have taken effect.
+    /// Find out what happened before you repeat the call. Either this version of the crate does not
+    /// recognise the response, or a call that spends a token (for example, one that starts a
+    /// payment session) may or may not have taken effect.
     Investigate,
 }
 

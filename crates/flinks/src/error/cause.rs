@@ -38,7 +38,7 @@ pub enum Cause {
     /// [`Settings`](crate::Settings).
     ///
     /// With native-tls, the cause is [`Tls`](Self::Tls) instead. If the server closes the
-    /// connection before the client sends the request on it, the cause is
+    /// connection before the client has sent the request, the cause is
     /// [`Connection`](Self::Connection).
     ClientCertificate,
     /// A proxy requires valid credentials (407).

@@ -12,7 +12,7 @@ use crate::{FlinksCode, OAuthError};
 /// The error returned if a call fails or a value is invalid.
 ///
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
-/// classify an error. Their documentation includes Flinks' recommendations.
+/// classify an error. The documentation for these methods includes Flinks' recommendations.
 ///
 /// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
@@ -66,7 +66,7 @@ impl Error {
         self.0.status
     }
 
-    /// Returns the `FlinksCode` of the response. [C6](crate::rules)
+    /// Returns the `FlinksCode` in the response. [C6](crate::rules)
     pub fn flinks_code(&self) -> Option<&FlinksCode> {
         self.0.body.code.as_ref()
     }
@@ -184,8 +184,8 @@ impl Error {
             _ if error.status().is_some_and(|status| status.is_success()) => {
                 Kind::Malformed { field: None, detail: Detail::Value("the success status is not documented") }
             }
-            // Pay refuses requests with a response that has no body (P6), and Outbound may do the
-            // same (O6).
+            // Pay's refusals have no body (P6), and Outbound's refusals may not have one either
+            // (O6).
             ErrorKind::Status(None) if operation.product() != Product::Connect => {
                 match error.status().map(|status| status.as_u16()) {
                     Some(400 | 401 | 403 | 429) => Kind::Rejected,

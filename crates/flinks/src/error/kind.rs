@@ -38,7 +38,7 @@ pub(crate) enum Kind {
     NoRuntime,
 }
 
-/// The reason why a response is malformed.
+/// The reason a response is malformed.
 #[derive(Clone)]
 pub(crate) enum Detail {
     /// The body does not match its schema.

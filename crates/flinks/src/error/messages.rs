@@ -200,8 +200,8 @@ fn callbacks() -> Vec<Error> {
     ]
 }
 
-/// Returns one error message for each fate of a token, and the message of an error that was
-/// converted into an [`Error`].
+/// Returns one error message for each possible fate of a token, and the message of an error that
+/// was converted into an [`Error`].
 fn spend_errors() -> [(&'static str, String); 4] {
     let error = |kind| Error::new(Operation::PayInitiateSession, kind);
     let lost = || error(Kind::Interrupted(TransportErrorKind::Timeout));

@@ -106,8 +106,8 @@ impl Error {
         }
     }
 
-    /// Returns whether the server may have received a request. Returns `false` only if it cannot
-    /// have received one.
+    /// Returns whether the server may have received a request. Returns `false` only if it is
+    /// certain that the server did not receive one.
     pub fn may_have_been_sent(&self) -> bool {
         self.0.earlier_may_have_been_sent
             || !matches!(

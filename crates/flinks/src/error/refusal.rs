@@ -7,7 +7,7 @@ use super::kind::Kind;
 use crate::OAuthError;
 use crate::operation::Operation;
 
-/// The certainty that a refused refresh has ended a consent. [O6](crate::rules)
+/// How certain it is that a refused refresh has ended a consent. [O6](crate::rules)
 ///
 /// ```
 /// use flinks::{Error, Refusal};
@@ -28,7 +28,7 @@ pub enum Refusal {
     /// confirmed. The end user must consent again.
     Final,
     /// The response was a 400, 401 or 403 with an empty body, or with JSON whose `error` is missing
-    /// or unknown. It may have come from Flinks or from a gateway in front of Flinks. The
+    /// or unknown. The response may have come from Flinks or from a gateway in front of Flinks. The
     /// `flinks-consents` crate can confirm the refusal later.
     #[non_exhaustive]
     Suspected {
@@ -36,15 +36,15 @@ pub enum Refusal {
         /// this refusal.
         ///
         /// If `confirm_after` is zero, such a refusal confirms this one, provided that a different
-        /// consent has been refreshed since the first refusal. Without such a refresh, confirmation
-        /// takes 24 hours from the first refusal.
+        /// consent has been refreshed since the first refusal. Without such a refresh, the refusal
+        /// that confirms this one must come at least 24 hours after the first refusal.
         confirm_after: Duration,
     },
 }
 
 impl Refusal {
-    /// The minimum time between a suspected refusal and the refusal that confirms it, which is 10
-    /// minutes. [O6](crate::rules)
+    /// The minimum time between a suspected refusal and the refusal that confirms it: 10 minutes.
+    /// [O6](crate::rules)
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(10 * 60);
 
     /// Creates [`Suspected`](Self::Suspected).

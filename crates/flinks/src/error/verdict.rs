@@ -15,11 +15,11 @@ pub(crate) enum RetryClass {
     Interrupted,
     /// The server is limiting the request rate or is temporarily unavailable.
     Busy,
-    /// The server failed for a reason other than those of [`Busy`](Self::Busy).
+    /// The server failed for a reason not covered by [`Busy`](Self::Busy).
     Failed,
     /// The token in the response had already expired.
     ExpiredOnArrival,
-    /// Retrying the same call would fail again or is not safe.
+    /// A retry would fail again or would not be safe.
     Final,
 }
 

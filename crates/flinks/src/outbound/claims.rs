@@ -1,4 +1,4 @@
-//! Reads the claims of an access token (O8).
+//! Reads the claims in an access token (O8).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// The unverified claims of an access token. They do not determine the token's lifetime, because
+/// The unverified claims in an access token. They do not determine the token's lifetime, because
 /// the server's clock may be wrong. [O8](crate::rules)
 ///
 /// A claim is `None` if it is missing or has an unexpected type. An invalid claim does not affect
@@ -24,7 +24,7 @@ pub struct Claims {
     /// tokens.
     pub sub: Option<String>,
     /// The time when the token expires according to the server's clock, in whole seconds since the
-    /// Unix epoch. A fraction is truncated.
+    /// Unix epoch. Fractions of a second are dropped.
     pub exp: Option<u64>,
 }
 

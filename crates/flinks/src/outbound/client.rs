@@ -35,7 +35,7 @@ pub struct Client {
     transport: Transport,
     pub(super) base_url: BaseUrl,
     pub(super) authentication: Arc<ClientAuthentication>,
-    /// The request for an access token for the application itself, without a scope.
+    /// The request for the application's own access token, without a scope.
     app_request: Arc<types::TokenRequest>,
     /// Whether the server has ever replaced a refresh token. After the first replacement, a refresh
     /// whose response was lost is not retried (A5).
@@ -116,8 +116,8 @@ impl Client {
     ///
     /// A code is treated as sent as soon as any part of the request may have left this machine. If
     /// the future is dropped before that point, for example while the client is connecting, nothing
-    /// is sent, and the code can still be exchanged when the end user reloads the page. If it is
-    /// dropped later, the response is lost.
+    /// is sent, and the code can still be exchanged when the end user reloads the page. If the
+    /// future is dropped later, the response is lost.
     pub async fn exchange_code(&self, code: AuthorizationCode) -> Result<Tokens, SpendError<AuthorizationCode>> {
         let Some(hash) = self.codes.insert(code.code.expose_secret(), self.executor.clock.as_ref()) else {
             let error = Error::new(Operation::OutboundExchangeCode, Kind::Callback("the code has already been sent"));
@@ -141,8 +141,8 @@ impl Client {
     /// Refreshes an access token with a refresh token. This restarts the refresh token's 30-day
     /// idle period.
     ///
-    /// If the response contains a new refresh token, it replaces the old one. Store it before you
-    /// use the access token. [O5](crate::rules)
+    /// If the response contains a new refresh token, it replaces the old one. Store the new refresh
+    /// token before you use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///
@@ -194,12 +194,12 @@ impl Client {
 
     /// Restores an access token that was stored outside this process, for example in a database.
     ///
-    /// `issued_at` and `lifetime` are the values that the [`AccessToken`] methods of the same names
-    /// returned. The maximum lifetime is one day.
+    /// `issued_at` and `lifetime` are the values returned by the [`AccessToken`] methods of the
+    /// same names. The maximum lifetime is one day.
     ///
     /// Returns `None` if the token has expired, if `secret` is empty or contains a character that
     /// is invalid in a token, or if `issued_at` is in the future. In the last case, the wall clock
-    /// was ahead when the token was issued, so its age is unknown.
+    /// was ahead when the token was issued, so the token's age is unknown.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -213,8 +213,8 @@ impl Client {
     /// Returns the HTTP client, for requests to the Open Banking API that your application sends
     /// itself.
     ///
-    /// It uses the proxy, the certificates and the connections of this client, and it follows no
-    /// redirects. It has no timeout except the one for connecting, so set one for each request. Send
+    /// It shares this client's proxy, certificates and connections, and it does not follow
+    /// redirects. Its only timeout is the connect timeout, so set a timeout for each request. Send
     /// access tokens only to the [`base_url`](Self::base_url).
     #[cfg(feature = "reqwest-0_13")]
     pub fn http_client(&self) -> &reqwest::Client {
@@ -226,7 +226,7 @@ impl Client {
         &self.base_url
     }
 
-    /// Returns the clock that was set with [`Settings::clock`].
+    /// Returns the client's clock, which [`Settings::clock`] can replace.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }

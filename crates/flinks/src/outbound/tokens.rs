@@ -105,15 +105,15 @@ impl AccessToken {
     }
 }
 
-/// Creates the argument for a bearer token in the operations of a generated crate.
+/// Creates the bearer-token argument for an operation in a generated crate.
 impl From<&AccessToken> for Authorization {
     fn from(token: &AccessToken) -> Self {
         Self::bearer(token.secret())
     }
 }
 
-/// A refresh token. It has no fixed expiry and usually does not change, but it becomes invalid if
-/// it is not used for 30 days. Store it as a secret. [O5](crate::rules)
+/// A refresh token. It has no fixed expiry and usually does not change, but becomes invalid if it
+/// is not used for 30 days. Store it as a secret. [O5](crate::rules)
 #[derive(Clone, Debug)]
 pub struct RefreshToken(Secret);
 

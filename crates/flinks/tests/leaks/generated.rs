@@ -144,7 +144,7 @@ pub(crate) async fn outbound_revoke(canaries: &mut Canaries) {
         let server = RawServer::start(response.clone()).await;
         let client = outbound::Client::with_transport(transport(&server, &response));
         let outcome = client.revoke(&token).send().await;
-        // A success of this operation has no value, so it is not an outcome to print.
+        // This operation returns no value on success, so there is nothing to print.
         match outcome {
             Ok(response) => canaries.print(&response),
             Err(error) => canaries.print_outcome(Err::<(), _>(error)),

@@ -53,7 +53,7 @@ async fn o10_end_user_consents_and_returns() {
         let error = client.verify(pending, &format!("{rest}&state={state}")).unwrap_err();
         assert!(error.cause() == Cause::InvalidCallback, "{rest}");
     }
-    // The client always sends the minimal scope.
+    // The client always includes the required scope.
     for (requested, sent) in [
         (&["TRANSACTIONS"][..], "ACCOUNT_BASIC TRANSACTIONS"),
         (&[], "ACCOUNT_BASIC"),

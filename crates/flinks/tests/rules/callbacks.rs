@@ -1,4 +1,4 @@
-//! Tests the parameters of the widget URL and the callback of a custom OAuth authorization.
+//! Tests the widget URL's parameters and the callback from a custom OAuth authorization.
 
 use std::time::Duration;
 

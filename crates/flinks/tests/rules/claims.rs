@@ -1,4 +1,4 @@
-//! Tests the claims of an access token (O8).
+//! Tests the claims in an access token (O8).
 
 use std::time::Duration;
 

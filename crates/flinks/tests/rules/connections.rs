@@ -255,8 +255,8 @@ async fn closed_pooled_connection_gives_a_response_or_unknown() {
 }
 
 /// Starts a server that closes its side of each connection immediately. Returns the server's URL
-/// and the receiving end of a channel. For each connection, the server sends to the channel the
-/// number of bytes that arrived after the server closed its side.
+/// and the receiving end of a channel. For each connection, the channel receives the number of
+/// bytes that arrived after the server closed its side.
 fn start_closing_server() -> (BaseUrl, std::sync::mpsc::Receiver<usize>) {
     use std::io::Read as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -246,7 +246,7 @@ async fn c5_forged_login_id_is_not_confirmed() {
     let error = local.connect.authorize(local.authorize_token().await, &forged.authorize()).await.unwrap_err();
     assert_eq!(error.error().flinks_code(), Some(&FlinksCode::INVALID_LOGIN));
 
-    // The session of another login does not confirm it.
+    // A session for another login does not confirm this login id.
     let other = session(&local, &Authorize::cached(&login_id())).await;
     let error = forged.confirm(&other).unwrap_err();
     assert_eq!(error.cause(), Cause::InvalidCallback);
@@ -262,7 +262,8 @@ async fn c5_forged_login_id_is_not_confirmed() {
     assert_eq!(error.cause(), Cause::Malformed);
     assert_eq!(error.field(), Some("Login.Id"));
 
-    // A known login id is confirmed, so the application compares it with its own records.
+    // Any known login id is confirmed, so the application must also compare it with its own
+    // records.
     let landed = landing(CONNECT_LOGIN_ID).await.login_id;
     let session = session(&local, &landed.authorize()).await;
     let confirmed = landed.confirm(&session).unwrap();

@@ -1,4 +1,4 @@
-//! Tests the log lines of a call (A3).
+//! Tests the log lines for a call (A3).
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ async fn a1_plain_http_reaches_a_private_host() {
     });
     assert!(client.unwrap().authorize().await.is_ok());
     server.await.unwrap();
-    // `build` rejects `Settings::http`, because the hook could replace the check of the host's
+    // `build` rejects `Settings::http`, because the hook could replace the check on the host's
     // addresses.
     let settings = settings.http(|http| http);
     let refused = Client::builder(base_url, Credentials::new("u", "p").unwrap()).settings(&settings).build();

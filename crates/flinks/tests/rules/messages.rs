@@ -78,7 +78,7 @@ async fn c5_malformed_messages_are_refused_and_never_shown() {
         assert_eq!(error.field(), Some("message data"), "{bad}");
         assert!(!format!("{error} {error:?}").contains("canary"), "{bad}");
     }
-    // An optional field of another type counts as absent.
+    // An optional field of the wrong type counts as absent.
     let message = read(&widget, r#"{"step":"NEW","institution":7,"more":{}}"#).unwrap();
     assert!(matches!(&message, WidgetMessage::Step { step, institution: None, .. } if step == "NEW"));
     for (data, shown) in [

@@ -1,4 +1,4 @@
-//! Tests the grants of Outbound (O1 to O3 and O11).
+//! Tests Outbound's grants (O1 to O3 and O11).
 
 use std::time::Duration;
 

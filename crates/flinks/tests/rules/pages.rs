@@ -13,7 +13,7 @@ pub(crate) struct Visit {
     pub(crate) events: Vec<String>,
 }
 
-/// Loads the URL of a widget and logs in at the bank.
+/// Loads a widget URL and logs in at the bank.
 pub(crate) async fn connect_bank(local: &Local, url: &str) -> Visit {
     let path = url.strip_prefix(local.emulator.base_url()).unwrap();
     let mut page = send(local, "GET", path, "").await;

@@ -46,7 +46,7 @@ impl Recorder {
 fn sample(line: &str) -> Sample {
     let (series, value) = line.rsplit_once(' ').unwrap();
     let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-    // No value of a label contains a comma or a quotation mark.
+    // No label value contains a comma or a quotation mark.
     let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty()).map(|label| {
         let (name, value) = label.split_once('=').unwrap();
         (name.to_owned(), value.trim_matches('"').to_owned())
