@@ -3,7 +3,7 @@
 //! One test needs Python and its `openapi-spec-validator` package. If either is not installed, the
 //! test binary prints a message and reports this test as ignored.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic too.
 #![allow(clippy::print_stderr)]
 
 use std::fs;

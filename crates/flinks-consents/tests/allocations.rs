@@ -2,7 +2,7 @@
 //!
 //! This test is a separate binary, because the counting allocator applies to the whole process.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::unwrap_used)] // test helpers are tests too
 
 use std::time::SystemTime;
 

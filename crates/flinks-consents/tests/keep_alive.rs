@@ -1,6 +1,6 @@
 //! Tests the keep-alive worker with an in-memory store, which has no leases.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::unwrap_used)] // test helpers are tests too
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

@@ -3,10 +3,10 @@
 //!
 //! This test is a separate binary, because it captures the log of the whole process.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 #[path = "../../flinks/tests/shared/canaries.rs"]
-#[allow(dead_code)] // shared with the test of the facade
+#[allow(dead_code)] // shared with the facade's test
 mod canaries;
 #[path = "../../flinks/tests/shared/log.rs"]
 mod log;

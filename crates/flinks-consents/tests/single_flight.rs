@@ -4,7 +4,7 @@
 //! The model does not include Tokio's `Notify` or the outcome. A caller reads the outcome, and a
 //! leader writes it, between two modelled steps, so no other step runs at the same time.
 
-#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 /// The lock that `single_flight.rs` uses.
 mod sync {

@@ -1,6 +1,6 @@
 //! Injects Redis and network faults at each step of a refresh.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 mod support;
 

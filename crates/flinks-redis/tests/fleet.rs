@@ -1,6 +1,6 @@
 //! Runs the simulation in `examples/fleet` with a small fleet and checks the results.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 #[path = "../examples/fleet/fleet.rs"]
 #[allow(dead_code)] // only the example prints the costs

@@ -1,7 +1,7 @@
 //! Tests consents that several processes share through one Redis server, and migrations to and from
 //! Redis.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 mod support;
 

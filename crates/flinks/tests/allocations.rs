@@ -2,7 +2,7 @@
 //!
 //! This test is a separate binary, because the counting allocator applies to the whole process.
 
-#![allow(clippy::indexing_slicing, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::unwrap_used)] // test helpers are tests too
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -4,7 +4,7 @@
 //! A process cannot safely change its own environment variables, so this program starts itself once
 //! for each test case. Each child process prints the outcome.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // test helpers are tests too
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;

@@ -8,7 +8,7 @@
 //! `.ci/run` runs these tests with rustls on ring, with rustls on aws-lc-rs, and with native-tls.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 use std::path::Path;
 use std::process::Command;

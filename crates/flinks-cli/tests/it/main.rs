@@ -3,7 +3,7 @@
 //! After a change, `INSTA_UPDATE=always cargo test -p flinks-cli --test it` writes the new
 //! snapshots.
 
-#![allow(clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::unwrap_used)] // test helpers are tests too
 
 mod config;
 mod consents;

@@ -1,7 +1,7 @@
 //! Tests `flinks-connect` against a raw TCP listener: the bytes that the client sends and the
 //! result for each response.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Helper functions of tests may panic too.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // Test helpers may panic too.
 
 mod errors;
 #[allow(dead_code)] // Other crates use the rest of this module.

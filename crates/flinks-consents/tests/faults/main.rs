@@ -13,7 +13,7 @@
 //!
 //! `cargo test -p flinks-consents --test faults -- --show-rows` prints the rows.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)] // test helpers are tests too
 
 mod case;
 mod configuration;

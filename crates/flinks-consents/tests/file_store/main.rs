@@ -4,7 +4,7 @@
 //! `processes.rs`.
 
 #![cfg(unix)]
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // test helpers are tests too
 
 mod kinds;
 mod places;

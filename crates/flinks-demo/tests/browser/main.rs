@@ -5,7 +5,7 @@
 //! Debian). If either program is not installed, the test binary prints a message and reports the
 //! tests as ignored.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic too.
 #![allow(clippy::print_stderr)]
 
 #[allow(dead_code)] // The driver has functions for other tests.

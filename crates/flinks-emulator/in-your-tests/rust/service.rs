@@ -1,7 +1,7 @@
 //! A test of an axum service that uses Flinks Pay. Each test starts its own emulator and its own
 //! service, so the tests can run in parallel.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // Helper functions of tests may panic too.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // Test helpers may panic too.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! tests as ignored. The tests of the accessibility also need axe-core: set `AXE_CORE` to the path of
 //! its script.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic too.
 #![allow(clippy::print_stderr)]
 
 mod axe;

@@ -1,6 +1,6 @@
 //! Tests for the emulator over plain HTTP and raw sockets, without any of the client crates.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic too.
 
 mod clients;
 mod connect;

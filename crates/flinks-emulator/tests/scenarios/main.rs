@@ -1,6 +1,6 @@
 //! Tests that drive this workspace's clients through each built-in scenario.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Helper functions of tests may panic too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic too.
 
 mod connect;
 mod outbound;

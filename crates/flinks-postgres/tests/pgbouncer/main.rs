@@ -3,7 +3,7 @@
 //!
 //! The tests are ignored if PostgreSQL or PgBouncer is not installed.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 #[path = "../shared/backend.rs"]
 #[allow(dead_code)] // other test programs use the rest

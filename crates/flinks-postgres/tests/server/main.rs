@@ -3,7 +3,7 @@
 //! The tests share one server, on which each test has its own database. The tests that change the
 //! server start their own. The tests are ignored if PostgreSQL is not installed.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 mod access;
 mod common;

@@ -2,7 +2,7 @@
 //!
 //! The tests are ignored if PostgreSQL is not installed.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 mod backend;
 mod failover;

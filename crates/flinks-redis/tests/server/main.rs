@@ -3,7 +3,7 @@
 //! Each test that needs `redis-server` starts its own server on a free port. The tests that need
 //! `redis-server` are ignored if it is not installed.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 mod access;
 mod batching;

@@ -3,7 +3,7 @@
 //!
 //! This test is a separate binary, because it captures the log of the whole process.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // test helpers are tests too
 
 #[path = "../shared/canaries.rs"]
 mod canaries;

@@ -1,6 +1,6 @@
 //! Tests the rules of the three products against the emulator. Each test advances its own clock.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::string_slice, clippy::unwrap_used)] // test helpers are tests too
 
 mod all;
 mod authorization;

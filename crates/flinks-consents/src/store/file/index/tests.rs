@@ -1,6 +1,6 @@
 //! Tests that the index reads only the files that have changed, and never misses a change.
 
-#![allow(clippy::arithmetic_side_effects, clippy::disallowed_methods, clippy::unwrap_used)] // helpers of tests are tests too
+#![allow(clippy::arithmetic_side_effects, clippy::disallowed_methods, clippy::unwrap_used)] // test helpers are tests too
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
