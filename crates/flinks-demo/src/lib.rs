@@ -29,7 +29,7 @@ use crate::service::Failure;
 use crate::visitor::Visitor;
 
 /// Returns the routes of the service and of all other pages. `emulated` adds the pages that show
-/// the emulator's tokens and advance its time. `metrics` renders the metrics.
+/// the emulator's tokens and advance its clock. `metrics` renders the metrics.
 pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>, metrics: PrometheusHandle) -> Router {
     let sessions = SessionManagerLayer::new(MemoryStore::default())
         .with_name("session")

@@ -1,5 +1,5 @@
-//! The code that an application must write around the SDK: clients, routes, errors and shutdown.
-//! The pages are in the `pages` module, and the users and their sessions are in `visitor`.
+//! The code that an application must add around the SDK: clients, routes, errors and shutdown. The
+//! pages are in the `pages` module, and the users and their sessions are in `visitor`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -141,7 +141,7 @@ async fn finish_consent(State(app): Shared, visitor: Visitor, RawQuery(query): R
 async fn show_accounts(State(app): Shared, visitor: Visitor, Path(bank): Path<String>) -> Reply<Markup> {
     let client = app.consents.client();
     let url = format!("{}/api/fdx/5/accounts?resultType=details", client.base_url());
-    // This HTTP client sends the access token as the calls of the crate do: with the same proxy and
+    // This HTTP client sends the access token as the crate's own calls do: with the same proxy and
     // certificates, and without following redirects.
     let request = |authorization| {
         let request = client.http_client().get(&url).timeout(Duration::from_secs(30));

@@ -150,12 +150,12 @@ async fn forged_landing_is_refused() {
     // Nothing was started in this session.
     let forged = "/banks/finish?loginId=00000000-0000-4000-8000-00000000f0f0&institution=Bank&state=a";
     assert_eq!(status(service.get(forged, &cookie)).await, StatusCode::CONFLICT);
-    // The session has started a visit, and the landing has the state of another one.
+    // The session has started a visit, but the landing has another visit's state.
     let page = text(service.get("/banks/connect", &cookie)).await;
     assert!(page.contains("authorizeToken="), "{page}");
     assert!(status(service.get(forged, &cookie)).await.is_client_error());
     assert_eq!(service.emulated.emulator.count(Operation::ConnectAuthorize), 0, "no login id is tried");
-    // The state is right, and the login id is unknown.
+    // The state is correct, but the login id is unknown.
     let page = text(service.get("/banks/connect", &cookie)).await;
     let state = page.split("state%3D").nth(1).unwrap().split("&amp;").next().unwrap();
     let forged = format!("/banks/finish?loginId=00000000-0000-4000-8000-00000000f0f0&institution=Bank&state={state}");

@@ -174,7 +174,7 @@ pub(crate) async fn journey(browser: Arc<Browser>, screen: Screen, input: Input)
     person.activate("main > a.button").await;
     person.sees(OVERVIEW).await;
 
-    // After another 31 days, the refresh token has idled out, and the user must consent again.
+    // After another 30 days, the refresh token has idled out, and the user must consent again.
     person.activate("button[name=seconds][value='2592000']").await;
     person.sees(OVERVIEW).await;
     person.browser.wait_until("return document.querySelector('.standing').innerText === 'ended'").await;
@@ -187,7 +187,7 @@ pub(crate) async fn journey(browser: Arc<Browser>, screen: Screen, input: Input)
     person.activate("button[value=agree]").await;
     person.sees(OVERVIEW).await;
 
-    // Revoking ends the connection: its tokens are revoked.
+    // Revoking the consent ends the connection: its tokens are revoked.
     person.activate("form[action$='/revoke'] button").await;
     person.sees(OVERVIEW).await;
     person.browser.wait_until("return document.querySelector('.consents') === null").await;
