@@ -1,7 +1,8 @@
 //! The guide, as a crate, so that `cargo test` tests the examples in its pages. Read it with
 //! `mdbook serve crates/flinks-guide --open`.
 
-/// Declares a module for each page, whose documentation is the page. rustdoc tests its examples.
+/// Declares a module for each page. The page is the module's documentation, so rustdoc tests its
+/// examples.
 macro_rules! pages {
     ($($module:ident => $page:literal,)*) => {
         $(
