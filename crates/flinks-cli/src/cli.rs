@@ -1,4 +1,4 @@
-//! The arguments of the program.
+//! The program's arguments.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::doctor;
 use crate::failure::Failure;
 use crate::shell;
 
-/// Requests tokens from Flinks, manages consents, and finds out what is wrong
+/// Requests tokens from Flinks, manages consents, and diagnoses problems
 ///
 /// The results are printed to standard output, and everything else to standard error.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// The options of every command.
+/// The options that every command accepts.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Use this profile instead of the default profile
@@ -42,7 +42,7 @@ pub(crate) struct Options {
         help_heading = "Global options"
     )]
     profile: Option<String>,
-    /// Whether to use colours; NO_COLOR is respected as well
+    /// When to use colours; NO_COLOR is also respected
     #[arg(
         long,
         global = true,
@@ -52,7 +52,7 @@ pub(crate) struct Options {
         help_heading = "Global options"
     )]
     color: Color,
-    /// Write the log of the libraries to standard error; RUST_LOG sets the filter
+    /// Write the libraries' log to standard error; RUST_LOG sets the filter
     #[arg(short, long, global = true, help_heading = "Global options")]
     verbose: bool,
 }
@@ -65,7 +65,7 @@ enum Color {
 }
 
 impl Options {
-    /// Applies the options that concern the whole process.
+    /// Applies the options that affect the whole process.
     pub(crate) fn apply(&self, command: &Command) {
         let choice = match self.color {
             Color::Auto => ColorChoice::Auto,
@@ -77,7 +77,7 @@ impl Options {
             shell::select_profile(name);
         }
         let default = match command {
-            // The log of the emulator is a part of its output.
+            // The emulator's log is part of its output.
             Command::Emulator(_) => "flinks_emulator=info",
             _ if self.verbose => "info",
             _ => return,
@@ -148,10 +148,10 @@ impl Command {
         }
     }
 
-    /// Returns the result of an interrupted command, with its possible effect.
+    /// Returns the result of an interrupted command, which states the command's possible effect.
     pub(crate) fn interruption(&self) -> Result<(), Failure> {
         Err(Failure::interrupted(match self {
-            // A service is always stopped by a signal.
+            // A service is always stopped by a signal, so this is not a failure.
             Self::KeepAlive(arguments) if arguments.is_service() => return Ok(()),
             Self::Token(arguments) if !arguments.is_for_consent() => "a token may have been issued and is lost",
             Self::WidgetUrl(_) => "an authorize token may have been issued and is lost",

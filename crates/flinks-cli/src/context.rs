@@ -1,4 +1,4 @@
-//! The clients and stores of the selected profile.
+//! The clients and the store for the selected profile.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::profile::{Folders, Profile, Section, StoreKind};
 
-/// The input of every command: the options of the program, and the clients of the selected profile.
+/// The input to every command: the program's options, and the clients for the selected profile.
 pub(crate) struct Context {
     pub(crate) options: Options,
     /// The consents in use, whose changes must be completed before the program exits.
@@ -23,12 +23,12 @@ pub(crate) struct Context {
     profile: OnceLock<Profile>,
 }
 
-/// A store for consents of any kind.
+/// A consent store of any kind.
 pub(crate) trait ConsentStore: WorkLeases + ScanRecords {}
 
 impl<S: WorkLeases + ScanRecords> ConsentStore for S {}
 
-/// A store for consents with its type.
+/// A consent store with its concrete type.
 pub(crate) enum OpenStore {
     File(FileStore),
     Redis(RedisStore),
@@ -82,7 +82,7 @@ impl Context {
         Ok(self.profile()?.builder::<ClientBuilder<outbound::Client>>(Section::Outbound)?.build()?)
     }
 
-    /// Opens the store of the selected profile and prints the warnings about its configuration.
+    /// Opens the selected profile's store and prints the warnings about the store's configuration.
     pub(crate) async fn store(&self) -> Result<Arc<dyn ConsentStore>, Failure> {
         let store = open_store(self.profile()?)?;
         warn_about(&store).await;
@@ -106,13 +106,13 @@ impl Context {
         Ok((consents, store))
     }
 
-    /// Returns whether the command uses consents, so that changes may be in flight.
+    /// Returns whether the command uses consents, in which case changes may be in flight.
     pub(crate) fn has_consents(&self) -> bool {
         !self.consents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Completes the changes to consents that are in flight. A refresh takes at most the timeout of its
-    /// request, and storing its result takes a few seconds.
+    /// Completes the in-flight changes to consents. A refresh takes at most as long as its request
+    /// timeout, and storing its result takes a few seconds.
     ///
     /// # Errors
     ///
@@ -166,8 +166,8 @@ pub(crate) fn open_store(profile: &Profile) -> Result<OpenStore, Failure> {
     }
 }
 
-/// Prints the warnings about the configuration of a server. A server that cannot be reached causes
-/// an error in the command itself.
+/// Prints the warnings about a server's configuration. If the server cannot be reached, the command
+/// itself reports the error.
 pub(crate) async fn warn_about(store: &OpenStore) {
     let warnings: Vec<String> = match store {
         OpenStore::File(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! The errors of the program and its exit codes.
+//! The program's errors and exit codes.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,7 +9,8 @@ use flinks_consents::{ConsentError, ConsentId};
 
 use crate::{output, shell};
 
-/// The exit codes, which are stable. `flinks explain exit-3` describes each of them.
+/// The exit codes, which are stable. `flinks explain` describes each of them, for example with
+/// `flinks explain exit-3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -73,7 +74,7 @@ impl Failure {
         Self { next: Some(next.into()), ..self }
     }
 
-    /// The failure of an operation on a consent, which names the consent.
+    /// Creates the failure for an operation on a consent. The message names the consent.
     pub(crate) fn of_consent(id: &ConsentId, error: &ConsentError) -> Self {
         let failure = Self::from(error);
         let is_gone = error.needs_consent() || error.is_unknown_consent();
@@ -123,7 +124,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Returns the exit code for an error of the library.
+/// Returns the exit code for an error from the library.
 pub(crate) fn exit_for(advice: Advice) -> Exit {
     match advice {
         Advice::RetryLater | Advice::WaitOrStartOver => Exit::TryLater,
@@ -139,7 +140,7 @@ pub(crate) fn login_command(id: &ConsentId) -> String {
     shell::command(&format!("login --consent {}", shell::quoted(id.as_str())))
 }
 
-/// Returns the exit code for an error of a store.
+/// Returns the exit code for a store error.
 pub(crate) fn exit_for_store(error: &StoreError) -> Exit {
     match error {
         StoreError::Unavailable(_) | StoreError::Busy(_) => Exit::TryLater,

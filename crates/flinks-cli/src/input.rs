@@ -6,11 +6,11 @@ use flinks_consents::flinks::Secret;
 
 use crate::failure::{Exit, Failure};
 
-/// The maximum size of a secret or another short text on standard input, in bytes.
+/// The maximum size of a secret or other short text on standard input, in bytes.
 pub(crate) const MAX_TEXT: u64 = 64 * 1024;
 
-/// Prompts for a secret on the terminal without showing it, or reads standard input. One line break
-/// at the end is removed.
+/// Prompts for a secret on the terminal without echoing it, or reads it from standard input. One
+/// trailing line break is removed.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub(crate) fn limited(reader: impl Read, max: u64, what: &str) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// The failure of a prompt. A prompt fails if the user presses Ctrl-C in it.
+/// Returns the failure for a prompt that failed, for example because the user pressed Ctrl-C.
 pub(crate) fn prompt_failure(error: &dialoguer::Error) -> Failure {
     let dialoguer::Error::IO(error) = error;
     match error.kind() {

@@ -68,8 +68,8 @@ impl Server {
         let task = tokio::spawn(async move {
             // The sender is dropped if the command fails.
             let stopped = async { drop(stopped.await) };
-            // `serve` returns an error only if the listener fails, and then the command reaches its
-            // limit.
+            // `serve` returns an error only if the listener fails. The command then reaches its
+            // time limit.
             let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
         });
         Self { stop: Some(stop), task }
@@ -94,8 +94,8 @@ fn open_link(link: &str) -> Result<(), Failure> {
 pub(crate) struct OneShot {
     path: String,
     location: Arc<Mutex<Option<HeaderValue>>>,
-    /// Signalled by the second request. The browser that this program starts sends exactly one, so
-    /// somebody else has sent the other one.
+    /// Signalled by the second request. The browser that this program starts sends exactly one
+    /// request, so somebody else must have sent the other.
     opened_again: Arc<Notify>,
 }
 
@@ -143,7 +143,7 @@ pub(crate) struct CallbackServer {
     opened_again: Arc<Notify>,
 }
 
-/// A request to the redirect URL, whose browser waits for a page.
+/// A request to the redirect URL from a browser that is waiting for a page.
 pub(crate) struct Callback {
     /// The query of the request. It contains secrets.
     pub(crate) query: String,
@@ -191,7 +191,8 @@ impl CallbackServer {
     ///
     /// # Errors
     ///
-    /// Returns a failure if none arrives before the deadline, or if the start page was opened twice.
+    /// Returns a failure if no callback arrives before the deadline, or if the start page was
+    /// opened twice.
     pub(crate) async fn next(&mut self, deadline: Instant) -> Result<Callback, Failure> {
         let received = async {
             tokio::select! {
@@ -208,8 +209,9 @@ impl CallbackServer {
     }
 }
 
-/// The failure of a login that another user of the machine may have opened. That user could consent
-/// with another bank account, which would be stored under the id of this login.
+/// The failure for a login whose page another user of the machine may have opened. That user could
+/// consent for a different bank account, and the consent would be stored under the id of this
+/// login.
 fn opened_again() -> Failure {
     Failure::new("the page was opened twice, perhaps by another user of this machine; nothing was stored")
         .with_next("on a machine that you share, use --no-browser")

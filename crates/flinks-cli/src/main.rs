@@ -1,11 +1,11 @@
-//! The `flinks` program: requests tokens, manages consents, and finds out what is wrong.
+//! The `flinks` program: requests tokens, manages consents, and diagnoses problems.
 //!
 //! | module | content |
 //! | --- | --- |
-//! | `cli` | the arguments of the program |
+//! | `cli` | the program's arguments |
 //! | `commands` | one module for each command |
 //! | `profile` | the configuration file and the secrets |
-//! | `context` | clients and stores of the selected profile |
+//! | `context` | the clients and the store for the selected profile |
 //! | `doctor` | the checks of `flinks doctor` |
 //! | `explain` | the codes and messages that `flinks explain` knows |
 //! | `loopback` | the web server that receives a callback |
@@ -14,7 +14,7 @@
 //! | `output` | text, tables and JSON |
 //! | `signals` | Ctrl-C and other requests to stop |
 
-// The future of the program contains the futures of all commands and clients.
+// The program's future contains the futures of all commands and clients.
 #![recursion_limit = "256"]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // This is a command-line program.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -67,8 +67,8 @@ fn main() -> ExitCode {
     exit
 }
 
-/// Runs a command until it completes or a signal stops it. In both cases, the changes to consents
-/// that are in flight are completed, unless a second signal arrives.
+/// Runs a command until it completes or a signal stops it. In both cases, in-flight changes to
+/// consents are completed, unless a second signal arrives.
 async fn run(command: Arc<Command>, context: Arc<Context>) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
     let outcome = tokio::select! {

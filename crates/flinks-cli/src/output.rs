@@ -40,7 +40,8 @@ pub(crate) fn foreign(text: &[u8]) -> Result<(), Failure> {
     bytes(String::from_utf8_lossy(text).replace(is_unsafe, "\u{fffd}").as_bytes())
 }
 
-/// Prints a line with colours to standard output. They are removed if they are not supported.
+/// Prints coloured text to standard output. The colours are removed if the output does not support
+/// them.
 pub(crate) fn coloured(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     writeln!(stdout, "{}", wrapped(text)).and_then(|()| stdout.flush()).map_err(|error| write_failure(&error))
@@ -65,11 +66,11 @@ pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
 
 fn json_text(text: serde_json::Result<String>) -> Result<(), Failure> {
     let text = text.map_err(|error| Failure::new(format!("failed to write JSON: {error}")))?;
-    // JSON allows control characters above U+007F in strings, but a terminal may obey them.
+    // JSON allows control characters from U+007F on in strings, but a terminal may act on them.
     line(&text.replace(|character: char| character.is_control() && character != '\n', "\u{fffd}"))
 }
 
-/// Prints a table that fits the terminal, or nothing but the heading if there are no rows.
+/// Prints a table that fits the terminal, or only the headings if there are no rows.
 pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
@@ -83,8 +84,8 @@ pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> Result<(), Fai
     line(&table.trim_fmt())
 }
 
-/// Breaks long lines between words if standard output is a terminal. The continuation of a line is
-/// indented as the line is, and by two more spaces.
+/// Breaks long lines between words if standard output is a terminal. Continuation lines are
+/// indented two spaces more than the line that they continue.
 pub(crate) fn wrapped(text: &str) -> String {
     let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size_of(io::stdout()) else {
         return text.to_owned();
@@ -118,7 +119,8 @@ pub(crate) fn warning(message: &str) {
     let _ = writeln!(anstream::stderr(), "{WARNING}warning:{WARNING:#} {message}");
 }
 
-/// Refuses to print a secret on a terminal, where other people and scrollback buffers can see it.
+/// Refuses to print a secret on a terminal, where other people can see it and the scrollback buffer
+/// keeps it.
 ///
 /// # Errors
 ///

@@ -7,15 +7,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 
-/// The handlers of the signals that stop the program. They are installed before a command starts, so
-/// that a signal never stops the program in the middle of a change.
+/// The handlers for the signals that stop the program. They are installed before a command starts,
+/// so that a signal never stops the program in the middle of a change.
 #[cfg(unix)]
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// Sent when the terminal is closed.
     hangup: Signal,
-    /// The settings of the terminal before a prompt changed them.
+    /// The terminal settings from before a prompt changed them.
     terminal: Option<Termios>,
 }
 
@@ -55,7 +55,7 @@ impl Signals {
     }
 }
 
-/// The handler of Ctrl-C.
+/// The handler for Ctrl-C.
 #[cfg(not(unix))]
 pub(crate) struct Signals;
 

@@ -17,7 +17,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Returns the time in the format of RFC 3339, in UTC and with seconds.
+/// Returns the time in RFC 3339 format, in UTC and to the second.
 pub(crate) fn utc(time: SystemTime) -> String {
     let mut text = String::new();
     // Formatting fails for a time after the year 9999.
@@ -35,7 +35,7 @@ pub(crate) fn relative(time: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Returns a duration with its two largest units, such as `29days 23h`.
+/// Formats a duration in its two largest units, such as `29days 23h`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = Duration::from_secs(duration.as_secs());
     let text = humantime::format_duration(seconds).to_string();

@@ -21,7 +21,7 @@ pub(crate) struct CompletionsArguments {
 /// Write manual pages to a folder
 #[derive(Args)]
 pub(crate) struct ManualArguments {
-    /// The folder, which must exist; for `man`, its name must be man1
+    /// The folder, which must exist and must be named man1 if `man` is to find the pages
     folder: PathBuf,
 }
 

@@ -13,7 +13,7 @@ use crate::shell::quoted;
 /// Show and change profiles
 ///
 /// KEY is a section and a field, such as pay.url, connect.instance, outbound.client_id, store.kind or
-/// login.provider_id. Without --profile, the commands concern the default profile.
+/// login.provider_id. Without --profile, the commands apply to the default profile.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// List the profiles
@@ -44,8 +44,8 @@ pub(crate) struct SetSecret {
     /// Section and field: pay.password, connect.secret_key, outbound.client_secret, store.url,
     /// store.name_key or store.keys
     key: String,
-    /// Accepted only to explain that the value is not an argument. The message of the parser would
-    /// repeat the secret.
+    /// Accepted only so that the command can explain that the value must not be an argument. The
+    /// parser's message would repeat the secret.
     #[arg(hide = true)]
     extra: Vec<String>,
 }
@@ -185,10 +185,10 @@ fn set(arguments: &Set, context: &Context) -> Result<(), Failure> {
         Key::Setting(section, field) => {
             profile::check_value(section, field, value)?;
             if section.is_secret(field) {
-                // A secret address would replace the new one.
+                // A stored secret address would override the new one.
                 context.profile()?.secrets().remove(&profile::secret_name(&name, section, field))?;
             }
-            // The crates read a number only for numeric fields, and text for all others.
+            // The crates accept a number only in numeric fields, and text in all others.
             let item = match value.parse::<i64>() {
                 Ok(number) if profile::is_numeric(field) => toml_edit::value(number),
                 _ => toml_edit::value(value),
@@ -223,7 +223,7 @@ fn not_a_secret(key: &str) -> Failure {
 
 fn unset(arguments: &Unset, context: &Context) -> Result<(), Failure> {
     let name = selected_profile(context)?;
-    // A field of a store may have become unknown, because the kind of the store was changed.
+    // A store field may have become unknown because the store's kind was changed.
     let Some((section, field)) = arguments.key.split_once('.') else {
         return Err(Failure::usage("invalid key: expected a section and a field, such as pay.url"));
     };
@@ -264,7 +264,7 @@ fn move_secrets(place: SecretKind, context: &Context) -> Result<(), Failure> {
     let new = SecretStore::new(place, &folders);
     let old = profile.secrets();
     let mut moved = 0_u32;
-    // Without a keyring, nothing can be in it.
+    // A keyring that does not exist contains no secrets.
     let may_have_secrets = *old != SecretStore::Keyring || profile::is_keyring_available();
     if may_have_secrets && *old != new {
         let names = profile::secret_names(&name);

@@ -18,7 +18,7 @@ use crate::input;
 use crate::output;
 use crate::timestamp;
 
-/// Manage the consents in the store of the profile
+/// Manage the consents in the profile's store
 #[derive(Subcommand)]
 pub(crate) enum Command {
     List(List),
@@ -55,10 +55,10 @@ pub(crate) struct Show {
     json: bool,
 }
 
-/// Store a consent whose refresh token is on standard input
+/// Store a consent with a refresh token from standard input
 #[derive(Args)]
 pub(crate) struct Import {
-    /// The id under which the consent is stored; an existing consent is replaced
+    /// The id under which the consent is stored; an existing consent with this id is replaced
     id: ConsentId,
     /// When the refresh token was last used, such as 2026-11-01T12:00:00Z; default: now
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_rfc3339_weak)]
@@ -92,10 +92,10 @@ pub(crate) struct Forget {
     id: ConsentId,
 }
 
-/// List the consents that would soon expire because they are not used
+/// List the consents that will soon expire from inactivity
 #[derive(Args)]
 pub(crate) struct Due {
-    /// List consents that would expire within this time
+    /// List consents that will expire within this time
     #[arg(long, value_name = "DURATION", default_value = "7days", value_parser = timestamp::parse_duration)]
     within: Duration,
     /// The maximum number of consents
@@ -108,7 +108,7 @@ pub(crate) struct Due {
 
 /// Move all consents to the store of another profile
 ///
-/// If applications use the store at the same time, they must use a `MigratingStore`: see the
+/// If applications use the stores at the same time, they must use a `MigratingStore`: see the
 /// documentation of `flinks_consents::migrate`.
 #[derive(Args)]
 pub(crate) struct Migrate {
@@ -136,7 +136,7 @@ pub(crate) async fn run(command: &Command, context: &Context) -> Result<(), Fail
 async fn list(arguments: &List, context: &Context) -> Result<(), Failure> {
     let (consents, store) = context.consents().await?;
     let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    // An additional item shows whether there are more.
+    // Request one item beyond the limit to find out whether there are more.
     let (mut statuses, unreadable) = match &arguments.owner {
         Some(owner) => (consents.list(owner, &Page::first(limit.saturating_add(1))).await?, 0),
         None => scan(&consents, store.as_ref(), limit.saturating_add(1)).await?,
@@ -150,7 +150,7 @@ async fn list(arguments: &List, context: &Context) -> Result<(), Failure> {
         .with_next(format!("run {}", crate::shell::command("doctor store"))))
 }
 
-/// Removes what exceeds the limit, and says so.
+/// Removes the items beyond the limit, and prints a note if there were any.
 fn cut_to<T>(limit: usize, items: &mut Vec<T>) {
     if items.len() > limit {
         items.truncate(limit);
@@ -372,7 +372,7 @@ fn end_reason(reason: EndReason) -> &'static str {
     }
 }
 
-/// The form of a consent for programs.
+/// The JSON form of a consent.
 #[derive(Serialize)]
 struct JsonConsent<'a> {
     id: &'a str,

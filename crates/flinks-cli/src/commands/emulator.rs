@@ -5,7 +5,7 @@ use flinks_emulator::program;
 
 use crate::failure::Failure;
 
-/// Start a local emulator of Flinks with a dashboard
+/// Start a local Flinks emulator with a dashboard
 ///
 /// The first line of the output is the base URL. `flinks init --emulator URL` creates a profile for
 /// it.

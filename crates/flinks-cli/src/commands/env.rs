@@ -10,9 +10,10 @@ use crate::output;
 use crate::profile::Section;
 use crate::shell::quoted;
 
-/// Print the environment variables of the profile
+/// Print the environment variables for the profile
 ///
-/// Without --show, the command prints only their names. For a shell: eval "$(flinks env --show)"
+/// Without --show, the command prints only their names. To set them in a shell:
+/// eval "$(flinks env --show)"
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Print `export` lines with the values, including secrets

@@ -14,7 +14,7 @@ use crate::output;
 /// Examples: flinks explain UNAUTHORIZED; flinks explain invalid_grant; flinks explain exit-3
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The code or the message; without it, the command reads standard input
+    /// The code or the message; if it is omitted, the command reads standard input
     text: Vec<String>,
     /// List all topics
     #[arg(long, conflicts_with = "text")]

@@ -23,10 +23,11 @@ use crate::shell::quoted;
 /// stored in the keyring, or in a file if the machine has no keyring.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Create a profile for a local emulator instead: `flinks emulator --listen 127.0.0.1:8080`
+    /// Create a profile for a local emulator, such as one started with
+    /// `flinks emulator --listen 127.0.0.1:8080`
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "http://127.0.0.1:8080")]
     emulator: Option<String>,
-    /// Where to store secrets; default: in the keyring if there is one
+    /// Where to store secrets; default: the keyring if there is one, and otherwise a file
     #[arg(long, value_enum, value_name = "PLACE")]
     secrets: Option<SecretKind>,
 }
@@ -75,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     Ok(())
 }
 
-/// Sections of a profile, each with its fields. They may contain secrets.
+/// Sections of a profile, each with its fields. The fields may contain secrets.
 type Sections = Table;
 
 fn profile_name(context: &Context, default: &str) -> Result<String, Failure> {
@@ -101,7 +102,7 @@ fn secret_kind(arguments: &Arguments, existing: Option<&ProfileTable>, name: &st
     Ok(SecretKind::File)
 }
 
-/// The credentials of the emulator, which are public.
+/// Returns the sections for the emulator, whose credentials are public.
 fn emulator_sections(url: &str) -> Sections {
     let url = url.trim_end_matches('/');
     let config = flinks_emulator::Config::default();
@@ -137,7 +138,7 @@ fn emulator_sections(url: &str) -> Sections {
 fn read_sections() -> Result<Sections, Failure> {
     let text = input::text("the profile")?;
     let sections: Table = toml::from_str(&text)
-        // The message of `toml` may quote a line, and thus a secret.
+        // The message from `toml` may quote a line, and thus a secret.
         .map_err(|_| Failure::usage("standard input must be TOML with sections such as `[pay]`"))?;
     if sections.is_empty() {
         return Err(Failure::usage("standard input is empty: expected TOML with sections such as `[pay]`"));
@@ -202,7 +203,7 @@ fn item(value: Value) -> Result<Item, Failure> {
     }
 }
 
-/// Prompts for the name of the profile and the values of the products.
+/// Prompts for the name of the profile and for the values of each product.
 fn ask(context: &Context) -> Result<(String, Sections), Failure> {
     let failed = |error: dialoguer::Error| input::prompt_failure(&error);
     let name = match context.options.profile() {

@@ -14,25 +14,25 @@ use crate::input;
 use crate::output;
 use crate::timestamp;
 
-/// Show the claims of a token on standard input
+/// Show the claims of a token from standard input
 ///
 /// The signature is not verified, so do not rely on the claims. The token is not sent anywhere. A
-/// token that is not a JWT contains no information.
+/// token that is not a JWT has no claims to show.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Accepted only to explain that a token is not an argument. The message of the parser would
-    /// repeat it.
+    /// Accepted only so that the command can explain that a token must not be an argument. The
+    /// parser's message would repeat the token.
     #[arg(hide = true)]
     extra: Vec<String>,
 }
 
-/// The claims by name. The order must not depend on the features of `serde_json`.
+/// The claims, keyed by name. Their order must not depend on the features of `serde_json`.
 type Claims = BTreeMap<String, Value>;
 
-/// The form of a token for programs.
+/// The JSON form of a token.
 #[derive(Serialize)]
 struct JsonToken {
     header: Claims,
@@ -97,7 +97,7 @@ fn numeric_date(claims: &Claims, name: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(claims.get(name)?.as_u64()?))
 }
 
-/// Returns the text of a claim, with a readable time for a numeric date.
+/// Returns a claim as text. A numeric date becomes a readable time.
 fn text(name: &str, value: &Value) -> String {
     match (name, value) {
         ("exp" | "iat" | "nbf", Value::Number(number)) => {

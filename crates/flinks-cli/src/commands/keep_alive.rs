@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::timestamp;
 
-/// Refresh the consents that would soon expire because they are not used
+/// Refresh the consents that would otherwise soon expire from inactivity
 ///
 /// A refresh token expires if it is not used for 30 days. Run this command once an hour, for example
 /// from cron, on any number of machines.
@@ -30,13 +30,13 @@ pub(crate) struct Arguments {
     /// Run once and exit; this is the default
     #[arg(long, conflicts_with = "every")]
     once: bool,
-    /// Run again and again with this interval, such as 1h, until a signal stops the command
+    /// Run repeatedly at this interval, such as 1h, until a signal stops the command
     #[arg(long, value_name = "INTERVAL", value_parser = timestamp::parse_duration)]
     every: Option<Duration>,
-    /// Refresh consents that would expire within this time; the maximum is 29days
+    /// Refresh consents that would otherwise expire within this time; the maximum is 29days
     #[arg(long, value_name = "DURATION", default_value = "7days", value_parser = parse_within)]
     within: Duration,
-    /// The number of refreshes per second
+    /// The average number of refreshes per second
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Print the summary of each run as a line of JSON
@@ -44,7 +44,8 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Parses a margin. A longer one would make a consent due again immediately after its refresh.
+/// Parses the value of `--within`. A longer time would make a consent due again immediately after
+/// its refresh.
 fn parse_within(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(29 * 24 * 60 * 60);
     let within = timestamp::parse_duration(text)?;
@@ -116,7 +117,7 @@ fn report_run(outcome: &Result<Summary, StoreError>, json: bool, needs_attention
     }
 }
 
-/// The form of a summary for programs.
+/// The JSON form of a summary.
 #[derive(Serialize)]
 struct JsonSummary {
     refreshed: u64,

@@ -50,7 +50,8 @@ pub(crate) struct Arguments {
 
 /// The redirect URL if neither an argument nor the profile contains one.
 pub(crate) const DEFAULT_REDIRECT_URL: &str = "http://127.0.0.1:8765/callback";
-/// How long the end user may take. Flinks' client rejects a callback after ten minutes.
+/// How long the end user may take. The client rejects a callback that arrives after more than ten
+/// minutes.
 const LIMIT: Duration = Duration::from_secs(10 * 60);
 
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -166,9 +167,9 @@ async fn store_consent(consents: &Consents, arguments: &Arguments, code: Authori
         let failure = Failure::from(error.error());
         match error {
             SpendError::Unspent(..) => failure,
-            // The end user would consent in vain until the configuration is corrected.
+            // Until the configuration is corrected, it would be pointless to consent again.
             _ if failure.exit() == Exit::Configuration => failure,
-            // The code is lost with this process.
+            // The code is lost when this process exits.
             _ => failure.with_exit(Exit::ConsentNeeded).with_next(try_again(&arguments.consent)),
         }
     })?;

@@ -14,8 +14,8 @@ use crate::{input, output, shell, timestamp};
 
 /// Send an authenticated request to the Open Banking API
 ///
-/// The body of the response is printed to standard output. If the response is 401, the token is
-/// refreshed and the request is sent once more.
+/// The response body is printed to standard output. If the status is 401, the token is refreshed
+/// and the request is sent once more.
 ///
 /// Example: flinks request GET /api/fdx/5/accounts --consent user-7
 #[derive(Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// The JSON body of the request, or @FILE, or @- for standard input
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
-    /// Another header, such as "x-fapi-interaction-id: 7"; can be repeated
+    /// An additional header, such as "x-fapi-interaction-id: 7"; can be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// Print the status and the headers of the response to standard error
@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
 /// The maximum size of a body, in bytes.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-/// A request without its credentials, which can be sent twice.
+/// A request that can be sent twice. It does not contain the credentials.
 struct Prepared {
     client: reqwest::Client,
     method: Method,
@@ -109,8 +109,8 @@ async fn prepare(arguments: &Arguments, outbound: &outbound::Client) -> Result<P
     Ok(Prepared { client, method, url, headers, body, timeout: arguments.timeout })
 }
 
-/// Appends a path to the base URL. Another form could send the token to another server, or to another
-/// path of a gateway.
+/// Appends a path to the base URL. Rejects a path in any other form, which could send the token to
+/// another server or to another path on a gateway.
 fn url(base_url: &str, path: &str) -> Result<Url, Failure> {
     if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
         return Err(Failure::usage("invalid path: must start with a single `/`; the host comes from the profile"));
@@ -153,7 +153,8 @@ fn read_body(data: &str) -> Result<Vec<u8>, Failure> {
     input::limited(file, MAX_BODY, "the body")
 }
 
-/// The failure of a request, without the URL, whose query may contain a secret.
+/// The failure for a request that received no response. It does not contain the URL, because the
+/// query may contain a secret.
 fn unsent(error: &reqwest::Error, method: &Method) -> Failure {
     let doctor = format!("run {}", shell::command("doctor outbound"));
     if is_tls(error) {
@@ -165,7 +166,7 @@ fn unsent(error: &reqwest::Error, method: &Method) -> Failure {
     }
     let problem = if error.is_timeout() { "timed out" } else { "the connection failed" };
     let failure = Failure::new(format!("{problem}; the request may have reached the server")).with_next(doctor);
-    // Only an idempotent request may be repeated without looking at its effect.
+    // Only an idempotent request may be repeated without checking whether it took effect.
     if method.is_idempotent() { failure.with_exit(Exit::TryLater) } else { failure }
 }
 

@@ -14,9 +14,9 @@ use crate::timestamp;
 
 /// Request a token and print it to standard output
 ///
-/// A token for Pay or Connect can be used once. It is not stored, and the command requests a new one
-/// each time. With --consent, the command prints the access token of a stored consent, which it
-/// refreshes if necessary.
+/// A token for Pay or Connect can be used only once. It is not stored, and the command requests a
+/// new one each time. With --consent, the command prints the access token of a stored consent,
+/// which it refreshes if necessary.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The product

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     /// The address to which the widget sends the end user afterwards
     #[arg(long, value_name = "URL")]
     redirect_url: RedirectUrl,
-    /// Show the banks of the sandbox
+    /// Show the sandbox banks
     #[arg(long)]
     demo: bool,
     /// The language of the widget

@@ -1,4 +1,4 @@
-//! The problems of a certificate, and their cures.
+//! Problems with a certificate, and how to fix them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use super::report::Outcome;
 use crate::failure::Exit;
 use crate::timestamp;
 
-/// The remaining validity from which a certificate causes a warning.
+/// The remaining validity below which a certificate causes a warning.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The certificates that a server presented.
@@ -33,7 +33,7 @@ pub(super) struct Summary {
     pub(super) is_self_signed: bool,
 }
 
-/// The reason for which a certificate was rejected.
+/// The reason a certificate was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CertificateProblem {
     Expired,
@@ -111,7 +111,7 @@ pub(super) fn outcome(
                     format!("is not valid before {}", timestamp::utc(leaf.not_before))
                 }
                 (_, Some(leaf)) if leaf.not_after <= now => format!("expired at {}", timestamp::utc(leaf.not_after)),
-                // An authority that issued the certificate has expired.
+                // The certificate of an issuing authority has expired.
                 _ => "is not valid at this time".to_owned(),
             };
             let problem = format!("the certificate of {host} ({subject}) {fault}; this machine's clock reads {clock}");

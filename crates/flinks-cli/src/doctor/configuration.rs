@@ -1,4 +1,4 @@
-//! The profile, and the client of a product.
+//! The profile, and the client for a product.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::report::{Outcome, Step};
 use crate::failure::{Exit, Failure};
 use crate::profile::{Profile, Section};
 
-/// A product of Flinks.
+/// A Flinks product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Product {
     Pay,
@@ -29,7 +29,7 @@ impl Product {
         }
     }
 
-    /// Returns the secret as `flinks config set-secret` expects it.
+    /// Returns the key of the secret, as `flinks config set-secret` expects it.
     pub(super) fn secret(self) -> &'static str {
         match self {
             Self::Pay => "pay.password",
@@ -39,7 +39,7 @@ impl Product {
     }
 }
 
-/// The client of a product.
+/// The client for a product.
 pub(super) enum Client {
     Pay(pay::Client),
     Connect(connect::Client),
@@ -56,7 +56,7 @@ impl Client {
     }
 }
 
-/// The server of a product.
+/// The server for a product.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) url: Url,
@@ -64,7 +64,7 @@ pub(super) struct Target {
     pub(super) port: u16,
     pub(super) is_https: bool,
     pub(super) is_loopback: bool,
-    /// The instance of Connect, which is a part of the host name.
+    /// The Connect instance, which is part of the host name.
     pub(super) instance: Option<String>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Certificates {
     pub(super) client: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 }
 
-/// Describes the profile and the place of its secrets.
+/// Describes the profile and where its secrets are stored.
 pub(super) fn describe(profile: &Profile) -> String {
     match profile.selected_name() {
         Some(name) => format!("profile `{name}`, secrets in {}", profile.secrets().description()),
@@ -93,7 +93,7 @@ pub(super) fn describe(profile: &Profile) -> String {
     }
 }
 
-/// The fields that all products share. They alone do not configure a product.
+/// The fields that all products share. These fields alone do not configure a product.
 const SHARED_FIELDS: [&str; 5] =
     ["root_certificates", "client_certificate", "client_key", "crypto_provider", "dangerous_plain_http_host"];
 
@@ -106,7 +106,8 @@ pub(super) fn is_configured(profile: &Profile, product: Product) -> bool {
     }
 }
 
-/// Builds the client of a product. It makes a single attempt, so it requests at most one token.
+/// Builds the client for a product. The client makes a single attempt, so that the check requests
+/// at most one token.
 pub(super) fn check(product: Product, profile: &Profile, timeout: Duration) -> Step<Subject> {
     let invalid = |failure: &Failure| Outcome::of_failure(failure);
     let values = profile.values(product.section()).map_err(|failure| invalid(&failure))?;
@@ -151,10 +152,10 @@ fn build_failure(section: Section, error: &flinks::Error) -> Failure {
 }
 
 impl Target {
-    /// Returns the server of a base URL, or `None` if the URL has no host.
+    /// Returns the server that a base URL names, or `None` if the URL has no host.
     pub(super) fn new(base_url: &str, is_loopback: bool, values: &Table) -> Option<Self> {
         let url = Url::parse(base_url).ok()?;
-        // The brackets of an IPv6 address are not part of the address.
+        // The brackets around an IPv6 address are not part of the address.
         let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = url.port_or_known_default()?;
         let is_https = url.scheme() == "https";

@@ -1,4 +1,4 @@
-//! Requests one token, which nobody uses, and explains an error.
+//! Requests one token, which is not used, and explains any error.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Facts {
         let flinks_code = error.flinks_code().filter(|code| code.is_documented()).map(|code| code.as_str().to_owned());
         let oauth_error = error.oauth_error().filter(|code| code.is_documented()).map(|code| code.as_str().to_owned());
         Self {
-            // The message contains no secrets and no text of the server.
+            // The message contains no secrets and no text from the server.
             message: error.to_string(),
             is_credentials: error.is_credentials(),
             is_rate_limited: error.is_rate_limited(),
@@ -57,7 +57,7 @@ impl Facts {
     }
 }
 
-/// A suspicion that follows from the form of the values. Flinks does not document that form.
+/// A suspicion based on the form of the values, which Flinks does not document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suspicion {
     /// The secret has the form of a token.

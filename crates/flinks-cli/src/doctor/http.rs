@@ -1,5 +1,5 @@
-//! One request without credentials, which shows whether a gateway responds instead of Flinks and
-//! whether the clock is right.
+//! A single request without credentials, which shows whether a gateway responds instead of Flinks
+//! and whether the clock is right.
 
 use std::error::Error;
 use std::io;
@@ -15,7 +15,7 @@ use super::tls::{self, Tls, TlsFailure};
 use crate::failure::Exit;
 use crate::timestamp;
 
-/// The difference of the clocks from which tokens are affected.
+/// The difference between the clocks above which tokens may be affected.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 const CLOCK_FAILURE: Duration = Duration::from_secs(5 * 60);
 
@@ -30,12 +30,12 @@ pub(super) struct Response {
     date: Option<SystemTime>,
 }
 
-/// The reason for which there was no response.
+/// The reason there was no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestFailure {
     Timeout,
     Tls(TlsFailure),
-    /// No connection was made.
+    /// No connection was established.
     Connection,
     /// The connection was closed, or the response is not HTTP.
     Interrupted,
@@ -88,7 +88,7 @@ fn failure_of(error: &reqwest::Error) -> RequestFailure {
     RequestFailure::Interrupted
 }
 
-/// Finds the error of rustls in the sources of an error.
+/// Finds the rustls error among the sources of an error.
 fn tls_failure(error: &reqwest::Error) -> Option<TlsFailure> {
     let mut source = error.source();
     while let Some(error) = source {
@@ -147,7 +147,7 @@ pub(super) fn reachability(
             format!("{host} returned an error (status {status})"),
             "look at https://status.flinks.com if the next check fails",
         ),
-        // Pay's host also has the page for payments, and the emulator has a start page.
+        // Pay's host also serves the payment page, and the emulator serves a start page.
         200 if response.is_html && product != Product::Pay && target.is_https && !target.is_loopback => {
             Outcome::warning(
                 format!("{host} returned a web page, which an API does not have"),
@@ -182,7 +182,7 @@ fn no_response(failure: RequestFailure, target: &Target, now: SystemTime) -> Out
     }
 }
 
-/// Compares the clock with the time of the server.
+/// Compares this machine's clock with the server's.
 pub(super) fn clock(response: &Response, now: SystemTime) -> Outcome {
     let Some(date) = response.date else { return Outcome::skipped("the response has no Date header") };
     let (difference, direction) = match now.duration_since(date) {

@@ -8,22 +8,23 @@
 //! store      configuration > connection > server settings > writes > records > consents
 //! ```
 //!
-//! If a check fails, the later checks of its section are skipped. The credentials are therefore sent
-//! only if TLS was verified, and only to the endpoint that requests a token.
+//! If a check fails, the later checks in its section are skipped. The credentials are therefore
+//! sent only after TLS has been verified, or to a host for which the configuration allows plain
+//! HTTP, and only to the endpoint that issues tokens.
 //!
 //! | file | content |
 //! | --- | --- |
 //! | `report.rs` | the outcomes and how they are printed |
-//! | `configuration.rs` | the profile, and the client of a product |
+//! | `configuration.rs` | the profile, and the client for a product |
 //! | `proxy.rs` | the proxy variables, and a tunnel through a proxy |
 //! | `network.rs` | name resolution and connections |
-//! | `tls.rs` | the handshake, which records the certificates of the server |
-//! | `certificate.rs` | the problems of a certificate, and their cures |
+//! | `tls.rs` | the handshake, which records the server's certificates |
+//! | `certificate.rs` | problems with a certificate, and how to fix them |
 //! | `http.rs` | an unauthenticated request, and the clock |
-//! | `credentials.rs` | a token that nobody uses |
-//! | `product.rs` | the order of the checks of a product |
-//! | `store.rs` | the order of the checks of a store |
-//! | `store_error.rs` | the cures for the errors of a store |
+//! | `credentials.rs` | a request for a token, which is not used |
+//! | `product.rs` | the order of the checks for a product |
+//! | `store.rs` | the order of the checks for a store |
+//! | `store_error.rs` | how to fix store errors |
 //! | `records.rs` | the records and consents in a store |
 
 mod certificate;
@@ -54,23 +55,23 @@ use crate::profile::Profile;
 /// The command checks the configuration, the proxy, name resolution, TLS, the clock, the credentials
 /// and the store. It sends credentials only after it has verified TLS, or to a host for which the
 /// configuration allows plain HTTP. For each product, it requests one token and does not use it. The
-/// report contains no secrets, so you can send it to others.
+/// report contains no secrets, so you can share it.
 ///
 /// The exit code is 0 if no check failed, and otherwise that of the first check that failed.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// What to check; without it, everything for which the profile has values
+    /// What to check; default: everything for which the profile has values
     #[arg(value_enum, value_name = "SECTION")]
     areas: Vec<Area>,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// The time limit of each step, such as 10s
+    /// The time limit for each step, such as 10s
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
 
-/// A part of a profile that can be checked alone.
+/// A part of a profile that can be checked on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Area {
     Pay,
@@ -86,7 +87,7 @@ enum Area {
 /// Returns a failure if a check failed, or if the report could not be printed.
 pub(crate) async fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let mut report = Report::default();
-    // Boxed, so that the future of the program stays small.
+    // Boxed, so that the program's future stays small.
     Box::pin(check(arguments, context, &mut report)).await;
     report.print(arguments.json)?;
     report.verdict()
@@ -127,7 +128,7 @@ fn configured_areas(profile: &Profile) -> Vec<Area> {
     areas
 }
 
-/// Returns text from the network in a form that is safe to print: escaped, and at most 100
+/// Returns text from the network in a form that is safe to print: escaped, and limited to 100
 /// characters.
 fn bounded(text: &str) -> String {
     const MAX_CHARACTERS: usize = 100;

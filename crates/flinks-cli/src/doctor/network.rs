@@ -22,19 +22,19 @@ pub(super) struct Peer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role<'a> {
     Server,
-    /// A server of Connect, whose name contains the instance.
+    /// A Connect server, whose host name contains the instance.
     Instance(&'a str),
     Proxy,
 }
 
-/// The reason for which no address was found.
+/// The reason no address was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ResolutionFailure {
     NotFound,
     Timeout,
 }
 
-/// The reason for which no connection was made.
+/// The reason no connection was established.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConnectionFailure {
     Refused,
@@ -43,7 +43,7 @@ enum ConnectionFailure {
     Other(io::ErrorKind),
 }
 
-/// Resolves the name of a host.
+/// Resolves a host name.
 pub(super) async fn resolve(peer: Peer<'_>, limit: Duration) -> Step<Vec<SocketAddr>> {
     let host = peer.host;
     let addresses: Vec<SocketAddr> = match timeout(limit, lookup_host((host, peer.port))).await {
@@ -94,7 +94,7 @@ fn resolution_outcome(failure: ResolutionFailure, peer: Peer<'_>) -> Outcome {
 /// Connects to the first address that accepts a connection.
 pub(super) async fn connect(addresses: &[SocketAddr], role: Role<'_>, limit: Duration) -> Step<TcpStream> {
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-    // Each address has its share, so that one that does not respond does not use up the time.
+    // Each address gets an equal share, so that an unresponsive one does not use up all the time.
     let share = limit.checked_div(count).unwrap_or(limit);
     let mut failed = connection_outcome(ConnectionFailure::Unreachable, None, role);
     for address in addresses {

@@ -1,4 +1,4 @@
-//! The order of the checks of a product.
+//! The order of the checks for a product.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,8 @@ use super::tls::{self, Tls};
 use super::{credentials, http};
 use crate::profile::{Login, Profile};
 
-/// The checks of Outbound. The other products have no redirect URL, which is the last one.
+/// The checks for Outbound. The last one does not apply to the other products, which have no
+/// redirect URL.
 const CHECKS: &[&str] = &[
     "configuration",
     "proxy",
@@ -83,7 +84,7 @@ async fn check_network(subject: &Subject, limit: Duration, section: &mut Section
             section.record(outcome)?;
             return None;
         }
-        // Without TLS, no authorities are needed, but the HTTP client needs a configuration.
+        // Plain HTTP needs no authorities, but the HTTP client still needs a TLS configuration.
         Err(_) => Tls::without_authorities()?,
     };
     if !target.is_https {
@@ -96,7 +97,7 @@ async fn check_network(subject: &Subject, limit: Duration, section: &mut Section
     Some(tls)
 }
 
-/// Describes the redirect URL. Whether Flinks accepts it shows only in the browser.
+/// Describes the redirect URL. Only the browser shows whether Flinks accepts it.
 fn redirect_url(login: &Login) -> Outcome {
     match &login.redirect_url {
         Some(url) => Outcome::passed(format!(

@@ -13,7 +13,7 @@ use super::configuration::Target;
 use super::report::{Outcome, Step};
 use crate::failure::Exit;
 
-/// The way to the server.
+/// The route to the server.
 #[derive(Clone, Debug)]
 pub(super) enum Route {
     Direct,
@@ -31,15 +31,15 @@ pub(super) struct Proxy {
     authorization: Option<HeaderValue>,
 }
 
-/// The values of the variables, each from the name in upper case or, if that is not set, in lower
-/// case.
+/// The values of the variables. Each value comes from the variable with the upper-case name or, if
+/// that is not set, from the one with the lower-case name.
 #[derive(Default)]
 struct Variables {
     https: String,
     all: String,
     no: String,
-    /// Whether `REQUEST_METHOD` is set. The HTTP client then ignores the variables, because
-    /// `HTTP_PROXY` may contain a header of a CGI request.
+    /// Whether `REQUEST_METHOD` is set. If it is, the HTTP client ignores the variables, because
+    /// `HTTP_PROXY` may contain a header from a CGI request.
     is_cgi: bool,
 }
 
@@ -56,7 +56,7 @@ impl Variables {
         }
     }
 
-    /// Returns the variable that applies to `https`, with its name.
+    /// Returns the name and the value of the variable that applies to `https`.
     fn selected(&self) -> Option<(&'static str, &str)> {
         [("HTTPS_PROXY", self.https.as_str()), ("ALL_PROXY", self.all.as_str())]
             .into_iter()

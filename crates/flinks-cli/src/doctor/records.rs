@@ -13,16 +13,16 @@ use crate::context::ConsentStore;
 use crate::failure::Exit;
 use crate::profile::StoreKind;
 
-/// The maximum number of records that are read, because a large store would take too long.
+/// The maximum number of records that are read. Reading a larger store would take too long.
 const MAX_RECORDS: u64 = 100_000;
 const PAGE: usize = 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The remaining time at which keep-alive refreshes a consent by default.
 const DUE: Duration = DAY.saturating_mul(7);
-/// The remaining time that no consent reaches if keep-alive runs regularly.
+/// The remaining time below which no consent falls if keep-alive runs regularly.
 const URGENT: Duration = DAY.saturating_mul(2);
 
-/// The numbers of records by their state.
+/// The number of records in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     active: u64,
@@ -50,12 +50,12 @@ pub(super) async fn check(
         Err(error) => return section.record(store_error::outcome(&error, kind, Call::Read)),
     };
     let damaged = folder.map_or(0, damaged_files);
-    // The consents that can be read matter even if others cannot.
+    // Report the readable consents even if others are unreadable.
     section.record(records_outcome(&tally, damaged, kind));
     section.record(consents_outcome(&tally))
 }
 
-/// Reads all records. Each page has the time limit.
+/// Reads the records. The time limit applies to each page.
 async fn scan(store: &Arc<dyn ConsentStore>, limit: Duration) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
     let mut cursor: Option<String> = None;
@@ -115,7 +115,7 @@ impl Tally {
     }
 }
 
-/// Returns the number of files that the store has moved aside because they are damaged.
+/// Returns the number of damaged files that the store has moved aside.
 fn damaged_files(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().to_string_lossy().contains(".damaged")).count()

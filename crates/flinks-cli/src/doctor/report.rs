@@ -55,7 +55,7 @@ impl Outcome {
         Self::Skipped { because: because.into() }
     }
 
-    /// Converts the failure of a function that other commands use as well.
+    /// Converts a failure from a function that other commands also use.
     pub(super) fn of_failure(failure: &Failure) -> Self {
         let cure = failure.next().unwrap_or("correct the value that the message names");
         Self::failed(failure.exit(), failure.message(), cure)
@@ -90,7 +90,7 @@ impl Outcome {
     }
 }
 
-/// A check that was made or skipped.
+/// A check that was run or skipped.
 #[derive(Debug)]
 struct Check {
     area: &'static str,
@@ -98,7 +98,7 @@ struct Check {
     outcome: Outcome,
 }
 
-/// The checks in their order.
+/// The checks, in order.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     checks: Vec<Check>,
@@ -176,7 +176,7 @@ impl Report {
     }
 }
 
-/// Returns whether two checks were skipped for the same reason, so that one line shows both.
+/// Returns whether two checks were skipped for the same reason and can therefore share a line.
 fn are_skipped_alike(one: &Check, other: &Check) -> bool {
     one.area == other.area && matches!(one.outcome, Outcome::Skipped { .. }) && one.outcome == other.outcome
 }
@@ -203,7 +203,7 @@ fn write_check(text: &mut String, Check { name, outcome, .. }: &Check) {
     }
 }
 
-/// A part of the report whose later checks are skipped after a failure.
+/// A part of the report in which all checks after a failure are skipped.
 pub(super) struct Section<'a> {
     report: &'a mut Report,
     area: &'static str,
@@ -239,7 +239,7 @@ impl Section<'_> {
         }
     }
 
-    /// Adds the checks that were not made.
+    /// Adds the checks that were not run.
     pub(super) fn finish(self) {
         let because = match self.failed {
             Some(name) => format!("the check `{name}` failed"),
@@ -251,7 +251,7 @@ impl Section<'_> {
     }
 }
 
-/// The form of the report for programs.
+/// The JSON form of the report.
 #[derive(Serialize)]
 struct JsonReport<'a> {
     version: &'static str,
@@ -266,7 +266,7 @@ struct JsonCheck<'a> {
     name: &'a str,
     /// `passed`, `warning`, `failed` or `skipped`.
     outcome: &'static str,
-    /// The result if the check passed, or the reason for which it was skipped.
+    /// The result if the check passed, or the reason it was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
-//! The order of the checks of a store.
+//! The order of the checks for a store.
 //!
-//! No check changes a consent. The check of writes acquires and releases a lease on a shard that no
+//! No check changes a consent. The write check acquires and releases a lease on a shard that no
 //! worker uses, and removes a consent that does not exist.
 
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::profile::{Profile, Section as ProfileSection, StoreKind};
 
 const CHECKS: &[&str] = &["configuration", "connection", "server settings", "writes", "records", "consents"];
 
-/// The error if a call takes longer than the time limit of the command.
+/// The error if a call takes longer than the command's time limit.
 const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
 
 /// Checks the store.
@@ -103,14 +103,14 @@ async fn check_server(kind: StoreKind, profile: &Profile, limit: Duration, secti
         Ok(settings) => Ok((Outcome::passed("connected, and the name key matches"), settings)),
         Err(error) => Err(store_error::outcome(&error, kind, Call::First)),
     })?;
-    // The other checks make sense even if a setting is wrong.
+    // The remaining checks are useful even if a setting is wrong.
     section.record(settings);
     let store = store.into_dyn();
     section.record(writes(&store, kind, limit).await)?;
     records::check(&store, kind, None, limit, section).await
 }
 
-/// Returns the address without the user, the password and the parameters.
+/// Returns the address without the user, password or parameters.
 fn place(profile: &Profile) -> String {
     let url = profile.values(ProfileSection::Store).ok();
     let url = url.as_ref().and_then(|values| values.get("url")).and_then(Value::as_str);
@@ -171,10 +171,10 @@ fn settings_outcome(found: &[(Severity, String)], cure: &str) -> Outcome {
     Outcome::warning(problem, cure)
 }
 
-/// The lease of the check, in case the program is killed before it releases the lease.
+/// The duration of the check's lease, in case the program is killed before it releases the lease.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// Writes without changing a consent.
+/// Checks that the store accepts writes, without changing a consent.
 async fn writes(store: &Arc<dyn ConsentStore>, kind: StoreKind, limit: Duration) -> Outcome {
     match within(limit, write(store)).await {
         Ok(()) => Outcome::passed("a lease was acquired and released"),
@@ -184,7 +184,7 @@ async fn writes(store: &Arc<dyn ConsentStore>, kind: StoreKind, limit: Duration)
 
 async fn write(store: &Arc<dyn ConsentStore>) -> Result<(), StoreError> {
     let holder = format!("flinks-doctor-{}", Uuid::new_v4());
-    // The shards of the workers have lower numbers.
+    // The workers' shards have lower numbers.
     let shard = store.shards();
     if store.acquire(shard, &holder, LEASE).await? {
         store.release(shard, &holder).await?;

@@ -1,6 +1,6 @@
-//! The cures for the errors of a store.
+//! How to fix store errors.
 //!
-//! A cure depends on the variant of the error and on the call. The message is shown, but never
+//! The fix depends on the variant of the error and on the call. The message is shown, but never
 //! examined.
 
 use flinks_consents::store::StoreError;

@@ -1,4 +1,4 @@
-//! The TLS handshake, which records the certificates of the server. No application data is sent.
+//! The TLS handshake, which records the server's certificates. No application data is sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -26,8 +26,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Creates a configuration that trusts the same authorities as the clients: those of the platform
-    /// and those of the section.
+    /// Creates a configuration that trusts the same authorities as the clients: the platform's and
+    /// the section's.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ fn invalid_client_certificate() -> Outcome {
     )
 }
 
-/// Records the certificates that a server presents, and verifies them like the platform.
+/// Records the certificates that a server presents, and verifies them as the platform does.
 #[derive(Debug)]
 struct Recorder {
     verifier: Verifier,
@@ -105,7 +105,7 @@ impl ServerCertVerifier for Recorder {
         let verify = |now| self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let verified = verify(now);
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).map(|der| Summary::of(der)).collect();
-        // Without the time, is everything else in order?
+        // Is everything in order apart from the time?
         let is_valid_at_another_time = certificate::common_time(&chain).is_some_and(|time| verify(time).is_ok());
         let leaf = chain.into_iter().next().flatten();
         let presented = Presented { leaf, is_valid_at_another_time };
@@ -136,13 +136,14 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-/// The reason for which a handshake or a request over TLS failed.
+/// The reason a handshake or a request over TLS failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TlsFailure {
     Certificate(CertificateProblem),
     /// The server does not use TLS on this port.
     NotTls,
-    /// The server supports only versions older than TLS 1.2, or other algorithms.
+    /// The server supports only versions older than TLS 1.2, or only algorithms that the client
+    /// does not support.
     Incompatible,
     /// The server requires a client certificate, or rejected the one that was presented.
     ClientCertificate,
@@ -163,8 +164,8 @@ impl TlsFailure {
             Error::PeerIncompatible(_) => Self::Incompatible,
             Error::AlertReceived(alert) => match alert {
                 AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => Self::Incompatible,
-                // An older server without a matching client certificate or version sends
-                // `HandshakeFailure`, so that alert remains general.
+                // An older server sends `HandshakeFailure` both for a missing client certificate
+                // and for an unsupported version, so that alert remains general.
                 AlertDescription::CertificateRequired
                 | AlertDescription::BadCertificate
                 | AlertDescription::UnknownCA
@@ -200,7 +201,7 @@ fn certificate_problem(error: &CertificateError) -> CertificateProblem {
     }
 }
 
-/// Makes a handshake on a connection to the server, and closes the connection.
+/// Performs a handshake on a connection to the server, and closes the connection.
 pub(super) async fn check(stream: TcpStream, target: &Target, tls: &Tls, limit: Duration) -> Step<()> {
     let result = match ServerName::try_from(target.host.clone()) {
         Ok(name) => handshake(stream, name, tls, limit).await,

@@ -1,7 +1,7 @@
 //! The codes and messages that `flinks explain` knows.
 //!
-//! The texts are in `topics.toml`, so that the runbook can be generated from the same file. Text
-//! that the user pastes may contain secrets. It is only compared with the topics: no function
+//! The text is in `topics.toml`, so that the runbook can be generated from the same file. A message
+//! that the user pastes may contain secrets, so it is only compared with the topics: no function
 //! returns or logs any part of it.
 
 mod topic;
@@ -13,18 +13,18 @@ use self::topic::{Kind, Table};
 
 const SOURCE: &str = include_str!("topics.toml");
 
-/// The topics in the order of the file. A test proves that the file can be parsed, so the list is
-/// not empty.
+/// The topics, in the order in which the file lists them. A test proves that the file can be
+/// parsed, so the list is not empty.
 static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| parse().unwrap_or_default().topic);
 
-/// The length of the longest text, in bytes, that is compared with the names of all topics.
+/// The maximum length, in bytes, of a text for which similar names are suggested.
 const MAX_NAME_LENGTH: usize = 64;
 /// The maximum number of suggestions.
 const MAX_SUGGESTIONS: usize = 5;
-/// The similarity, from 0 to 1, from which a name is suggested.
+/// The minimum similarity, from 0 to 1, at which a name is suggested.
 const MIN_SIMILARITY: f64 = 0.8;
-/// The length from which all names that contain the text are suggested. Many names contain a
-/// shorter text.
+/// The minimum length of a text for which all names that contain it are suggested. A shorter text
+/// occurs in many names.
 const MIN_PART_LENGTH: usize = 4;
 
 fn parse() -> Result<Table, toml::de::Error> {
@@ -38,12 +38,12 @@ pub(crate) fn all() -> &'static [Topic] {
 
 /// Finds the topics for a name, an HTTP status, an exit code or a pasted message.
 ///
-/// - A name is compared without case, and `-`, `_` and white space are equal. Two codes can differ
-///   only in case, such as `INVALID_REQUEST` and `invalid_request`. In that case, the one that is
-///   spelled like the text comes first.
+/// - Names are compared without regard to case, and `-`, `_` and white space are treated as equal.
+///   Two codes can differ only in case, such as `INVALID_REQUEST` and `invalid_request`. The code
+///   that is spelled exactly like the text then comes first.
 /// - A number is an HTTP status or an exit code.
-/// - A message belongs to the topic with the longest fragment that it contains. The codes that the
-///   message contains as whole words come first, because they are more specific.
+/// - A message belongs to the topic with the longest fragment that it contains. The topics for
+///   codes that the message contains as whole words come first, because they are more specific.
 pub(crate) fn find(text: &str) -> Vec<&'static Topic> {
     let text = text.trim();
     let named = find_by_name(text);

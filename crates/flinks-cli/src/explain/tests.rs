@@ -1,4 +1,4 @@
-//! Tests that the topics are complete and that they are found.
+//! Tests that the topics are complete and can be found.
 
 mod advice;
 
@@ -43,7 +43,7 @@ fn names_of(kind: Kind) -> BTreeSet<String> {
     all().iter().filter(|topic| topic.kind == kind).map(|topic| topic.name.clone()).collect()
 }
 
-/// Returns the texts of the constants of a type in `codes.rs`.
+/// Returns the values of a type's constants in `codes.rs`.
 fn constants(type_name: &str) -> BTreeSet<String> {
     let source = read("flinks/src/codes.rs");
     let (_, after) = source.split_once(&format!("\n    {type_name} {{\n")).unwrap();

@@ -11,7 +11,7 @@ pub(super) struct Table {
     pub(super) topic: Vec<Topic>,
 }
 
-/// A code, an advice or a kind of message, with its meaning and what to do.
+/// A code, a piece of advice or a kind of message, with its meaning and what to do about it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Topic {

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
-    /// The profile that is used without `--profile`.
+    /// The profile that is used if no other profile is selected.
     pub(crate) default_profile: Option<String>,
     #[serde(default)]
     pub(crate) profiles: BTreeMap<String, ProfileTable>,
@@ -41,7 +41,7 @@ pub(crate) struct ProfileTable {
     pub(crate) login: Login,
 }
 
-/// The section `login` of a profile: where end users consent.
+/// The `login` section of a profile: where end users consent.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Login {
@@ -72,7 +72,7 @@ impl ConfigFile {
             .map_err(|error| invalid(&path, error.span().map(|span| span.start), &text, error.message()))
     }
 
-    /// Refuses a secret of any profile in the file, which may be copied or committed.
+    /// Rejects a secret of any profile in the file, because the file may be copied or committed.
     pub(crate) fn check_for_secrets(&self) -> Result<(), Failure> {
         for (name, profile) in &self.profiles {
             profile.check_for_secrets(name)?;
@@ -125,7 +125,7 @@ pub(crate) fn is_plain(section: Section, field: &str, value: &Value) -> bool {
     url.is_some_and(|url| url.password().is_none() && !url.query_pairs().any(|(name, _)| name.contains("password")))
 }
 
-/// Changes `config.toml` and keeps its comments.
+/// Edits `config.toml` and keeps its comments.
 ///
 /// # Errors
 ///
@@ -148,7 +148,7 @@ pub(crate) fn edit(
     write_private(&path, &text)
 }
 
-/// Returns the table of a profile, which is created if it is missing.
+/// Returns a profile's table, and creates it if it is missing.
 ///
 /// # Errors
 ///
@@ -187,11 +187,11 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         create_private_folder(folder)?;
-        // A temporary file has the mode 0600.
+        // A temporary file has mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        // A link to the file stays a link.
+        // If the path is a symbolic link, it remains one.
         let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         file.persist(target).map_err(|error| error.error)?;
         Ok(())
@@ -199,7 +199,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     write().map_err(|error| Failure::configuration(format!("failed to write `{}`: {error}", path.display())))
 }
 
-/// Waits until no other process changes the file. The lock ends when the returned file is dropped.
+/// Waits until no other process is changing the file, and locks it. The lock is released when the
+/// returned file is dropped.
 ///
 /// # Errors
 ///
@@ -229,7 +230,7 @@ fn invalid(path: &Path, offset: Option<usize>, text: &str, problem: &str) -> Fai
     Failure::configuration(format!("{}{line}: {}", path.display(), problem.trim_end()))
 }
 
-/// Checks the file and its folder, in which another user could replace the file.
+/// Checks the file, and also its folder, because another user could replace the file there.
 #[cfg(unix)]
 fn check_only_owner_can_write(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt as _;
@@ -259,7 +260,7 @@ pub(crate) fn mode(path: &Path) -> Result<u32, Failure> {
 
 #[cfg(unix)]
 fn metadata(path: &Path) -> Result<std::fs::Metadata, Failure> {
-    // The parent of a file name alone is the current folder.
+    // The parent of a bare file name is the current folder.
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let failed = |error| Failure::configuration(format!("failed to read `{}`: {error}", path.display()));
     std::fs::metadata(path).map_err(failed)

@@ -1,4 +1,4 @@
-//! The folders of the program.
+//! The program's folders.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +14,12 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    /// Returns `FLINKS_HOME` if it is set, and otherwise the folders of the operating system, such
-    /// as `~/.config/flinks` and `~/.local/share/flinks`.
+    /// Returns `FLINKS_HOME` if it is set, and otherwise the operating system's standard folders,
+    /// such as `~/.config/flinks` and `~/.local/share/flinks`.
     ///
     /// # Errors
     ///
-    /// Returns a failure if the home folder of the user is not known.
+    /// Returns a failure if the user's home folder is not known.
     pub(crate) fn find() -> Result<Self, Failure> {
         if let Some(home) = std::env::var_os("FLINKS_HOME").filter(|home| !home.is_empty()) {
             let home = PathBuf::from(home);
@@ -44,7 +44,7 @@ impl Folders {
         self.data.join("consents").join(profile)
     }
 
-    /// Resolves a path in the configuration file, which is relative to that file.
+    /// Resolves a path from the configuration file, relative to that file.
     pub(crate) fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.config.join(path)
     }

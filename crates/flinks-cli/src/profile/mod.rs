@@ -4,13 +4,13 @@
 //! environment variable  >  secret (keyring or secrets.toml)  >  config.toml
 //! ```
 //!
-//! A value on the left replaces a value on the right. The values of a section become a table with
-//! the fields that the builders of the crates accept, so the crates check them.
+//! A value on the left overrides a value on the right. The values of a section become a table with
+//! the fields that the crates' builders accept, so the crates check them.
 //!
 //! | file | content |
 //! | --- | --- |
 //! | `file.rs` | reads and edits `config.toml` |
-//! | `folders.rs` | the folders of the program |
+//! | `folders.rs` | the program's folders |
 //! | `secrets.rs` | the keyring and `secrets.toml` |
 //! | `section.rs` | the sections of a profile and their fields |
 
@@ -44,7 +44,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// Opens the profile with this name, or the default profile. Without any profile, all values
+    /// Opens the profile with this name, or the default profile. If there is no profile, all values
     /// come from environment variables.
     ///
     /// # Errors
@@ -90,7 +90,8 @@ impl Profile {
         &self.secrets
     }
 
-    /// Returns the kind of the store for consents. The default is a store in files.
+    /// Returns the kind of the consent store. The default is a file store, unless an environment
+    /// variable contains the address of a server.
     ///
     /// # Errors
     ///
@@ -125,7 +126,7 @@ impl Profile {
         Ok(values)
     }
 
-    /// Returns the environment variables that replace or set values of a section.
+    /// Returns the environment variables that set or override values in a section.
     ///
     /// # Errors
     ///
@@ -159,7 +160,7 @@ impl Profile {
         built.map_err(|error| self.invalid(section.name(), error.message().trim_end()))
     }
 
-    /// Resolves the paths of certificates, which are relative to the configuration file.
+    /// Resolves the paths to certificates and keys, which are relative to the configuration file.
     fn resolve_paths(&self, values: &mut Table) {
         for field in ["root_certificates", "client_certificate", "client_key"] {
             if let Some(Value::String(path)) = values.get_mut(field) {
@@ -169,7 +170,7 @@ impl Profile {
         }
     }
 
-    /// Returns the folder of a store in files.
+    /// Returns the folder of a file store.
     ///
     /// # Errors
     ///
@@ -212,8 +213,8 @@ impl Profile {
 ///
 /// # Errors
 ///
-/// Returns a failure if a number or a URL has another form. A URL with a password could otherwise end
-/// up in `config.toml`.
+/// Returns a failure if a number or a URL does not have the expected form. Otherwise, a URL with a
+/// password could end up in `config.toml`.
 pub(crate) fn check_value(section: Section, field: &str, text: &str) -> Result<(), Failure> {
     let name = section.name();
     if is_numeric(field) && !text.parse::<u64>().is_ok_and(|number| number > 0) {
@@ -248,11 +249,12 @@ pub(crate) fn secret_name(profile: &str, section: Section, field: &str) -> Strin
     format!("{profile}/{}.{field}", section.name())
 }
 
-/// Checks the name of a profile, which becomes part of a folder and of the names of secrets.
+/// Checks the name of a profile, which becomes part of a path and of the names of secrets.
 ///
 /// # Errors
 ///
-/// Returns a failure if the name contains other characters than letters, digits, `-` and `_`.
+/// Returns a failure if the name is empty, too long, or contains characters other than letters,
+/// digits, `-` and `_`.
 pub(crate) fn check_name(name: &str) -> Result<&str, Failure> {
     let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_valid) {

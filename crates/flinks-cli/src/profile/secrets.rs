@@ -14,7 +14,7 @@ use crate::failure::Failure;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SecretKind {
-    /// In the keyring of the operating system.
+    /// In the operating system's keyring.
     #[default]
     Keyring,
     /// In the file `secrets.toml`, which only its owner can read.
@@ -102,7 +102,7 @@ pub(crate) fn is_keyring_available() -> bool {
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let Some(text) = file::read(path)? else { return Ok(BTreeMap::new()) };
     check_only_owner_can_read(path)?;
-    // The message of `toml` may quote the line, and thus the secret.
+    // The message from `toml` may quote the line, and thus the secret.
     toml::from_str(&text).map_err(|_| {
         Failure::configuration(format!("`{}` must contain only lines such as \"name\" = \"secret\"", path.display()))
     })
@@ -176,7 +176,7 @@ mod keyring {
         !matches!(error, Error::NoEntry | Error::BadEncoding(_) | Error::Ambiguous(_))
     }
 
-    /// Describes the error without the text of the keyring, which may contain a value.
+    /// Describes the error without the keyring's own message, which may contain a value.
     fn failure(error: &Error) -> Failure {
         let problem = match error {
             Error::NoDefaultStore => "this machine has no keyring",

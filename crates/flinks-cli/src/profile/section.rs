@@ -4,7 +4,7 @@ use flinks_consents::flinks::{ClientBuilder, connect, outbound, pay};
 use flinks_postgres::PostgresStoreBuilder;
 use flinks_redis::RedisStoreBuilder;
 
-/// A section of a profile whose values are settings of the crates.
+/// A section of a profile, with settings for one of the crates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Section {
     Pay,
@@ -29,8 +29,8 @@ impl Section {
         Self::ALL.into_iter().find(|section| section.name() == name)
     }
 
-    /// Returns the fields that are secrets, which are not stored in `config.toml`. The address of a
-    /// store may contain a password.
+    /// Returns the fields that are secrets and therefore not stored in `config.toml`. The address
+    /// of a store is one of them, because it may contain a password.
     pub(crate) fn secrets(self) -> &'static [&'static str] {
         match self {
             Self::Pay => &["password"],
@@ -44,7 +44,7 @@ impl Section {
         self.secrets().contains(&field)
     }
 
-    /// Returns the names of all fields. Those of a store depend on its kind.
+    /// Returns the names of all fields. The fields of a store depend on its kind.
     pub(crate) fn fields(self, store: StoreKind) -> Vec<&'static str> {
         let mut fields: Vec<&str> = self.variables(store).into_iter().map(|(field, _)| field).collect();
         if self == Self::Store {
@@ -69,7 +69,7 @@ impl Section {
     }
 }
 
-/// The kind of a store for consents.
+/// The kind of a consent store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum StoreKind {
     File,

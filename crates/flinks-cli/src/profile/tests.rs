@@ -1,4 +1,4 @@
-//! Tests of secrets and values. The keyring in these tests is the mock keyring of `keyring-core`.
+//! Tests for secrets and values. They use the mock keyring from `keyring-core`.
 
 use flinks_consents::flinks::Secret;
 use toml::Value;

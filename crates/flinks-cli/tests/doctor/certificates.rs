@@ -1,4 +1,4 @@
-//! A certificate authority, and servers with its certificates.
+//! A certificate authority, and servers with certificates that it issued.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

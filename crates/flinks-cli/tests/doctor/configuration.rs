@@ -1,4 +1,4 @@
-//! Faults in the configuration, and reports of a working one.
+//! Configuration faults, and reports for a working configuration.
 
 use flinks_emulator::Kind;
 

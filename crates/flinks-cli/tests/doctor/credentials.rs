@@ -1,4 +1,4 @@
-//! Faults of credentials, and errors of Flinks.
+//! Credential faults, and errors from Flinks.
 
 use flinks_emulator::{Emulator, Fault, Kind, Operation};
 
@@ -42,7 +42,7 @@ fn wrong_secret_key() {
         .exits_with(4);
 }
 
-/// Requests an authorize token as an application does.
+/// Returns an authorize token that `flinks doctor` has requested and not used.
 fn authorize_token(emulator: &Emulator) -> String {
     Doctor::of(emulator).run(&["connect"]).assert_nothing_is_wrong();
     let mut issued = emulator.issued().into_iter();

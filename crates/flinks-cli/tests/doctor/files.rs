@@ -1,4 +1,4 @@
-//! Faults of a store in files.
+//! Faults in a file store.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

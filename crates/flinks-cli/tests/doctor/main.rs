@@ -1,7 +1,8 @@
-//! Runs `flinks doctor` against real faults, and checks that it finds each of them and names the cure.
+//! Runs `flinks doctor` against real faults, and checks that it finds each fault and says how to
+//! fix it.
 //!
-//! The tests that need `redis-server` or PostgreSQL start their own servers. They are ignored if the
-//! server is not installed.
+//! The tests that need `redis-server` or PostgreSQL start their own servers. They are ignored if
+//! that server is not installed.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, clippy::expect_used)] // tests
 

@@ -1,4 +1,4 @@
-//! Faults of the network: proxies, names and connections.
+//! Network faults: proxies, names and connections.
 
 use crate::Tests;
 use crate::servers::{Blackhole, closed_port, respond, response, silent};

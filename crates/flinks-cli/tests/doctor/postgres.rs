@@ -1,4 +1,4 @@
-//! Faults of a store in PostgreSQL.
+//! Faults in a PostgreSQL store.
 
 #[allow(dead_code, unreachable_pub)] // the tests of flinks-postgres use the rest
 #[path = "../../../flinks-postgres/tests/support/server.rs"]

@@ -1,4 +1,4 @@
-//! Faults of a store in Redis.
+//! Faults in a Redis store.
 
 #[allow(dead_code, unreachable_pub)] // the tests of flinks-redis use the rest
 #[path = "../../../flinks-redis/tests/support/server.rs"]

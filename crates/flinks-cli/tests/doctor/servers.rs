@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 
 use crate::support::block_on;
 
-/// A server that sends the same response to each request. It runs until the test program ends.
+/// A server that sends the same response to each request. It runs until the test program exits.
 pub(crate) struct Responder {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<u8>>>,
@@ -39,7 +39,7 @@ pub(crate) fn respond(response: impl Into<String>) -> Responder {
 }
 
 fn serve(mut stream: TcpStream, response: &str, log: &Mutex<Vec<u8>>) {
-    /// The first byte of a TLS handshake, which does not end with an empty line.
+    /// The first byte of a TLS handshake. A handshake does not end with an empty line.
     const HANDSHAKE: u8 = 22;
     let mut head = Vec::new();
     let mut bytes = [0; 16 * 1024];
@@ -77,7 +77,7 @@ fn tunnel(mut client: TcpStream, server: SocketAddr) {
     let mut server = TcpStream::connect(server).unwrap();
     let (mut requests, mut sink) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     std::thread::spawn(move || {
-        // A direction ends if either side closes the connection.
+        // A direction stops if either side closes the connection.
         let _ = std::io::copy(&mut requests, &mut sink);
         let _ = sink.shutdown(Shutdown::Write);
     });
@@ -115,7 +115,7 @@ pub(crate) fn silent() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A socket that drops the packets of new connections, because its queue is full.
+/// A socket that drops the packets for new connections, because its queue is full.
 pub(crate) struct Blackhole {
     pub(crate) address: SocketAddr,
     _listener: tokio::net::TcpListener,

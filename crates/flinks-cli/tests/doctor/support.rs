@@ -14,7 +14,7 @@ const NAME_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 /// A key that the store was not written with.
 pub(crate) const OTHER_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
 
-/// The runtime of all emulators and servers.
+/// The runtime for all emulators and servers.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -69,7 +69,8 @@ impl Doctor {
             .with("FLINKS_OUTBOUND_CLIENT_SECRET", "canary-secret")
     }
 
-    /// Adds the values of a store on a server. `kind` is the part of the variables that names it.
+    /// Adds the values for a store on a server. `kind` is the part of the variable names that
+    /// identifies the kind of store.
     pub(crate) fn with_store(self, kind: &str, url: &str) -> Self {
         let variable = |field: &str| format!("FLINKS_{kind}_{field}");
         self.hide(NAME_KEY)
@@ -147,7 +148,7 @@ impl Doctor {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Stores a consent. `arguments` are further arguments of `flinks consents import`.
+    /// Stores a consent. `arguments` are additional arguments to `flinks consents import`.
     pub(crate) fn add_consent(&self, id: &str, arguments: &[&str]) {
         self.succeed(&[&["consents", "import", id][..], arguments].concat(), "canary-refresh-token");
     }
@@ -173,7 +174,7 @@ impl Report {
         self.json["checks"].as_array().unwrap()
     }
 
-    /// Checks that the log was written, in which every test searches for secrets.
+    /// Checks that the log was written, because every test searches it for secrets.
     pub(crate) fn assert_has_log(&self) {
         assert!(self.stderr.contains("TRACE"), "{}", self.stderr);
     }

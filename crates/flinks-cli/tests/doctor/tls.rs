@@ -1,4 +1,4 @@
-//! Faults of TLS.
+//! TLS faults.
 
 use std::path::Path;
 
@@ -151,7 +151,7 @@ fn silent_server() {
 }
 
 fn expires_soon() {
-    // The emulator has valid credentials, but its certificates last longer.
+    // The emulator would accept the credentials, but its certificates do not expire soon.
     let authority = Authority::new();
     let mut parameters = parameters("127.0.0.1");
     let now = std::time::SystemTime::now();

@@ -231,7 +231,7 @@ fn secrets_move_to_a_file() {
     let text = fs::read_to_string(home.config_file()).unwrap();
     fs::write(home.config_file(), text.replace("secrets = \"file\"", "secrets = \"keyring\"")).unwrap();
     assert_command!(home, ["config", "secrets", "file"]);
-    // Secrets that cannot be read are not forgotten.
+    // Secrets that cannot be read are not lost.
     fs::set_permissions(home.path().join("secrets.toml"), fs::Permissions::from_mode(0o644)).unwrap();
     assert_eq!(home.run(&["config", "secrets", "keyring"]).status.code(), Some(4));
     assert!(fs::read_to_string(home.config_file()).unwrap().contains("secrets = \"file\""));

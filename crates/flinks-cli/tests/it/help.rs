@@ -1,4 +1,4 @@
-//! The help of each command.
+//! The help for each command.
 
 use crate::support::{Home, describe};
 

@@ -1,4 +1,4 @@
-//! Ctrl-C in a command that waits.
+//! Ctrl-C during a command that is waiting.
 
 use flinks_emulator::{Fault, Operation, When};
 
@@ -67,7 +67,8 @@ fn a_repeated_keep_alive_stops() {
     assert_eq!(running.finish().0, Some(0));
 }
 
-/// A signal while a change is completed does not lose it, and a second one stops the command.
+/// A signal that arrives while a change is being completed does not lose the change, and a second
+/// signal stops the command.
 #[test]
 fn o4_the_second_signal_stops_a_command_that_completes_a_change() {
     let home = Home::with_profile();

@@ -124,7 +124,7 @@ fn a_replaced_consent_is_reported_and_revoked_on_request() {
     assert!(stderr.contains("replaced consent"), "{stderr}");
 }
 
-/// The browser of this test opens the start page after somebody else has done so.
+/// In this test, the browser opens the start page after somebody else has already opened it.
 #[test]
 fn a_login_that_somebody_else_opened_is_stopped() {
     let home = Home::with_profile();

@@ -90,8 +90,8 @@ impl Home {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Checks that neither the credentials nor a token appear in standard error. Only a command that
-    /// prints a token shows one in standard output.
+    /// Checks that neither the credentials nor a token appears on standard error. Only a command
+    /// that prints a token writes one to standard output.
     fn check(&self, output: Output) -> Output {
         self.assert_no_secret(&String::from_utf8_lossy(&output.stderr));
         output
@@ -106,12 +106,12 @@ impl Home {
         }
     }
 
-    /// Runs a future on the runtime of the emulator.
+    /// Runs a future on the emulator's runtime.
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
     }
 
-    /// Replaces the values that differ in each run.
+    /// Replaces the values that differ from run to run.
     pub(crate) fn settings(&self) -> insta::Settings {
         let literal = |text: &str| text.replace('.', r"\.");
         let filters = [

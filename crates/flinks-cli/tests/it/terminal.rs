@@ -9,7 +9,7 @@ const LIMIT_MS: Option<u64> = Some(60_000);
 fn spawn(home: &Home, arguments: &[&str]) -> PtySession {
     let mut command = home.command(arguments);
     command.env("TERM", "xterm-256color");
-    // The terminal is the standard input.
+    // Standard input is the terminal.
     command.stdin(std::process::Stdio::inherit());
     spawn_command(command, LIMIT_MS).unwrap()
 }

@@ -157,7 +157,7 @@ fn c3_the_widget_url_contains_a_new_token() {
 #[test]
 fn a_browser_receives_the_url_through_a_redirect() {
     let home = Home::with_profile();
-    // The program starts the browser that BROWSER names, which here only writes its arguments.
+    // The program starts `xdg-open` from PATH, which here writes down its argument and requests it.
     let seen = home.path().join("arguments");
     let browser = home.path().join("xdg-open");
     std::fs::write(&browser, format!("#!/bin/sh\necho \"$1\" > '{0}.new'; mv '{0}.new' '{0}'\ncurl -s -o /dev/null -w '%{{redirect_url}}' \"$1\" > '{0}.url'\n", seen.display())).unwrap();

@@ -53,7 +53,7 @@ const OAUTH_ERRORS: [(&str, &[Call]); 11] = [
 ];
 
 impl Call {
-    /// Returns how the cases of the topics name this call.
+    /// Returns the name of this call in the cases of the topics.
     fn label(self) -> &'static str {
         match self {
             AppToken => "`clientCredentials`",
@@ -120,7 +120,7 @@ impl Local {
         match call {
             AppToken => self.outbound.client_credentials(None).await.unwrap_err(),
             ExchangeCode => {
-                // A client sends each code once.
+                // A client sends each code only once.
                 let number = self.codes.fetch_add(1, Ordering::Relaxed);
                 let code = self.verify(&format!("code=code-{number}")).unwrap();
                 self.outbound.exchange_code(code).await.unwrap_err().into()
@@ -185,7 +185,7 @@ async fn o7_advice_of_each_oauth_error_is_that_of_the_library() {
     assert_eq!(covered, constants("OAuthError"));
 }
 
-/// Asserts that the message of the error is found, and that its topic gives the advice of the error.
+/// Asserts that the error's message is found, and that its topic gives the error's advice.
 fn check_message(error: &Error, expected: &str) {
     let found = find(&error.to_string());
     let topic = found.last().unwrap_or_else(|| panic!("no topic for: {error}"));
