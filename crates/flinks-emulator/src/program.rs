@@ -23,7 +23,8 @@ pub struct Options {
     /// TOML file with settings; omitted settings have their default values
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Name of a built-in scenario, or TOML file with a scenario; it changes settings after --config
+    /// Name of a built-in scenario, or TOML file with a scenario; its settings override those of
+    /// --config
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
     /// Print the default configuration as TOML and exit
@@ -35,7 +36,7 @@ pub struct Options {
     /// Open the dashboard in the default browser
     #[arg(long)]
     open: bool,
-    /// Record requests and responses in a HAR file, without credentials and tokens
+    /// Record requests and responses in a HAR file, with credentials and tokens redacted
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Accept this host name for the dashboard and the control API; requires the printed access

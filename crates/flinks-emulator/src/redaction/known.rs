@@ -88,7 +88,7 @@ fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
     is_origin.then_some("connect.redirect_origins")
 }
 
-/// Returns the name of a value in the data of the banks.
+/// Returns the name of a value in the banks' data.
 fn of_bank(state: &EmulatorState, value: &str) -> Option<&'static str> {
     state.banks.users().find_map(|(_, user)| {
         let mut questions = user.questions.iter().map(toml::Spanned::get_ref);

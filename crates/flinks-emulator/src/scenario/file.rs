@@ -21,7 +21,8 @@ use crate::operation::Operation;
 pub(super) struct File {
     #[serde(default)]
     description: String,
-    /// Only checks the settings. [`Settings`] contains those that the file sets.
+    /// This field serves only to check the settings. [`Settings`] contains those that the file
+    /// sets.
     #[serde(default)]
     config: Option<Spanned<Config>>,
     #[serde(default, rename = "bank")]
@@ -30,14 +31,14 @@ pub(super) struct File {
     pub(super) steps: Vec<Step>,
 }
 
-/// The settings in a scenario file, without the defaults of the others.
+/// The settings that a scenario file contains, without defaults for any others.
 #[derive(Deserialize)]
 struct Settings {
     #[serde(default)]
     config: Map<String, Value>,
 }
 
-/// A change of the emulator, and the event that it waits for.
+/// A change to the emulator, and the event that it waits for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
@@ -74,7 +75,7 @@ pub(crate) enum Action {
     Fault(FaultAction),
     /// Makes a bank unavailable.
     Outage(OutageAction),
-    /// Refuses requests above a rate.
+    /// Refuses requests that exceed a rate.
     RateLimit(RateLimitAction),
     /// Revokes every consent of a user at the bank.
     Revoke(RevokeAction),

@@ -71,7 +71,7 @@ impl Browser {
         self.wait_until(&script).await;
     }
 
-    /// Clicks a button with a certain label in an element.
+    /// Clicks the button with this label in an element.
     async fn click_labelled(&self, selector: &str, label: &str) {
         let find = format!(
             "[...document.querySelectorAll({selector:?} + ' button')].find((found) => found.innerText === {label:?})"
@@ -171,7 +171,7 @@ pub(crate) async fn all_products(browser: Arc<Browser>) {
     browser.wait_for_text("#armed", "No fault is armed").await;
     assert_eq!(application.pay_authorize().await.unwrap().0, 200);
 
-    // A double click does nothing twice.
+    // A double click has the same effect as one click.
     let before = emulator.now();
     browser.double_click("#advance-60").await;
     eventually("a double click", || emulator.now() > before).await;

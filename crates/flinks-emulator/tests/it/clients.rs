@@ -1,5 +1,5 @@
 //! Tests for several users, customers and clients in one emulator. None of them may use the tokens
-//! and the data of another.
+//! or data of another.
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Config, ConnectCustomer, Emulator, EndUser, OutboundClient, PayUser};

@@ -1,4 +1,4 @@
-//! Scenarios that the Connect client meets.
+//! Scenarios for the Connect client.
 
 use flinks::connect::{Answers, Authorize, AuthorizeToken, Client, LoginId, Outcome, SecretKey};
 use flinks::{Settings, SpendError};
