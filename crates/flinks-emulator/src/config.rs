@@ -231,15 +231,15 @@ pub struct ConnectConfig {
     /// Whether the data endpoints require the API key in `x-api-key`. Default: `true`. The commands
     /// in Flinks' documentation omit the header.
     pub require_api_key: bool,
-    /// How many requests for the data of a session get a 202 response before the data is ready.
-    /// Default: 1, because Flinks describes a 202 as the usual first response. Data from the cache
-    /// is always ready.
+    /// How many requests for a session's data get a 202 response before the data is ready. Default:
+    /// 1, because Flinks describes a 202 as the usual first response. Data from the cache is always
+    /// ready.
     pub pending_replies: u64,
     /// The lifetime of a session, in seconds. A `RequestId` identifies the session. Default: 1800
     /// (30 minutes), the documented time limit for polling.
     pub session_seconds: u64,
-    /// The HTTP status with which `/Authorize` refuses an unknown, spent or expired authorize token.
-    /// Default: 401. Flinks documents it only for an unknown token.
+    /// The HTTP status with which `/Authorize` refuses an unknown, spent or expired authorize
+    /// token. Default: 401. Flinks documents this status only for an unknown token.
     pub rejected_token_status: u16,
     /// The `FlinksCode` with which `/Authorize` refuses an unknown, spent or expired authorize
     /// token. Default: `ACCESS_DENIED`. Flinks documents only the message.
@@ -252,7 +252,7 @@ pub struct ConnectConfig {
     /// invalid. Default: `false`. Flinks does not document this behaviour.
     pub failed_iframe_spends_token: bool,
     /// Whether `redirectUrl` and `redirect_uri` may contain a fragment. Default: `false`. Flinks
-    /// does not document it, and RFC 6749, section 3.1.2, forbids it.
+    /// does not document whether it may, and RFC 6749, section 3.1.2, forbids a fragment.
     pub accept_redirect_fragment: bool,
     /// The parent pages that receive the events of the iframe page. Default:
     /// [`EventTarget::RedirectOrigin`]. Flinks does not document which pages receive them.

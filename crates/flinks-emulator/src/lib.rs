@@ -193,7 +193,7 @@ impl Emulator {
 
     /// Accepts this name, such as the name of a container, as the `Host` of requests to the
     /// dashboard and the control API, in addition to loopback names. These requests must carry the
-    /// access token of [`dashboard_url`](Self::dashboard_url).
+    /// access token from [`dashboard_url`](Self::dashboard_url).
     pub fn allow_host(&self, name: &str) {
         self.shared.observer.access.allow_host(name);
     }

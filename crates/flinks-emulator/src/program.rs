@@ -1,4 +1,4 @@
-//! The command-line program, for use in another program with its own options.
+//! The command-line program, for use in another program that adds its own options.
 //!
 //! `flinks-emulator` consists of these options and [`run`].
 
@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::{Config, Emulator, Scenario};
 
-/// The options of the program `flinks-emulator`.
+/// The options of the `flinks-emulator` program.
 #[derive(Args)]
 pub struct Options {
     /// Loopback address and port, such as 127.0.0.1:8080; port 0 selects a free port
@@ -68,7 +68,7 @@ fn print_config() -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// Returns a message for the user if an option is invalid, or if the emulator cannot start.
+/// Returns an error message for the user if an option is invalid, or if the emulator cannot start.
 pub async fn run(options: &Options) -> Result<(), String> {
     if options.print_config {
         return print_config();

@@ -126,7 +126,7 @@ fn query_parameter(pair: &str) -> Value {
     json!({"name": name, "value": value})
 }
 
-/// Returns the response. In HAR, the status 0 means that there was none.
+/// Returns the response. In HAR, status 0 means that there was no response.
 fn har_response(redactor: Redactor<'_>, request: &Request, outcome: &Outcome) -> Value {
     let ReplyText { headers, media_type, body, size } = reply_text(redactor, request, outcome);
     let status = request.status.unwrap_or_default();

@@ -27,7 +27,7 @@ pub(crate) struct Bank {
     pub(crate) users: Vec<User>,
 }
 
-/// The colour of a bank's pages. The stylesheet has one class for each.
+/// The colour of a bank's pages. The stylesheet has one class for each colour.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Colour {

@@ -1,4 +1,4 @@
-//! The text of the pages in Canadian French.
+//! The pages' text in Canadian French.
 
 use super::text::Text;
 

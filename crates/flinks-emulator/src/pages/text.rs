@@ -1,4 +1,4 @@
-//! The text of the pages in English. The `french` module contains the French text.
+//! The pages' text in English. The `french` module contains the French text.
 //!
 //! `{bank}`, `{client}`, `{number}` and `{count}` are replaced with values.
 
@@ -74,7 +74,7 @@ impl Theme {
     }
 }
 
-/// The text of all pages in one language.
+/// All pages' text in one language.
 pub(crate) struct Text {
     pub(super) fictitious: &'static str,
     pub(super) emulator: &'static str,

@@ -64,7 +64,7 @@ fn credentials(Config { pay, connect, outbound, .. }: &Config) -> impl Iterator<
     main.into_iter().chain(users).chain(customers).chain(clients)
 }
 
-/// Returns the name of a configured credential that a text contains, such as the customer id in a
+/// Returns the name of a configured credential that a string contains, such as the customer id in a
 /// link.
 pub(super) fn credential_in(state: &EmulatorState, text: &str) -> Option<&'static str> {
     let is_in = |credential: &str| !credential.is_empty() && text.contains(credential);

@@ -275,7 +275,7 @@ impl<'a> Redactor<'a> {
                 pieces.push(Piece::Text("&".to_owned()));
             }
             let Some((name, value)) = pair.split_once('=') else {
-                // A body that consists of a credential alone has no name.
+                // If a body consists of nothing but a credential, there is no field name.
                 pieces.push(self.value(&form_decoded(pair), pair));
                 continue;
             };

@@ -21,8 +21,8 @@ use crate::operation::Operation;
 pub(super) struct File {
     #[serde(default)]
     description: String,
-    /// This field serves only to check the settings. [`Settings`] contains those that the file
-    /// sets.
+    /// This field serves only to check the settings. [`Settings`] contains the settings that the
+    /// file sets.
     #[serde(default)]
     config: Option<Spanned<Config>>,
     #[serde(default, rename = "bank")]
@@ -42,8 +42,8 @@ struct Settings {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
-    /// The event that the step waits for after the step before it, or `None` if it takes effect
-    /// immediately.
+    /// The event that the step waits for once the previous step has taken effect, or `None` if the
+    /// step takes effect immediately.
     #[serde(default)]
     pub(super) after: Option<Spanned<After>>,
     #[serde(rename = "do")]

@@ -23,10 +23,10 @@ use self::file::Step;
 use crate::bank::Banks;
 use crate::file_error::{Content, FileError};
 
-/// A scenario: banks with users, accounts and transactions, settings, and steps.
+/// A scenario, which consists of banks, users, accounts, transactions, settings and steps.
 ///
-/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file
-/// `SCENARIOS.md` in the folder of this crate describes the format of a scenario file.
+/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file `SCENARIOS.md` in
+/// this crate's folder describes the format of a scenario file.
 ///
 /// ```
 /// use flinks_emulator::Scenario;
@@ -93,8 +93,8 @@ impl Scenario {
     ///
     /// Returns an error that names the line and the reason if the text is not valid TOML, contains
     /// an unknown key, defines two users with the same name at one bank, or contains a step that
-    /// cannot happen. The message never contains a string from the file, because it may be a
-    /// credential.
+    /// cannot happen. The message never contains a string from the file, because the string may be
+    /// a credential.
     pub fn parse(text: &str) -> Result<Self, FileError> {
         file::parse(text)
     }

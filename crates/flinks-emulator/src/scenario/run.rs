@@ -57,8 +57,8 @@ impl ScenarioRun {
         self.outages.get(&bank).is_some_and(|until| now < *until)
     }
 
-    /// Returns whether a request exceeds a rate limit. If the request does not exceed the limit, it
-    /// counts towards it.
+    /// Returns whether a request exceeds a rate limit. If it does not, the request counts towards
+    /// the limit.
     pub(crate) fn exceeds_rate(&mut self, operation: Operation, now: Duration) -> bool {
         let mut limits = self.rate_limits.iter_mut().filter(|limit| limit.operation == operation);
         limits.any(|limit| {

@@ -80,7 +80,7 @@ pub(crate) struct Iframe {
     pub(crate) stage: Stage,
     /// The number of forms that have changed the visit. A form with an earlier number is outdated.
     pub(crate) turn: u32,
-    /// The `FlinksCode` with which the bank refused the last form, if it refused it.
+    /// The `FlinksCode` with which the bank refused the last form, if any.
     pub(crate) problem: Option<&'static str>,
     /// The user whose name was entered last, so that the end user need not enter it again. A name
     /// that the bank does not know is not kept, because it may be real.
@@ -110,7 +110,7 @@ pub(crate) struct BankRedirect {
     pub(crate) look: Look,
     pub(crate) bank: BankKey,
     pub(crate) return_to: Return,
-    /// The `FlinksCode` with which the bank refused the last login, if it refused it.
+    /// The `FlinksCode` with which the bank refused the last login, if any.
     pub(crate) problem: Option<&'static str>,
     /// The user whose name was entered last.
     pub(crate) user: Option<UserKey>,

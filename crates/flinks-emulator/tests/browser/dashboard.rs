@@ -182,7 +182,7 @@ pub(crate) async fn all_products(browser: Arc<Browser>) {
     browser.wait_for_text("#message", "gave consent").await;
     assert_eq!(emulator.now(), before + Duration::from_secs(60));
 
-    // Everything so far happened without a reload. The page of a request is one click away, and Back
+    // Everything so far happened without a reload. A request's page is one click away, and Back
     // returns to the dashboard.
     assert_eq!(browser.script("return window.wasReloaded").await, false);
     browser.click("#r2 a").await;
@@ -272,7 +272,7 @@ pub(crate) async fn two_tabs(browser: Arc<Browser>) {
     browser.open_dashboard(&emulator).await;
     let [first, second] = browser.new_tab().await;
     browser.open_dashboard(&emulator).await;
-    // A request appears in the visible tab at once, and in the other tab once it is shown.
+    // A request appears in the visible tab at once, and in the other tab once that tab is shown.
     application.pay_authorize().await.unwrap();
     browser.wait_for_text("#r1", "pay.authorize").await;
     let now = emulator.now();

@@ -69,7 +69,8 @@ pub(crate) async fn two_tabs_and_a_double_click(browser: Arc<Browser>) {
     browser.type_into("#answer", "Montreal").await;
     browser.double_click("button[type=submit]:not([name])").await;
     browser.wait_until("return document.querySelector('label')?.innerText === 'What is the best country?'").await;
-    // The second tab still shows the first question. Its answer is not used for the second one.
+    // The second tab still shows the first question. Its answer is not used for the second
+    // question.
     browser.switch_to(&second).await;
     browser.type_into("#answer", &format!("Montreal{ENTER}")).await;
     browser.wait_until("return document.querySelector('label')?.innerText === 'What is the best country?'").await;

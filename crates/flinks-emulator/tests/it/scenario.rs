@@ -1,4 +1,4 @@
-//! Tests for scenario files, their steps, and loading them.
+//! Tests for scenario files, their steps, and how they are loaded.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Setup {
     async fn with(scenario: &str) -> Self {
-        // The other tests of this crate need reqwest without a provider. This call returns an error
+        // The other tests in this crate need reqwest without a provider. This call returns an error
         // if another test has already installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config::default();

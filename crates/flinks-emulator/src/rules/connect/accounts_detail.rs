@@ -184,7 +184,7 @@ fn in_cents(amount: f64) -> f64 {
     (amount * 100.0).round() / 100.0
 }
 
-/// Returns the date of a time in UTC.
+/// Returns the UTC date of a time.
 fn date(time: Duration) -> Option<String> {
     let text = rfc3339(time)?;
     text.split('T').next().map(str::to_owned)

@@ -53,7 +53,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     Reply { wait, ..reply }
 }
 
-/// One of the three kinds of request to `/Authorize`.
+/// A request to `/Authorize`, in one of its three forms.
 enum AuthorizeRequest {
     /// Answers one of the bank's security questions.
     Answer { request_id: String, responses: Responses },
