@@ -3,12 +3,13 @@
 //! | request | condition |
 //! | --- | --- |
 //! | from this machine, to `localhost` or a loopback address | none |
-//! | from another machine, or to another address or to a name that [`Access::allow_host`] added | carries the access token in a cookie or as a bearer token |
+//! | from another machine, or to a non-loopback address or a name added with [`Access::allow_host`] | carries the access token in a cookie or as a bearer token |
 //!
-//! A foreign `Origin` and any other `Host` are always refused, because a browser may show a page
-//! from another site whose host name resolves to the emulator's address (DNS rebinding). A browser
-//! sends `Origin` only with some requests. A request from a page of another site or port is therefore
-//! also refused if `Sec-Fetch-Site` identifies it, unless it opens the dashboard in a tab.
+//! Requests with a foreign `Origin` or any other `Host` are always refused, because a browser may
+//! show a page from another site whose host name resolves to the emulator's address (DNS
+//! rebinding). Because a browser sends `Origin` only with some requests, a request from a page on
+//! another site or port is also refused if `Sec-Fetch-Site` identifies it, unless it opens the
+//! dashboard in a tab.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -87,13 +88,13 @@ impl Access {
     }
 }
 
-/// Compares two texts in a time that does not depend on the position of the first difference.
+/// Compares two strings in time that does not depend on the position of the first difference.
 fn is_equal(given: &str, expected: &str) -> bool {
     let differences = given.bytes().zip(expected.bytes()).fold(0, |all, (given, expected)| all | (given ^ expected));
     given.len() == expected.len() && std::hint::black_box(differences) == 0
 }
 
-/// Returns whether a request comes from this machine, but not from a web page with another origin.
+/// Returns whether a request comes from this machine and not from a web page with another origin.
 pub(crate) fn is_local(peer: SocketAddr, head: &Parts) -> bool {
     peer.ip().to_canonical().is_loopback() && is_own(head, is_loopback_name)
 }
@@ -103,8 +104,8 @@ fn is_loopback_name(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Returns whether the name in the `Host` header of a request is accepted. If the request has an
-/// `Origin` header, its host and port must match `Host`.
+/// Returns whether the name in a request's `Host` header is accepted. If the request has an
+/// `Origin` header, the origin's host and port must match `Host`.
 fn is_own(head: &Parts, accepts: impl Fn(&str) -> bool) -> bool {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let Some(host) = text(header::HOST) else { return false };
@@ -121,8 +122,8 @@ fn is_own(head: &Parts, accepts: impl Fn(&str) -> bool) -> bool {
     text(header::ORIGIN).and_then(|origin| origin.split_once("://")).is_some_and(|(_, origin)| origin == host)
 }
 
-/// Returns whether a page of another origin sent the request, for example to load an image. Opening
-/// a link is allowed, because it reveals nothing to the other page.
+/// Returns whether a page from another origin sent the request, for example to load an image.
+/// Opening a link is allowed, because it reveals nothing to the other page.
 fn is_embedded_elsewhere(head: &Parts) -> bool {
     let is = |name, values: &[&str]| {
         head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))

@@ -23,7 +23,7 @@ impl Clock {
         Self { time, running_since: Some(Instant::now()) }
     }
 
-    /// Returns the current time as the duration since the Unix epoch.
+    /// Returns the current time as a duration since the Unix epoch.
     pub(crate) fn now(&self) -> Duration {
         let elapsed = self.running_since.map_or(Duration::ZERO, |since| since.elapsed());
         self.time.saturating_add(elapsed)

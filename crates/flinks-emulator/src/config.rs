@@ -66,8 +66,7 @@ impl Config {
         }
     }
 
-    /// Returns a copy in which all settings of a patch have their new values. The settings are not
-    /// [validated](Self::problem).
+    /// Returns a copy with a patch applied. The settings are not [validated](Self::problem).
     ///
     /// A patch is a JSON merge patch (RFC 7396), except that `null` does not remove a setting.
     pub(crate) fn merged(&self, patch: Map<String, Value>) -> Result<Self, String> {
@@ -141,7 +140,7 @@ pub struct PayConfig {
     /// Whether a token starts only one session. Default: `true`, as the API reference describes.
     /// According to newer pages, a token can be used until it expires.
     pub token_starts_one_session: bool,
-    /// Whether requests for payment requests accept a token that has already started a session.
+    /// Whether the payment-request endpoints accept a token that has already started a session.
     /// Default: `true`. Flinks does not document this behaviour.
     pub accept_spent_token: bool,
     /// Whether a request to start a session spends its token even if its fields are invalid.
@@ -151,8 +150,8 @@ pub struct PayConfig {
     /// again, in seconds. Default: 30, as documented. A request that arrives earlier is refused with
     /// 429, which Flinks does not document. 0 removes the limit.
     pub status_interval_seconds: u64,
-    /// The time after which a payment request that the payer has not approved expires, in seconds.
-    /// Default: 86,400 (one day). Flinks does not document the time.
+    /// The time after which an undecided payment request expires, in seconds. Default: 86,400 (one
+    /// day). Flinks does not document the time.
     pub payment_request_seconds: u64,
     /// The time between the payer's approval and the settlement, in seconds. Default: 60. Flinks
     /// does not document the time.
@@ -161,7 +160,7 @@ pub struct PayConfig {
     pub payer: EndUser,
 }
 
-/// The headers that HTTP itself uses, and which therefore cannot carry a session token.
+/// The headers that HTTP itself uses and that therefore cannot carry a session token.
 const HTTP_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -207,8 +206,9 @@ pub struct ConnectConfig {
     /// Whether answering an MFA question requires and spends a new authorize token. Default:
     /// `true`.
     ///
-    /// Flinks does not document this behaviour. With `false`, the request that answers the question
-    /// may use the token that started the session, even though it has already been spent.
+    /// Flinks does not document this behaviour. If the setting is `false`, the request that
+    /// answers the question may use the token that started the session, even though the token has
+    /// already been spent.
     pub mfa_answer_spends_token: bool,
     /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
     /// document the time limit.
@@ -231,15 +231,15 @@ pub struct ConnectConfig {
     /// Whether the data endpoints require the API key in `x-api-key`. Default: `true`. The commands
     /// in Flinks' documentation omit the header.
     pub require_api_key: bool,
-    /// How many requests for the data of a session get a 202 response before the data is ready.
-    /// Default: 1, because Flinks describes a 202 as the usual first response. Data from the cache
-    /// is always ready.
+    /// How many requests for a session's data get a 202 response before the data is ready. Default:
+    /// 1, because Flinks describes a 202 as the usual first response. Data from the cache is always
+    /// ready.
     pub pending_replies: u64,
-    /// The lifetime of a session, which a `RequestId` identifies, in seconds. Default: 1800 (30
-    /// minutes), the documented time limit for polling.
+    /// The lifetime of a session, in seconds. A `RequestId` identifies the session. Default: 1800
+    /// (30 minutes), the documented time limit for polling.
     pub session_seconds: u64,
-    /// The HTTP status with which `/Authorize` refuses an unknown, spent or expired authorize token.
-    /// Default: 401. Flinks documents it only for an unknown token.
+    /// The HTTP status with which `/Authorize` refuses an unknown, spent or expired authorize
+    /// token. Default: 401. Flinks documents this status only for an unknown token.
     pub rejected_token_status: u16,
     /// The `FlinksCode` with which `/Authorize` refuses an unknown, spent or expired authorize
     /// token. Default: `ACCESS_DENIED`. Flinks documents only the message.
@@ -252,10 +252,10 @@ pub struct ConnectConfig {
     /// invalid. Default: `false`. Flinks does not document this behaviour.
     pub failed_iframe_spends_token: bool,
     /// Whether `redirectUrl` and `redirect_uri` may contain a fragment. Default: `false`. Flinks
-    /// does not document it, and RFC 6749, section 3.1.2, forbids it.
+    /// does not document whether it may, and RFC 6749, section 3.1.2, forbids a fragment.
     pub accept_redirect_fragment: bool,
     /// The parent pages that receive the events of the iframe page. Default:
-    /// [`EventTarget::RedirectOrigin`]. Flinks does not document the target of the events.
+    /// [`EventTarget::RedirectOrigin`]. Flinks does not document which pages receive them.
     pub event_target: EventTarget,
 }
 
@@ -288,9 +288,8 @@ pub struct OutboundConfig {
     /// The HTTP status of an `invalid_client` error, either 400 or 401. Default: 400, as documented
     /// by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
-    /// Whether an attempt to exchange a code with the wrong `redirect_uri` or PKCE verifier spends the
-    /// code.
-    /// Default: `false`. Flinks does not document this behaviour.
+    /// Whether an attempt to exchange a code with the wrong `redirect_uri` or PKCE verifier spends
+    /// the code. Default: `false`. Flinks does not document this behaviour.
     pub failed_exchange_spends_code: bool,
     /// Whether a refresh request may contain `scope`. Default: `false`.
     ///
@@ -333,7 +332,7 @@ pub struct Limits {
     pub pages: usize,
 }
 
-/// The end user's decision on a consent page or a bank's login page.
+/// The decision of an end user on a consent page or a bank's login page, or of a payer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -362,7 +361,7 @@ pub enum RedirectUrlPart {
     OriginOnly,
 }
 
-/// The client authentication method at Outbound's token endpoint.
+/// How clients authenticate at Outbound's token endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -16,26 +16,27 @@ pub const CONNECT_API_KEY: &str = "emulator-api-key";
 /// connected.
 pub const CONNECT_LOGIN_ID: &str = "00000000-0000-4000-8000-000000000002";
 
-/// The name of the only bank in the emulator.
+/// The name of the default bank.
 pub const BANK: &str = "FlinksCapital";
-/// The institution id that Connect uses for the only bank.
+/// The institution id that Connect uses for the default bank.
 pub const BANK_ID: u32 = 14;
 /// A bank user who must answer three security questions (MFA).
 pub const BANK_USER: &str = "Greatday";
 /// A bank user without security questions.
 pub const BANK_USER_NO_MFA: &str = "greatday_nomfa";
-/// A bank user whose login is disabled. Logging in fails with the error code `DISABLED_LOGIN`.
+/// A bank user whose login is disabled and fails with the error code `DISABLED_LOGIN`.
 pub const BANK_USER_DISABLED: &str = "test_disabled_account";
-/// A bank user whose bank is unavailable. Logging in fails with the error code `RETRY_LATER`.
+/// A bank user whose login fails with the error code `RETRY_LATER`, as if the bank were
+/// unavailable.
 pub const BANK_USER_UNAVAILABLE: &str = "test_service_unavailable";
-/// The password that all bank users share.
+/// The password that all users of the default bank share.
 pub const BANK_PASSWORD: &str = "Everyday";
 
 /// The `client_id` for Outbound.
 pub const OUTBOUND_CLIENT_ID: &str = "dc-emulator";
 /// The `client_secret` for Outbound.
 pub const OUTBOUND_CLIENT_SECRET: &str = "emulator-client-secret";
-/// The `provider_id` of Outbound's only provider.
+/// The `provider_id` that Outbound uses for the default bank.
 pub const OUTBOUND_PROVIDER_ID: &str = "1000";
 /// An Outbound authorization code that is issued when the emulator starts, as if an end user had
 /// just given consent.

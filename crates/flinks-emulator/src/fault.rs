@@ -100,8 +100,7 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Before the request is processed, so it has not spent any token and the emulator has not
-    /// issued a new one.
+    /// Before the request is processed, so no token has been spent or issued yet.
     Before,
     /// After the request is processed but before the response is sent, so its token has been spent
     /// and new tokens have been issued.

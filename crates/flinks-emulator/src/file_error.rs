@@ -1,4 +1,4 @@
-//! The error that an invalid file leads to.
+//! The error returned for an invalid file.
 
 use std::fmt;
 
@@ -31,8 +31,8 @@ impl FileError {
         self
     }
 
-    /// Converts a parser's error. Of its message, only the names of keys and variants that the
-    /// format defines are kept.
+    /// Converts a parser error. Keeps only the start of its message and the list of expected names,
+    /// because the rest may quote the file.
     pub(crate) fn toml(content: Content, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message();
         let what = message.split(['`', '"', '\n']).next().unwrap_or_default().trim_end_matches([' ', ',', ':']);

@@ -103,8 +103,8 @@ impl Call {
         pairs(self.query.as_bytes())
     }
 
-    /// Returns the language and the theme that the query selects. A query with an error selects the
-    /// default.
+    /// Returns the language and the theme that the query selects, or the defaults if the query is
+    /// invalid.
     pub(crate) fn look(&self) -> Look {
         self.query().map(|query| Look::from_query(&query)).unwrap_or_default()
     }
@@ -301,7 +301,7 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Bytes,
-    /// The time on the emulator's clock between the arrival of the request and the response.
+    /// The time between the arrival of the request and the response, on the emulator's clock.
     pub(crate) wait: Duration,
 }
 

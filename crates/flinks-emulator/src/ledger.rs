@@ -25,8 +25,8 @@ use crate::pkce::CodeChallenge;
 pub struct Request {
     /// The number of the request. Requests are numbered from 1, in the order they arrive.
     pub number: u64,
-    /// The time at which the request arrived according to the emulator's clock, as a duration since
-    /// the Unix epoch.
+    /// The time on the emulator's clock at which the request arrived, as a duration since the Unix
+    /// epoch.
     pub at: Duration,
     /// The requested operation, or `None` if the method and path do not match any operation.
     pub operation: Option<Operation>,
@@ -39,11 +39,12 @@ pub struct Request {
     /// The part of the body that arrived.
     pub body: Bytes,
     /// Whether the whole body arrived. `false` if the client disconnected or sent invalid HTTP
-    /// before its end, or if it is larger than 64 KiB.
+    /// before the end of the body, or if the body is larger than 64 KiB.
     pub complete: bool,
     /// Whether the client presented a certificate in the TLS handshake.
     pub client_certificate: bool,
-    /// Whether the emulator processed the request. `false` if, for example, a fault ended it first.
+    /// Whether the emulator processed the request. `false` if, for example, a fault closed the
+    /// connection first.
     pub processed: bool,
     /// The status of the response, or `None` if the request is in progress or no response was sent.
     pub status: Option<u16>,
@@ -165,15 +166,15 @@ pub struct Issued {
     pub kind: Kind,
     /// The code or token itself.
     pub value: String,
-    /// The time at which the code or token was issued according to the emulator's clock, as a
-    /// duration since the Unix epoch.
+    /// The time on the emulator's clock at which the code or token was issued, as a duration since
+    /// the Unix epoch.
     pub issued_at: Duration,
     /// The [`Request::number`] of the request that caused the emulator to issue the code or token,
     /// or `None` if it was issued at startup, through
     /// [`Emulator::issue_code`](crate::Emulator::issue_code) or through the control API.
     pub issued_by: Option<u64>,
-    /// The time at which the code or token expires according to the emulator's clock, as a duration
-    /// since the Unix epoch. Each use of a refresh token postpones its expiry.
+    /// The time on the emulator's clock at which the code or token expires, as a duration since the
+    /// Unix epoch. Each use of a refresh token postpones its expiry.
     pub expires_at: Duration,
     /// The time at which the code or token was spent, and the request that spent it, or `None` if
     /// it is unspent.
@@ -188,15 +189,15 @@ pub struct Issued {
     pub(crate) redirect_uri: Option<String>,
     /// The PKCE challenge that a code is bound to, if any.
     pub(crate) code_challenge: Option<CodeChallenge>,
-    /// The user, customer or client to which it was issued. Nobody else can use it.
+    /// The user, customer or client to which the code or token was issued. Nobody else can use it.
     pub(crate) party: Party,
 }
 
-/// The time at which a code or token was spent or revoked, and the request that did so.
+/// The time at which a code or token was spent or revoked, and the request that caused this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// The time according to the emulator's clock, as a duration since the Unix epoch.
+    /// The time on the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
     /// The [`Request::number`] of the request that spent or revoked the code or token, or 0 if the
     /// end user revoked the consent at the bank: through
@@ -354,7 +355,7 @@ impl Ledger {
         self.issued.values().find_map(|tokens| tokens.get(value))
     }
 
-    /// Revokes every token of an end user (O10). Returns whether there is any.
+    /// Revokes every token of an end user (O10). Returns whether the ledger contains any.
     pub(crate) fn revoke(&mut self, subject: &str, revoked: Usage) -> bool {
         let mut is_known = false;
         for issued in self.issued.values_mut().flat_map(BoundedMap::values_mut) {

@@ -158,7 +158,7 @@ impl Emulator {
     /// Returns the environment variables for a program that uses this emulator: the base URLs and
     /// the credentials under the names that the `flinks` crate reads, such as `FLINKS_PAY_URL`.
     ///
-    /// The variables contain the configured credentials. If the certificates of [`Tls`] were
+    /// The variables contain the configured credentials. If the certificates from [`Tls`] were
     /// written to files, variables such as `SSL_CERT_FILE` make common TLS libraries trust the
     /// emulator; most of these libraries then trust no other authority.
     ///
@@ -191,18 +191,18 @@ impl Emulator {
         format!("{base_url}{}#token={}", dashboard::PATH, access.token())
     }
 
-    /// Accepts requests to the dashboard and the control API whose `Host` is this name, such as the
-    /// name of a container, in addition to loopback names. These requests must carry the access
-    /// token of [`dashboard_url`](Self::dashboard_url).
+    /// Accepts this name, such as the name of a container, as the `Host` of requests to the
+    /// dashboard and the control API, in addition to loopback names. These requests must carry the
+    /// access token from [`dashboard_url`](Self::dashboard_url).
     pub fn allow_host(&self, name: &str) {
         self.shared.observer.access.allow_host(name);
     }
 
-    /// Replaces the values in each request that the emulator neither issued nor is configured with,
-    /// as soon as the request arrives. The ledger then contains only a hash of each, because people
-    /// send real credentials to a local server by mistake.
+    /// Replaces the unknown values in each request with hashes as soon as the request arrives. A
+    /// value is unknown if the emulator neither issued it nor is configured with it.
     ///
-    /// The program does this by default. The rules still see the whole request.
+    /// This protects real credentials that people send to a local server by mistake. The program
+    /// does this by default. The rules still see the whole request.
     pub fn hide_unknown_values(&self) {
         self.shared.observer.hide_unknown_values();
     }
@@ -210,9 +210,9 @@ impl Emulator {
     /// Records each request and its response in a HAR file (HTTP Archive 1.2) from now on. If the
     /// file exists, it is replaced.
     ///
-    /// Credentials and tokens are replaced with their names, and all other values that the emulator
-    /// does not know with a hash. The file is a complete document after each request. It grows
-    /// without a limit.
+    /// Credentials and tokens are replaced with their names, and values that the emulator does not
+    /// know are replaced with hashes. The file is a complete document after each request. It grows
+    /// without limit.
     ///
     /// # Errors
     ///
@@ -223,8 +223,8 @@ impl Emulator {
     }
 
     /// Revokes every code and token of an end user, as if the end user had revoked the consent at
-    /// the bank. `subject` is [`Issued::subject`]. Returns whether such a code or token is in the
-    /// ledger.
+    /// the bank. `subject` is the end user's [`Issued::subject`]. Returns whether the ledger
+    /// contains such a code or token.
     pub fn revoke_connection(&self, subject: &str) -> bool {
         self.shared.state().revoke_connection(subject)
     }
@@ -274,8 +274,8 @@ impl Emulator {
         self.shared.state().faults.add(ScheduledFault { operation, fault, remaining: None });
     }
 
-    /// Removes all scheduled faults. A fault that already affects a request in progress stays in
-    /// effect for it.
+    /// Removes all scheduled faults. A fault that already affects a request in progress remains in
+    /// effect for that request.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear();
     }
@@ -337,10 +337,10 @@ impl Emulator {
         self.shared.state().issue_code(redirect_uri.to_owned())
     }
 
-    /// Loads a scenario: applies its settings, replaces the banks and their users, resets everything
-    /// else as [`reset`](Self::reset) does, and starts its steps.
+    /// Loads a scenario: applies its settings, replaces the banks and their users, resets
+    /// everything else as [`reset`](Self::reset) does, and starts the scenario's steps.
     ///
-    /// The settings of a scenario that was loaded before are undone first.
+    /// The settings of a previously loaded scenario are undone first.
     ///
     /// # Errors
     ///
@@ -360,8 +360,8 @@ impl Emulator {
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
     /// scheduled fault. It closes the connections of in-flight requests and sets the clock to the
-    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`], and restarts the loaded
-    /// scenario.
+    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`],
+    /// and restarts the loaded scenario.
     pub fn reset(&self) {
         self.shared.reset();
     }

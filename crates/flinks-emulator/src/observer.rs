@@ -26,7 +26,7 @@ const MAX_STORED_BODY: usize = 16 * 1024;
 
 pub(crate) struct Observer {
     pub(crate) access: Access,
-    /// The key of the hashes of unknown values.
+    /// The key for hashing unknown values.
     key: RandomState,
     /// Whether unknown values are replaced when a request arrives.
     hides_unknown: AtomicBool,
@@ -55,7 +55,7 @@ pub(crate) struct StoredReply {
 #[derive(Clone)]
 pub(crate) enum StoredBody {
     Complete(Bytes),
-    /// A page for the end user or a large body, of which only the size in bytes is stored.
+    /// A page for the end user, or a large body. Only its size in bytes is stored.
     Omitted(usize),
 }
 
@@ -71,7 +71,7 @@ impl StoredReply {
         Self { headers, media_type, body }
     }
 
-    /// Replaces unknown values, which a response repeats from its request.
+    /// Replaces unknown values that the response repeats from its request.
     fn hide_unknown(&mut self, redactor: Redactor<'_>) {
         let stored = |pieces: &[_]| text(pieces, Reveal::Values);
         for (name, value) in &mut self.headers {
@@ -83,7 +83,7 @@ impl StoredReply {
     }
 }
 
-/// The stored outcomes. The limits of the ledger's requests apply to them separately.
+/// The stored outcomes. The limits on the ledger's requests apply to the outcomes separately.
 #[derive(Default)]
 struct Outcomes {
     by_number: LinkedHashMap<u64, Outcome>,

@@ -93,7 +93,7 @@ macro_rules! define_operation {
         }
 
         impl Operation {
-            /// All operations, by product.
+            /// All operations, grouped by product.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$operation),+];
 
             const fn name(self) -> &'static str {

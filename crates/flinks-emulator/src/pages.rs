@@ -1,4 +1,4 @@
-//! The HTML pages, which work without JavaScript, except that sending events to a parent page
+//! The HTML pages. They work without JavaScript, except that sending events to a parent page
 //! requires it.
 //!
 //! | file | contents |
@@ -7,7 +7,7 @@
 //! | `consent` | Outbound's consent page |
 //! | `pay` | the page on which a payer approves or cancels a payment |
 //! | `notice` | pages without a form: a refusal, an expired visit, and the start page |
-//! | `text`, `french` | the texts, and the parameters that select the language and the theme |
+//! | `text`, `french` | the text, and the parameters that select the language and the theme |
 
 mod connect;
 mod consent;
@@ -42,8 +42,8 @@ pub(crate) const ASSETS: [(&str, &str, &str); 2] = [
     ("/__pages/page.js", "text/javascript; charset=utf-8", include_str!("pages/page.js")),
 ];
 
-/// The events that a page sends to its parent page. The parent page receives them only if it has
-/// the same origin as `redirectUrl`.
+/// The events that a page sends to its parent page. The parent page receives them only if its
+/// origin is `origin`, or if `origin` is `*`.
 pub(crate) struct Events {
     origin: String,
     events: Vec<Value>,
@@ -94,8 +94,8 @@ impl Form<'_> {
         }
     }
 
-    /// Returns a form that consists of a button. The button is not part of another form, so that
-    /// Enter in a field never activates it.
+    /// Returns a form that consists of a button. The button is not part of another form, so
+    /// pressing Enter in a field never activates it.
     fn button(&self, name: &str, label: &str) -> Markup {
         self.render(&html! { button.quiet type="submit" name=(name) value="true" { (label) } })
     }
@@ -105,14 +105,14 @@ impl Form<'_> {
 struct Document<'a> {
     look: Look,
     title: &'a str,
-    /// The bank whose name and colour the page has, or `None` for a page of the emulator.
+    /// The bank whose name and colour the page shows, or `None` for the emulator's own pages.
     bank: Option<&'a Bank>,
-    /// The names of the steps, and the number of the current step. Empty if the page is not part of
+    /// The names of the steps, and the index of the current step. Empty if the page is not part of
     /// a sequence.
     progress: (&'a [&'a str], usize),
-    /// The address of the visit, if the page was opened at another one. The browser switches to it,
-    /// so that the Back and Reload buttons show the visit without repeating the request that
-    /// started it.
+    /// The address of the visit, if the page was opened at a different address. The browser then
+    /// switches to the visit's address, so that the Back and Reload buttons show the visit without
+    /// repeating the request that started it.
     address: Option<&'a str>,
     events: Option<&'a Events>,
     /// The URL that the browser navigates to immediately.
@@ -128,7 +128,8 @@ impl<'a> Document<'a> {
         self.look.text()
     }
 
-    /// Renders a card with the bank's name, the progress, the content, and the parts below it.
+    /// Renders a card with the bank's name, the progress and the content, and `below` under the
+    /// card.
     fn render(self, content: &Markup, below: &Markup) -> Markup {
         let text = self.text();
         let colour = self.bank.map_or("grey", |bank| bank.colour.class());

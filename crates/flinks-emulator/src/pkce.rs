@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-/// The `code_challenge` of an authorization request.
+/// The `code_challenge` in an authorization request.
 #[derive(Clone)]
 pub(crate) enum CodeChallenge {
     /// The challenge is the verifier itself.
@@ -15,12 +15,12 @@ pub(crate) enum CodeChallenge {
 }
 
 impl CodeChallenge {
-    /// Reads the challenge of an authorization request. The default method is `plain` (RFC 7636,
+    /// Reads the challenge from an authorization request. The default method is `plain` (RFC 7636,
     /// section 4.3).
     ///
     /// # Errors
     ///
-    /// Returns the description of the error if the challenge or its method is invalid.
+    /// Returns an error description if the challenge or its method is invalid.
     pub(crate) fn read(challenge: Option<&str>, method: Option<&str>) -> Result<Option<Self>, &'static str> {
         let Some(challenge) = challenge else {
             return match method {
@@ -62,7 +62,7 @@ fn is_verifier(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The example of RFC 7636, appendix B.
+    /// The example from RFC 7636, appendix B.
     #[test]
     fn the_example_of_the_rfc_matches() {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";

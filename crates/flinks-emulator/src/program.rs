@@ -1,4 +1,4 @@
-//! The command-line program, for use in another program with its own options.
+//! The command-line program, for use in another program that adds its own options.
 //!
 //! `flinks-emulator` consists of these options and [`run`].
 
@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::{Config, Emulator, Scenario};
 
-/// The options of the program `flinks-emulator`.
+/// The options of the `flinks-emulator` program.
 #[derive(Args)]
 pub struct Options {
     /// Loopback address and port, such as 127.0.0.1:8080; port 0 selects a free port
@@ -23,7 +23,8 @@ pub struct Options {
     /// TOML file with settings; omitted settings have their default values
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Name of a built-in scenario, or TOML file with a scenario; it changes settings after --config
+    /// Name of a built-in scenario, or TOML file with a scenario; its settings override those of
+    /// --config
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
     /// Print the default configuration as TOML and exit
@@ -35,7 +36,7 @@ pub struct Options {
     /// Open the dashboard in the default browser
     #[arg(long)]
     open: bool,
-    /// Record requests and responses in a HAR file, without credentials and tokens
+    /// Record requests and responses in a HAR file, with credentials and tokens redacted
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Accept this host name for the dashboard and the control API; requires the printed access
@@ -67,7 +68,7 @@ fn print_config() -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// Returns a message for the user if an option is invalid, or if the emulator cannot start.
+/// Returns an error message for the user if an option is invalid, or if the emulator cannot start.
 pub async fn run(options: &Options) -> Result<(), String> {
     if options.print_config {
         return print_config();

@@ -1,8 +1,8 @@
 //! Records requests and responses in a HAR file (HTTP Archive 1.2), to attach to a bug report.
 //!
 //! The file contains redacted text: the names of known values and the hashes of unknown values. It
-//! is a complete JSON document after each request, because each entry overwrites the end of the
-//! document and writes it again.
+//! is a complete JSON document after each request, because each new entry overwrites the end of the
+//! document and then writes it again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -67,7 +67,7 @@ impl Recorder {
         let separator = if self.is_empty { "\n" } else { ",\n" };
         if let Err(error) = self.write(&format!("{separator}{}", entry())) {
             self.has_failed = true;
-            // Removes the part of the entry that was written, so that the file stays valid JSON.
+            // Remove the part of the entry that was written, so that the file stays valid JSON.
             let _ = self.file.set_len(self.position);
             let _ = self.write("");
             tracing::warn!(%error, "failed to write the recording; no more requests are recorded");
@@ -126,7 +126,7 @@ fn query_parameter(pair: &str) -> Value {
     json!({"name": name, "value": value})
 }
 
-/// Returns the response. In HAR, the status 0 means that there was none.
+/// Returns the response. In HAR, status 0 means that there was no response.
 fn har_response(redactor: Redactor<'_>, request: &Request, outcome: &Outcome) -> Value {
     let ReplyText { headers, media_type, body, size } = reply_text(redactor, request, outcome);
     let status = request.status.unwrap_or_default();
@@ -186,8 +186,8 @@ fn comment(request: &Request) -> String {
     format!("request {}, {operation}{fault}", request.number)
 }
 
-/// Formats a time of the emulator's clock according to RFC 3339. The format ends with the year
-/// 9999.
+/// Formats a time on the emulator's clock according to RFC 3339. Any time after the year 9999
+/// becomes the last moment of that year.
 pub(crate) fn timestamp(at: Duration) -> String {
     const YEAR_10000: u64 = 253_402_300_800;
     match UNIX_EPOCH.checked_add(at) {

@@ -44,7 +44,7 @@ pub(crate) fn route(method: &Method, uri: &Uri) -> Route {
     }
 }
 
-/// The operations at a path, by method.
+/// The operations at a path, each with its method.
 type Methods = Vec<(&'static str, Operation)>;
 
 static ROUTER: LazyLock<matchit::Router<Methods>> = LazyLock::new(|| {

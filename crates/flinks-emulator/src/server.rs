@@ -1,8 +1,8 @@
 //! The sockets. This module reads a request into a [`Call`], applies the request's fault and writes
 //! the response. Flinks' rules are in the `rules` module.
 //!
-//! hyper parses requests and writes ordinary responses. A fault bypasses it and writes directly to
-//! the [`Wire`], which hyper uses through [`SharedWire`]. After that, the service returns
+//! hyper parses requests and writes ordinary responses. A fault bypasses hyper and writes directly
+//! to the [`Wire`], which hyper uses through [`SharedWire`]. The service then returns
 //! [`ConnectionClosed`], so that hyper writes nothing more.
 
 use std::io;

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     arrival: watch::Sender<()>,
     /// The signal that is sent when the state has been reset.
     reset: watch::Sender<()>,
-    /// The signal that is sent when the clock may have been advanced, frozen or released.
+    /// The signal that is sent when the clock may have been advanced, frozen or unfrozen.
     clock: watch::Sender<()>,
 }
 
@@ -95,7 +95,7 @@ impl Shared {
         self.clock.send_replace(());
     }
 
-    /// Waits until a time on the emulator's clock, so advancing the clock shortens the wait.
+    /// Waits until the emulator's clock reaches `end`, so advancing the clock shortens the wait.
     pub(crate) async fn wait_until(&self, end: Duration) {
         let mut clock = self.clock.subscribe();
         loop {

@@ -15,7 +15,7 @@ use crate::operation::Operation;
 use crate::pages;
 use crate::state::{EmulatorState, fake_id};
 
-/// The address to which the start page submits its form, which opens the iframe page.
+/// The address to which the start page submits the form that opens the iframe page.
 pub(crate) const IFRAME_DEMO: &str = "/__pages/iframe-demo";
 
 /// Returns whether the query of a request for `/` selects the iframe page, which shares this path
@@ -26,7 +26,7 @@ pub(crate) fn is_iframe_query(query: &str) -> bool {
 
 /// The sender of a request for the start page or its form.
 pub(crate) enum Viewer {
-    /// A viewer that may use the control API, because its request comes from this machine, but not
+    /// A viewer that may use the control API, because its request comes from this machine and not
     /// from a web page with another origin.
     Trusted {
         base_url: String,

@@ -1,4 +1,4 @@
-//! TLS with a self-made certificate authority, so that tests can cover clients that accept only
+//! TLS with a generated certificate authority, so that tests can cover clients that accept only
 //! `https`.
 //!
 //! | file | contents |
@@ -40,11 +40,11 @@ pub enum ClientCertificates {
     Required,
 }
 
-/// A self-made certificate authority, and how an emulator uses it for TLS.
+/// A generated certificate authority, and how an emulator uses it for TLS.
 ///
 /// Each authority is new, so a client must trust [`authority_pem`](Self::authority_pem). The
 /// authority can issue certificates only for `localhost`, for loopback addresses and for the names
-/// that were passed to [`new`](Self::new), and its private key is dropped after use.
+/// passed to [`new`](Self::new). Its private key is dropped after use.
 ///
 /// ```
 /// use flinks_emulator::{ClientCertificates, Config, Tls};
@@ -79,8 +79,8 @@ impl Tls {
         })
     }
 
-    /// Sets whether the emulator requests client certificates. It accepts only certificates of this
-    /// authority; see [`client_identity_pem`](Self::client_identity_pem).
+    /// Sets whether the emulator requests client certificates. It accepts only certificates issued
+    /// by this authority; see [`client_identity_pem`](Self::client_identity_pem).
     #[must_use]
     pub fn client_certificates(self, client_certificates: ClientCertificates) -> Self {
         Self { client_certificates, ..self }
@@ -99,7 +99,7 @@ impl Tls {
 
     /// Writes the certificate of the authority to `authority.pem` in this folder. If the emulator
     /// requests client certificates, also writes `client.pem` with a client certificate and
-    /// `client-key.pem` with its private key. [`Emulator::env`] then contains the paths.
+    /// `client-key.pem` with its private key. [`Emulator::env`] then also returns the paths.
     ///
     /// Existing files are replaced. Only the owner can read the private key.
     ///

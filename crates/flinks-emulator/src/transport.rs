@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::wire::Wire;
 
-/// The longest time of a TLS handshake. A peer that sends nothing would otherwise keep a connection
-/// open.
+/// The maximum duration of a TLS handshake. Without it, a peer that sends nothing would keep a
+/// connection open.
 #[cfg(feature = "tls")]
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -42,7 +42,8 @@ impl Transport {
         match self {
             Self::Plain => Ok(Wire::Plain(stream)),
             #[cfg(feature = "tls")]
-            // The state of a handshake is large. On the heap, it is freed when the handshake is complete.
+            // The state of a handshake is large. Boxing it frees the memory when the handshake is
+            // complete.
             Self::Tls { acceptor, .. } => {
                 let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, Box::pin(acceptor.accept(stream)));
                 let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");

@@ -1,6 +1,6 @@
 //! The visits of end users to the emulator's pages, for the control API and the dashboard.
 //!
-//! To act as an end user, submit the form of the current step to the address of the visit, as a
+//! To act as an end user, submit the form for the current step to the address of the visit, as a
 //! browser would.
 
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub(crate) enum Step<'a> {
     Complete,
 }
 
-/// Returns the visits, newest first within each page.
+/// Returns the visits, grouped by page and newest first within each group.
 pub(crate) fn visits(state: &EmulatorState) -> impl Iterator<Item = Visit<'_>> {
     let visit = |page: Page, id: &str, step| Visit { page, address: format!("/__pages/{}/{id}", page.name()), step };
     let consents = state.outbound.consents.iter().rev().map(move |(id, consent)| {

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 pub(crate) enum Wire {
     Plain(TcpStream),
-    /// The lock is held during one poll and never across an `await`.
+    /// The lock is held for one poll and never across an `await`.
     #[cfg(feature = "tls")]
     Tls(Box<Mutex<TlsStream<TcpStream>>>),
 }
@@ -37,7 +37,7 @@ impl Wire {
         }
     }
 
-    /// Makes closing the socket send a RST.
+    /// Sets the linger time to zero, so that closing the socket sends an RST.
     pub(crate) fn set_zero_linger(&self) {
         let _ = match self {
             Self::Plain(stream) => stream.set_zero_linger(),
@@ -100,7 +100,7 @@ impl Wire {
         }
     }
 
-    /// Ends TLS. Does nothing else, because the socket closes when its last owner is dropped.
+    /// Shuts down TLS, if it is in use. The socket itself closes when its last owner is dropped.
     fn poll_shutdown(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
@@ -115,7 +115,7 @@ fn lock(stream: &Mutex<TlsStream<TcpStream>>) -> MutexGuard<'_, TlsStream<TcpStr
     stream.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The half of a [`Wire`] that hyper uses.
+/// The handle through which hyper uses a [`Wire`].
 pub(crate) struct SharedWire(pub(crate) Arc<Wire>);
 
 impl AsyncRead for SharedWire {

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-// The path to the program. By default, it is on the PATH.
+// The path to the program. By default, the program is looked up in PATH.
 const program = process.env.FLINKS_EMULATOR ?? "flinks-emulator";
 
 /** A running emulator. */

@@ -1,5 +1,5 @@
 // Tests of the npm client @rizwannur/flinks with the emulator: the parts that Flinks' documentation
-// covers, and the points in which the client does not follow it. README.md lists both.
+// covers, and the points at which the client does not follow it. README.md lists both.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

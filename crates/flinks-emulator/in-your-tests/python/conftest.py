@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-# The path to the program. By default, it is on the PATH.
+# The path to the program. By default, the program is looked up in PATH.
 PROGRAM = os.environ.get("FLINKS_EMULATOR", "flinks-emulator")
 
 class Emulator:

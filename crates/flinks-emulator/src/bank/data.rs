@@ -1,4 +1,4 @@
-//! The data of the banks, as a TOML file describes it: users, security questions, accounts and
+//! The banks' data, as described in a TOML file: users, security questions, accounts and
 //! transactions.
 //!
 //! A name that must be unique, or that a step refers to, is [`Spanned`], so that an error can name
@@ -27,7 +27,7 @@ pub(crate) struct Bank {
     pub(crate) users: Vec<User>,
 }
 
-/// The colour of a bank's pages. The stylesheet has one class for each.
+/// The colour of a bank's pages. The stylesheet has one class for each colour.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Colour {
@@ -58,7 +58,7 @@ pub(crate) struct User {
     pub(crate) username: Spanned<String>,
     #[serde(default = "default_password")]
     pub(crate) password: String,
-    /// The error with which the bank refuses every login of this user, if any.
+    /// The error with which the bank refuses every login by this user, if any.
     #[serde(default)]
     pub(crate) refusal: Option<UserRefusal>,
     /// The security questions, in the order in which the end user sees them.
@@ -186,7 +186,7 @@ impl AccountType {
         }
     }
 
-    /// Returns whether the account is a debt of the end user.
+    /// Returns whether the balance of the account is a debt of the end user.
     pub(crate) fn is_credit(self) -> bool {
         matches!(self, Self::CreditCard | Self::LineOfCredit)
     }
@@ -234,8 +234,8 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durati
         .ok_or_else(|| serde::de::Error::custom("`posted` must be a time such as 2026-01-31T12:00:00Z, in quotes"))
 }
 
-/// Formats a time as an RFC 3339 timestamp in UTC with milliseconds, or returns `None` after the year
-/// 9999, which only a file can contain.
+/// Formats a time as an RFC 3339 timestamp in UTC with milliseconds. Returns `None` for a time
+/// after the year 9999.
 pub(crate) fn rfc3339(time: Duration) -> Option<String> {
     let time = UNIX_EPOCH.checked_add(time).filter(|_| time.as_secs() < YEAR_10000)?;
     Some(humantime::format_rfc3339_millis(time).to_string())

@@ -27,7 +27,7 @@ impl Refusal {
 /// The bank's refusal while it is unavailable.
 pub(crate) const UNAVAILABLE: Refusal = Refusal::new(401, "RETRY_LATER", "The bank is unavailable");
 
-/// The answers, by prompt.
+/// The answers, keyed by prompt.
 pub(crate) type Responses = BTreeMap<String, Vec<String>>;
 
 /// The next step of a login.
@@ -115,13 +115,14 @@ impl Banks {
         self.iter().find(|(_, bank)| is_wanted(bank)).map(|(key, _)| key)
     }
 
-    /// Returns the user of a bank with this name.
+    /// Returns the user with this name at a bank.
     pub(crate) fn user_named(&self, bank: BankKey, username: &str) -> Option<UserKey> {
         let is_wanted = |(key, user): &(UserKey, &User)| key.bank == bank && user.username.get_ref() == username;
         self.users().find(is_wanted).map(|(key, _)| key)
     }
 
-    /// Returns the users who can log in, users without security questions first.
+    /// Returns the users who can log in, ordered by bank. At each bank, users without security
+    /// questions come first.
     pub(crate) fn able_users(&self) -> Vec<UserKey> {
         let mut able: Vec<_> = self.users().filter(|(_, user)| user.refusal.is_none()).collect();
         able.sort_by_key(|(key, user)| (key.bank, !user.questions.is_empty()));

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PayAuthentication {
-    /// As the form fields `Username` and `Password`, as the API reference describes.
+    /// As the form fields `Username` and `Password`, which the API reference describes.
     #[default]
     Form,
-    /// With HTTP Basic, as newer pages describe. The form then contains only `grant_type`.
+    /// With HTTP Basic, as described on newer pages. The form then contains only `grant_type`.
     Basic,
-    /// In either way, but not in both at once.
+    /// In either way, but not both at once.
     FormOrBasic,
 }
 

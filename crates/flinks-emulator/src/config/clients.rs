@@ -1,5 +1,5 @@
-//! The users, customers and clients of an emulator. Each product has a main one, whose credentials
-//! are settings of the product, and any number of additional ones.
+//! The users, customers and clients of an emulator. Each product has a main user, customer or
+//! client, whose credentials are settings of the product, and any number of additional ones.
 
 use std::collections::BTreeSet;
 
@@ -75,18 +75,18 @@ impl OutboundClient {
     }
 }
 
-/// The user, customer or client that something belongs to.
+/// The user, customer or client that owns a token, session or login.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) enum Party {
-    /// The main one of the product. Its id in the configuration may change.
+    /// The product's main user, customer or client. Its id in the configuration may change.
     #[default]
     Main,
-    /// The additional one with this id.
+    /// The additional user, customer or client with this id.
     Additional(String),
 }
 
 impl Party {
-    /// Returns the id of an additional user, customer or client.
+    /// Returns the id of an additional user, customer or client, or `None` for the main one.
     pub(crate) fn additional_id(&self) -> Option<&str> {
         match self {
             Self::Main => None,
@@ -110,7 +110,7 @@ impl PayConfig {
     }
 }
 
-/// A customer of Connect: the main one or an additional one.
+/// A Connect customer, either the main one or an additional one.
 pub(crate) struct Customer<'a> {
     pub(crate) party: Party,
     id: &'a str,
@@ -154,7 +154,7 @@ impl ConnectConfig {
     }
 }
 
-/// A client of Outbound: the main one or an additional one.
+/// An Outbound client, either the main one or an additional one.
 pub(crate) struct Client<'a> {
     pub(crate) party: Party,
     pub(crate) id: &'a str,

@@ -129,7 +129,8 @@ fn env(config: &Config, transport: &Transport, view: &View, base_url: &str) -> S
 }
 
 /// Quotes a value for an `.env` file, unless it consists of plain characters. Single quotes prevent
-/// the substitution of variables. A value that contains a single quote has double quotes.
+/// the substitution of variables. A value that contains a single quote or a newline is enclosed in
+/// double quotes instead.
 fn quoted(value: &str) -> String {
     if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/".contains(&byte)) {
         return value.to_owned();

@@ -13,7 +13,7 @@ use crate::record::timestamp;
 use crate::state::EmulatorState;
 use crate::visits::{Page, Step, Visit, visits};
 
-/// The steps of the clock, each with its label and its length in seconds.
+/// The steps by which the buttons advance the clock, each with its label and its length in seconds.
 const STEPS: [(&str, u64); 5] = [
     ("+1 minute", 60),
     ("+299 s", 299),
@@ -54,7 +54,7 @@ pub(super) fn clock(state: &EmulatorState) -> Markup {
     }
 }
 
-/// The number of open visits in the panel.
+/// The maximum number of open visits in the panel.
 const VISITS: usize = 8;
 
 pub(super) fn end_user(state: &EmulatorState) -> Markup {
@@ -130,7 +130,8 @@ fn open_visit(visit: &Visit<'_>) -> Markup {
     }
 }
 
-/// A button that logs in the first able user of the bank who meets a condition, if there is one.
+/// Returns a button that logs in the bank's first user who can log in and meets a condition.
+/// Returns nothing if there is no such user.
 fn log_in(address: &str, label: &str, bank: &Bank, is_wanted: impl Fn(&User) -> bool) -> Markup {
     let user = bank.users.iter().find(|user| user.refusal.is_none() && is_wanted(user));
     html! {
@@ -140,7 +141,7 @@ fn log_in(address: &str, label: &str, bank: &Bank, is_wanted: impl Fn(&User) -> 
     }
 }
 
-/// A button that submits a form to a page for end users.
+/// Returns a button that submits a form to a page for end users.
 fn act(address: &str, label: &str, fields: &[(&str, &str)]) -> Markup {
     let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     html! {
@@ -148,8 +149,8 @@ fn act(address: &str, label: &str, fields: &[(&str, &str)]) -> Markup {
     }
 }
 
-/// The decision of the end users that visit a page, which is a setting in a section of the
-/// configuration.
+/// Returns the buttons that choose what end users decide on a page. The decision is a setting in a
+/// section of the configuration.
 fn decision(label: &str, (section, setting): (&str, &str), current: EndUser) -> Markup {
     let options = [(EndUser::Asked, "asked"), (EndUser::Agrees, "agrees"), (EndUser::Refuses, "refuses")];
     html! {
@@ -168,7 +169,7 @@ fn decision(label: &str, (section, setting): (&str, &str), current: EndUser) -> 
     }
 }
 
-/// The faults that a click arms, each with its label and its JSON object.
+/// Returns the faults that one click schedules, each with its label and its JSON object.
 fn presets() -> [(&'static str, Value); 11] {
     let body = |error: &str| json!({"error": error}).to_string();
     [
@@ -211,8 +212,8 @@ pub(super) fn faults(state: &EmulatorState) -> Markup {
     }
 }
 
-/// The faults that are still armed. It is updated without the rest of the panel, which contains the
-/// user's choices.
+/// Returns the list of faults that are still scheduled. The list is updated separately from the
+/// rest of the panel, which contains the user's choices.
 pub(super) fn armed(state: &EmulatorState) -> Markup {
     let faults: Vec<_> = state.faults.iter().collect();
     let plural = |remaining: u64| if remaining == 1 { "request" } else { "requests" };

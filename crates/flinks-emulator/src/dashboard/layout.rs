@@ -1,4 +1,4 @@
-//! The document around each page, and texts that may be hidden.
+//! The document around each page, and text that may be hidden.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn document(title: &str, events: Option<&str>, content: &Markup) -> Markup {
     }
 }
 
-/// The page with all panels.
+/// Returns the page with all panels.
 pub(super) fn home(view: &View, base_url: &str, content: &Markup) -> Markup {
     let other = if view.is_revealed() { Reveal::Names } else { Reveal::Values };
     document(
@@ -65,7 +65,7 @@ pub(super) fn home(view: &View, base_url: &str, content: &Markup) -> Markup {
     )
 }
 
-/// The page of one request.
+/// Returns the page for one request.
 pub(super) fn subpage(title: &str, back: &str, content: &Markup) -> Markup {
     document(
         title,
@@ -89,8 +89,8 @@ pub(super) fn message(title: &str, message: &str) -> Markup {
     )
 }
 
-/// The page for a browser on another machine that has not sent the access token yet. The script
-/// reads the token from the fragment of the address.
+/// Returns the page for a browser on another machine that has not sent the access token yet. The
+/// page's script reads the token from the fragment of the address.
 pub(super) fn sign_in() -> Markup {
     document(
         "Sign in",
@@ -112,10 +112,10 @@ pub(super) fn sign_in() -> Markup {
     )
 }
 
-/// The longest text that a page shows, in characters.
+/// The maximum length of a piece of text on a page, in characters.
 const MAX_SHOWN: usize = 2000;
 
-/// Shows pieces of a text. `limit` is the largest number of characters of each piece.
+/// Shows pieces of redacted text, each cut after `limit` characters.
 fn pieces_up_to(pieces: &[Piece], reveal: Reveal, limit: usize) -> Markup {
     html! {
         @for piece in pieces {
@@ -135,13 +135,13 @@ pub(super) fn pieces(pieces: &[Piece], reveal: Reveal) -> Markup {
     pieces_up_to(pieces, reveal, MAX_SHOWN)
 }
 
-/// Shows pieces on one line of a list.
+/// Shows pieces on one line in a list.
 pub(super) fn short_pieces(pieces: &[Piece], reveal: Reveal) -> Markup {
     pieces_up_to(pieces, reveal, 80)
 }
 
-/// Returns a text whose control characters and direction marks are visible, and which is cut after
-/// `limit` characters.
+/// Makes control characters and direction marks visible, and cuts the text after `limit`
+/// characters.
 pub(super) fn visible(text: &str, limit: usize) -> String {
     let mut shown = String::new();
     let mut characters = text.chars();
@@ -160,14 +160,15 @@ pub(super) fn visible(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Shows a time of the emulator's clock in UTC: the time of day, and the date as a title.
+/// Shows a time on the emulator's clock in UTC: the time of day, with the date and time as a
+/// tooltip.
 pub(super) fn time_of_day(at: Duration) -> Markup {
     let full = timestamp(at);
     let time = full.get(11..19).unwrap_or(&full);
     html! { time datetime=(full) title=(date_and_time(at)) { (time) } }
 }
 
-/// Formats a time of the emulator's clock as `2026-01-31 12:00:00`.
+/// Formats a time on the emulator's clock as `2026-01-31 12:00:00`.
 pub(super) fn date_and_time(at: Duration) -> String {
     timestamp(at).get(..19).unwrap_or_default().replace('T', " ")
 }

@@ -1,17 +1,17 @@
-//! The dashboard at `/__emulator/ui`, which shows what happened and changes what happens next.
+//! The dashboard at `/__emulator/ui`, which shows what has happened and controls what happens next.
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `layout` | the document around each page, the sign-in page and texts that may be hidden |
-//! | `requests` | the list of requests and the page of one request |
+//! | `layout` | the document around each page, the sign-in page and text that may be hidden |
+//! | `requests` | the list of requests and the page for one request |
 //! | `tokens` | the tokens and consents |
 //! | `controls` | the clock, the end user and the faults |
 //! | `commands` | the credentials, a command for each endpoint and the `.env` block |
 //! | `stream` | the server-sent events that keep an open page up to date |
 //!
-//! The pages only read. Their buttons send requests to the control API, and, to act as an end user,
-//! to the pages for end users. Every text from a client passes through [`crate::redaction`] and is
-//! escaped by `maud`.
+//! The pages themselves only read the state. Their buttons send requests to the control API or, to
+//! act as an end user, to the pages for end users. All text from clients passes through
+//! [`crate::redaction`] and is escaped by `maud`.
 
 mod commands;
 mod controls;
@@ -116,7 +116,7 @@ fn not_found(message: &str) -> Reply {
     page(StatusCode::NOT_FOUND, layout::message("Page not found", message))
 }
 
-/// Signs a browser in whose user knows the access token.
+/// Signs in a browser whose user knows the access token.
 fn sign_in(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
     let access = &shared.observer.access;
     if !access.accepts_host(head) {

@@ -1,4 +1,4 @@
-//! The list of requests and the page of one request.
+//! The list of requests and the page for one request.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::redaction::{Piece, Pieces, issued_label};
 use crate::shared::Shared;
 use crate::state::EmulatorState;
 
-/// The number of requests in the list.
+/// The maximum number of requests in the list.
 pub(super) const PAGE: usize = 100;
 
 pub(super) fn panel(shared: &Shared, state: &EmulatorState, view: &View) -> Markup {
@@ -45,7 +45,7 @@ pub(super) fn panel(shared: &Shared, state: &EmulatorState, view: &View) -> Mark
     }
 }
 
-/// The number of requests since the start or the last reset.
+/// Returns the number of requests since the start or the last reset, as HTML.
 pub(super) fn totals(state: &EmulatorState) -> Markup {
     html! { p.count #totals { (state.ledger.received()) " received" } }
 }
@@ -70,7 +70,7 @@ fn filter(view: &View) -> Markup {
     }
 }
 
-/// A row of the list.
+/// Returns a row of the list.
 pub(super) fn row(
     shared: &Shared,
     state: &EmulatorState,
@@ -128,7 +128,7 @@ fn elapsed(elapsed: Duration) -> String {
     }
 }
 
-/// The page of one request, or `None` if the request is not in the ledger.
+/// Returns the page for one request, or `None` if the request is not in the ledger.
 pub(super) fn page(shared: &Shared, view: &View, number: u64) -> Option<Markup> {
     let state = shared.state();
     let request = state.ledger.request(number)?;
@@ -202,7 +202,7 @@ fn response(request: &Request, reply: &ReplyText, view: &View) -> Markup {
     message(&start_line, &reply.headers, &reply.body, view)
 }
 
-/// The codes and tokens that a request issued, spent or revoked.
+/// Lists the codes and tokens that a request issued, spent or revoked.
 fn effects(state: &EmulatorState, number: u64) -> Markup {
     let effects: Vec<(&str, String)> = state
         .ledger

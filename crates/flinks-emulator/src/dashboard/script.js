@@ -1,5 +1,5 @@
 "use strict";
-// Updates the dashboard with server-sent events, and sends what a button says to the control API.
+// Updates the dashboard with server-sent events, and sends a button's request to the control API.
 const find = (id) => document.getElementById(id);
 const { events, control } = document.body.dataset;
 
@@ -11,7 +11,7 @@ function say(text) {
   say.timer = setTimeout(() => delete message.dataset.shown, 6000);
 }
 
-// Replaces elements of the page by those with the same id. The focus stays where it was.
+// Replaces elements of the page with new elements that have the same id. The focus stays where it was.
 function replace(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
@@ -41,7 +41,7 @@ function showRows(html, replacesAll) {
       old.replaceWith(row);
       if (hasFocus) row.querySelector("a").focus({ preventScroll: true });
     } else {
-      // An older request may be listed after a newer one, if the filter matches only its response.
+      // An older request may be added after a newer one if the filter matches only the older request's response.
       const isOlder = (other) => number(other) < number(row);
       list.insertBefore(row, [...list.children].find(isOlder) ?? null);
     }
@@ -49,7 +49,7 @@ function showRows(html, replacesAll) {
   while (list.children.length > Number(list.dataset.max)) list.lastElementChild.remove();
 }
 
-// An update between the press and the release of a button would lose the click, so it waits.
+// An update while a button is pressed would lose the click, so updates wait until the button is released.
 const updates = [];
 let isPressed = false;
 function update() {
@@ -73,7 +73,7 @@ function connect() {
   source?.close();
   source = undefined;
   const live = find("live");
-  // A browser opens only a few connections to one host, so a hidden page does not keep one.
+  // A browser opens only a few connections to one host, so a hidden page does not keep one open.
   if (document.hidden) return;
   source = new EventSource(events);
   source.onopen = () => { live.textContent = "Live"; live.dataset.on = ""; };
@@ -115,7 +115,7 @@ async function press(button) {
     await send("POST", "faults", JSON.stringify({ operation, fault: JSON.parse(fault), ...count }));
     return `${operation}: armed “${button.textContent}” (${times === "always" ? "always" : times + "×"}).`;
   }
-  // The answer redirects to the application. Only the end user's browser follows it.
+  // The response redirects to the application. Only the end user's browser follows it.
   const response = await fetch(page, { method: "POST", body: new URLSearchParams(form), redirect: "manual" });
   if (response.status >= 400) throw new Error("The page refused the form.");
   return done;

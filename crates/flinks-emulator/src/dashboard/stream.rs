@@ -1,8 +1,8 @@
 //! The server-sent events that keep an open page up to date.
 //!
-//! An event contains HTML that replaces parts of the page. The script of the page inserts it. While
-//! requests arrive quickly, an event is sent at most four times a second and contains only the
-//! newest requests, so an open dashboard slows the emulator down as little as possible.
+//! An event contains HTML that replaces parts of the page. The page's script inserts the HTML.
+//! While requests arrive quickly, an event is sent at most four times a second and contains only
+//! the newest requests, so an open dashboard slows the emulator down as little as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,9 +24,10 @@ use crate::state::EmulatorState;
 
 /// The shortest time between two events.
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest time between two checks, because tokens expire without a request.
+/// The longest time between two checks. A check is needed even without a request, because tokens
+/// expire.
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
-/// The number of checks without an event before a comment shows that the connection is alive.
+/// The number of checks without an event after which a comment shows that the connection is alive.
 const QUIET_CHECKS: u32 = 15;
 
 pub(super) fn respond(shared: &Arc<Shared>, view: View) -> hyper::Response<Body> {
@@ -69,9 +70,9 @@ struct OpenPage {
     resets: u64,
     /// The number of the newest request that was sent.
     newest: u64,
-    /// The requests that were in progress when they were last looked at.
+    /// The requests that were in progress at the last check.
     in_progress: BTreeSet<u64>,
-    /// The HTML of the panels that were sent, by name.
+    /// The HTML of the panels that were sent, keyed by name.
     panels: BTreeMap<&'static str, String>,
     /// The emulator's time and the machine's time when the clock was sent.
     clock: Option<(Duration, Instant)>,
@@ -135,7 +136,7 @@ impl OpenPage {
             self.in_progress.pop_first();
         }
         if is_cut {
-            // Completed requests that are older than the newest page are not in the list any more.
+            // Completed requests that are older than the newest page are no longer in the list.
             while changed.len() > PAGE {
                 changed.pop_first();
             }

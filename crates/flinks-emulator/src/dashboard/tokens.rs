@@ -1,4 +1,4 @@
-//! The tokens and consents, each as a line from its issue to its end.
+//! The tokens and consents, each with its history.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::ledger::{Issued, Kind, Usage};
 use crate::redaction::kind_name;
 use crate::state::EmulatorState;
 
-/// The number of tokens of each kind on the page.
+/// The maximum number of tokens of each kind on the page.
 const SHOWN: usize = 30;
 
 const KINDS: [Kind; 5] = [Kind::SessionToken, Kind::AuthorizeToken, Kind::Code, Kind::RefreshToken, Kind::AccessToken];

@@ -1,4 +1,4 @@
-//! The part of the data that a page shows, which its query selects.
+//! The part of the data that a page shows, as selected by the query in its address.
 
 use url::form_urlencoded::{self, Serializer};
 
@@ -12,7 +12,7 @@ pub(super) struct View {
     pub(super) reveal: Reveal,
     pub(super) operation: Option<Operation>,
     pub(super) only_failures: bool,
-    /// The list shows requests with smaller numbers only.
+    /// The list shows only requests with smaller numbers.
     pub(super) before: Option<u64>,
 }
 

@@ -11,7 +11,7 @@ fn steps(text: &Text) -> [&str; 4] {
     [text.step_bank, text.step_login, text.step_questions, text.step_done]
 }
 
-/// The first step of the iframe page. Its address differs from that of the later steps.
+/// Returns the first step of the iframe page. Its address differs from that of the later steps.
 pub(crate) fn choose_bank(
     look: Look,
     form: &Form<'_>,
@@ -57,13 +57,13 @@ pub(crate) struct LogIn<'a> {
     pub(crate) return_url: &'a Url,
 }
 
-/// The bank login on the iframe page.
+/// Returns the bank login on the iframe page.
 pub(crate) fn log_in(visit: &LogIn<'_>, form: &Form<'_>, has_back: bool, events: &Events) -> Markup {
     let steps = steps(visit.look.text());
     visit.page(form, has_back, (&steps, 1), Some(events))
 }
 
-/// The login form on the bank's own page.
+/// Returns the login form on the bank's own page.
 pub(crate) fn log_in_or_cancel(visit: &LogIn<'_>, form: &Form<'_>) -> Markup {
     let text = visit.look.text();
     visit.page(form, false, (&[text.step_login, text.step_done], 0), None)
@@ -103,7 +103,7 @@ impl LogIn<'_> {
     }
 }
 
-/// The number of users that a hint lists. A scenario can have many more.
+/// The maximum number of users that a hint lists. A scenario can have many more.
 const LISTED_USERS: usize = 6;
 
 fn users_hint(text: &Text, bank: &Bank) -> Markup {
@@ -196,9 +196,9 @@ fn question_fields(look: Look, question: &Question) -> Markup {
     }
 }
 
-/// The last step of the iframe page. When it is shown for the first time, it sends the remaining
-/// events to the parent page, and the browser navigates to the return URL. When it is shown again,
-/// it only links to the return URL.
+/// Returns the last step of the iframe page. When the page is shown for the first time, it sends
+/// the remaining events to the parent page, and the browser navigates to the return URL. When it is
+/// shown again, it only links to the return URL.
 pub(crate) fn connected(look: Look, bank: Option<&Bank>, return_url: &Url, events: &Events) -> Markup {
     let text = look.text();
     let url = if events.events.is_empty() { None } else { Some(return_url) };
@@ -219,7 +219,7 @@ pub(crate) fn connected(look: Look, bank: Option<&Bank>, return_url: &Url, event
     document.render(&content, &html! {})
 }
 
-/// The page after the end user has cancelled on the iframe page. The end user can start over.
+/// Returns the page for an end user who has cancelled on the iframe page and can start over.
 pub(crate) fn cancelled(look: Look, form: &Form<'_>, return_url: &Url, events: &Events) -> Markup {
     let text = look.text();
     let document = Document { events: Some(events), ..Document::new(look, text.cancelled_title) };
@@ -231,7 +231,7 @@ pub(crate) fn cancelled(look: Look, form: &Form<'_>, return_url: &Url, events: &
     document.render(&content, &html! {})
 }
 
-/// The page for a completed visit.
+/// Returns the page for a completed visit.
 pub(crate) fn complete(look: Look, bank: Option<&Bank>, return_url: &Url) -> Markup {
     let text = look.text();
     let content = html! {

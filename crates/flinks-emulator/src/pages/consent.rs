@@ -18,7 +18,7 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) is_unavailable: bool,
 }
 
-/// Outbound's consent page. The button that grants consent is not focused, so a stray key press
+/// Returns the consent page. The button that grants consent is not focused, so a stray key press
 /// does not grant it.
 pub(crate) fn consent(page: &ConsentPage<'_>, form: &Form<'_>, address: Option<&str>) -> Markup {
     let text = page.look.text();
@@ -46,7 +46,7 @@ pub(crate) fn consent(page: &ConsentPage<'_>, form: &Form<'_>, address: Option<&
     document.render(&content, &html! {})
 }
 
-/// The number of users that the page lists.
+/// The maximum number of users that the page lists.
 const LISTED_USERS: usize = 6;
 
 fn choice_of_users(page: &ConsentPage<'_>, users: &[UserKey]) -> Markup {

@@ -1,4 +1,4 @@
-//! The texts of the pages in French, as it is written in Canada.
+//! The pages' text in Canadian French.
 
 use super::text::Text;
 

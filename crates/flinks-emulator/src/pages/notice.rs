@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{Document, Look};
 
-/// A page with an error message for a developer, and with advice for the end user.
+/// Returns a page with an error message for a developer and advice for the end user.
 pub(crate) fn refusal(look: Look, message: &str) -> Markup {
     let text = look.text();
     let content = html! {
@@ -16,7 +16,7 @@ pub(crate) fn refusal(look: Look, message: &str) -> Markup {
     Document::new(look, text.refused_title).render(&content, &html! {})
 }
 
-/// The page for a visit that the emulator does not know.
+/// Returns the page for a visit that the emulator does not know.
 pub(crate) fn unknown_visit(look: Look) -> Markup {
     let text = look.text();
     let content = html! {
@@ -34,7 +34,7 @@ fn next_steps(look: Look) -> Markup {
     }
 }
 
-/// The emulator's start page.
+/// Returns the start page of the emulator.
 pub(crate) fn start(content: &Markup) -> Markup {
     let document = Document::new(Look::default(), "Flinks emulator");
     document.shell(&html! {

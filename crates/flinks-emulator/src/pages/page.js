@@ -1,12 +1,12 @@
 "use strict";
-// Send the events to the parent page, if its origin is that of redirectUrl. Then continue at the return URL.
+// Send the events to the parent page if its origin is the expected one. Then continue to the return URL.
 const { address, origin, events = "[]", url } = document.body.dataset;
 if (address) history.replaceState(null, "", address);
 if (parent !== window) {
   for (const event of JSON.parse(events)) parent.postMessage(event, origin);
 }
 if (url) location.replace(url);
-// Back may show an old copy of the page from memory. Reload it to show the current state of the visit.
+// The Back button may show an old copy of the page from memory. Reload it to show the current state of the visit.
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });

@@ -55,8 +55,8 @@ pub(crate) fn payment(action: &str, payment: &Payment<'_>) -> Markup {
 
 /// Returns the events for the parent page, with the names that Flinks documents.
 ///
-/// No parameter of the page contains the parent page's origin, so every origin receives them. They
-/// contain no values.
+/// No parameter of the page contains the parent page's origin, so parent pages from any origin
+/// receive the events. The events contain no values.
 fn events(payment: &Payment<'_>) -> Events {
     let steps: &[&str] = match payment.status {
         PaymentStatus::Initiated | PaymentStatus::Processing if payment.is_first_visit => {

@@ -1,4 +1,4 @@
-//! The texts of the pages in English. The `french` module contains the French texts.
+//! The pages' text in English. The `french` module contains the French text.
 //!
 //! `{bank}`, `{client}`, `{number}` and `{count}` are replaced with values.
 
@@ -29,8 +29,8 @@ pub(crate) enum Theme {
 }
 
 impl Look {
-    /// Reads the parameters. Custom OAuth names the language `lang`. An unknown value has no
-    /// effect.
+    /// Reads the parameters. Custom OAuth calls the language parameter `lang`. An unknown value has
+    /// no effect.
     pub(crate) fn from_query(query: &Fields<String>) -> Self {
         let language = query.text("language").or(query.text("lang")).unwrap_or_default();
         let language = match language.split(['-', '_']).next() {
@@ -74,7 +74,7 @@ impl Theme {
     }
 }
 
-/// The texts of all pages in one language.
+/// All pages' text in one language.
 pub(crate) struct Text {
     pub(super) fictitious: &'static str,
     pub(super) emulator: &'static str,
@@ -139,13 +139,13 @@ pub(crate) struct Text {
     pub(super) unknown_lead: &'static str,
     /// The sentence for each scope.
     pub(super) scopes: [(&'static str, &'static str); 8],
-    /// The sentence for each `FlinksCode`, and the sentence for all others.
+    /// The sentence for each `FlinksCode`. Other codes have the sentence `other_refusal`.
     pub(super) refusals: [(&'static str, &'static str); 10],
     pub(super) other_refusal: &'static str,
 }
 
 impl Text {
-    /// Returns a sentence for a scope, which says what the application can see.
+    /// Returns a sentence that says what the application can see with a scope.
     pub(super) fn scope<'a>(&self, scope: &'a str) -> &'a str
     where
         Self: 'a,
@@ -153,7 +153,7 @@ impl Text {
         self.scopes.iter().find(|(known, _)| *known == scope).map_or(scope, |(_, sentence)| sentence)
     }
 
-    /// Returns a sentence for a `FlinksCode`, which says what the end user can do.
+    /// Returns a sentence that says what the end user can do about a `FlinksCode`.
     pub(super) fn refusal(&self, code: &str) -> &'static str {
         self.refusals.iter().find(|(known, _)| *known == code).map_or(self.other_refusal, |(_, sentence)| sentence)
     }

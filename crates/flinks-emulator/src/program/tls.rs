@@ -30,7 +30,8 @@ impl TlsOptions {
     ///
     /// # Errors
     ///
-    /// Returns the message for the user.
+    /// Returns an error message for the user if the authority cannot be created or its files cannot
+    /// be written.
     pub(super) fn create(&self) -> Result<Option<Tls>, String> {
         let Self { tls: Some(folder), tls_name, tls_client_certificates } = self else { return Ok(None) };
         let client_certificates = match tls_client_certificates {
@@ -45,7 +46,8 @@ impl TlsOptions {
     }
 }
 
-/// Returns the text that describes how to trust the emulator, or an empty text without TLS.
+/// Returns the text that describes how to trust the emulator, or an empty string if TLS is not in
+/// use.
 pub(super) fn guide(emulator: &Emulator) -> String {
     let variables = emulator.env();
     let value = |wanted: &str| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);

@@ -96,7 +96,7 @@ impl Scanner<'_> {
         if is_plain {
             self.plain(token);
         } else {
-            // With quotation marks, the body stays valid JSON.
+            // The quotation marks keep the body valid JSON.
             let piece = self.redactor.value(token, token);
             self.quoted(vec![piece]);
         }

@@ -64,7 +64,7 @@ fn credentials(Config { pay, connect, outbound, .. }: &Config) -> impl Iterator<
     main.into_iter().chain(users).chain(customers).chain(clients)
 }
 
-/// Returns the name of a configured credential that a text contains, such as the customer id in a
+/// Returns the name of a configured credential that a string contains, such as the customer id in a
 /// link.
 pub(super) fn credential_in(state: &EmulatorState, text: &str) -> Option<&'static str> {
     let is_in = |credential: &str| !credential.is_empty() && text.contains(credential);
@@ -88,7 +88,7 @@ fn configured(state: &EmulatorState, value: &str) -> Option<&'static str> {
     is_origin.then_some("connect.redirect_origins")
 }
 
-/// Returns the name of a value in the data of the banks.
+/// Returns the name of a value in the banks' data.
 fn of_bank(state: &EmulatorState, value: &str) -> Option<&'static str> {
     state.banks.users().find_map(|(_, user)| {
         let mut questions = user.questions.iter().map(toml::Spanned::get_ref);

@@ -29,40 +29,41 @@ use crate::http::{basic_credentials, form_decoded, strip_scheme};
 use crate::ledger::Request;
 use crate::state::EmulatorState;
 
-/// A part of a redacted text.
+/// A piece of redacted text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Text that cannot be a credential.
     Text(String),
     /// A value that the emulator issued or is configured with.
     Known {
-        /// The value as the client sent it, such as percent-encoded.
+        /// The value as the client sent it, for example percent-encoded.
         value: String,
         /// The name to show instead, such as `code from request 3`.
         label: Cow<'static, str>,
     },
-    /// The replacement of an unknown value: `[hidden <hash>, <length> bytes]`.
+    /// The replacement for an unknown value: `[hidden <hash>, <length> bytes]`.
     Hidden(String),
 }
 
-/// The number of segments of a path, and of fields of a query or a form, that are redacted one by
-/// one. The rest is hidden as a whole, because each hidden value is longer than a short segment.
+/// The maximum number of path segments, and of fields in a query or a form, that are redacted one
+/// by one. The rest is hidden as a whole, because a marker for each short segment would make the
+/// text much longer.
 const MAX_PARTS: usize = 200;
 
 /// The number of pieces above which a JSON body is hidden as a whole.
 const MAX_JSON_PIECES: usize = 2000;
 
-/// The pieces of a text, in order.
+/// The pieces of redacted text, in order.
 pub(crate) type Pieces = Vec<Piece>;
 
-/// Whether a text shows known values or their names.
+/// Whether redacted text shows known values or their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reveal {
     Names,
     Values,
 }
 
-/// Joins pieces to a text.
+/// Joins pieces into a string.
 pub(crate) fn text(pieces: &[Piece], reveal: Reveal) -> String {
     let show = |piece: &Piece| match (piece, reveal) {
         (Piece::Text(text) | Piece::Hidden(text), _) => text.clone(),
@@ -93,7 +94,7 @@ impl RedactedRequest {
     }
 }
 
-/// The author of a text, which decides what is plain.
+/// The author of some text. Which values are plain depends on the author.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Author {
     /// A client, or a test that scheduled a fault.
@@ -102,8 +103,8 @@ enum Author {
     Emulator,
 }
 
-/// Redacts requests and responses. It borrows the state, which knows the issued and the configured
-/// values.
+/// Redacts requests and responses. It borrows the state, which contains the issued and the
+/// configured values.
 #[derive(Clone, Copy)]
 pub(crate) struct Redactor<'a> {
     state: &'a EmulatorState,
@@ -150,13 +151,13 @@ impl<'a> Redactor<'a> {
         self.link(value)
     }
 
-    /// Redacts an address with a query, which the emulator created.
+    /// Redacts an address that the emulator created, including the query if there is one.
     fn link(self, value: &str) -> Pieces {
         let (address, query) = value.split_once('?').unwrap_or((value, ""));
         let mut pieces = if address.starts_with('/') { self.path(address) } else { self.url_of_link(address) };
         if !query.is_empty() {
             pieces.push(Piece::Text("?".to_owned()));
-            // The application's own parameters are part of the address that the client sent.
+            // The query may contain the application's own parameters, which the client sent.
             pieces.extend(self.pairs(query, Author::Client));
         }
         pieces
@@ -192,7 +193,7 @@ impl<'a> Redactor<'a> {
     /// of them is unknown.
     fn basic_label(self, encoded: &str) -> Option<Cow<'static, str>> {
         let (user, password) = basic_credentials(encoded)?;
-        // Pay does not decode the two parts (RFC 7617), and Outbound decodes them (RFC 6749).
+        // Pay does not decode the two parts (RFC 7617), but Outbound does (RFC 6749).
         let label =
             |part: &str| known::label(self.state, part).or_else(|| known::label(self.state, &form_decoded(part)));
         Some(format!("{} and {}", label(&user)?, label(&password)?).into())
@@ -205,7 +206,7 @@ impl<'a> Redactor<'a> {
         self.marker(method)
     }
 
-    /// Redacts a path. Segments that are part of no route are hidden.
+    /// Redacts a path. Segments that do not occur in any route are redacted as values.
     pub(crate) fn path(self, path: &str) -> Pieces {
         let mut pieces = Vec::new();
         for (index, segment) in path.split('/').enumerate() {
@@ -227,7 +228,7 @@ impl<'a> Redactor<'a> {
         pieces
     }
 
-    /// Redacts a URL that the emulator created, without its query. Its path can contain ids.
+    /// Redacts a URL that the emulator created and that has no query. Its path can contain ids.
     fn url_of_link(self, text: &str) -> Pieces {
         let Ok(url) = Url::parse(text) else { return self.url(text) };
         let origin = url.origin().ascii_serialization();
@@ -241,7 +242,8 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// Redacts a URL without its query: shows the origin, and the path if it consists of words.
+    /// Redacts a URL that has no query. An unknown URL is shown if its path consists of words, and
+    /// is hidden as a whole otherwise.
     fn url(self, text: &str) -> Pieces {
         if let Some(label) = known::label(self.state, text) {
             return vec![Piece::Known { value: text.to_owned(), label }];
@@ -273,7 +275,7 @@ impl<'a> Redactor<'a> {
                 pieces.push(Piece::Text("&".to_owned()));
             }
             let Some((name, value)) = pair.split_once('=') else {
-                // A body that consists of a credential alone has no name.
+                // If a body consists of nothing but a credential, there is no field name.
                 pieces.push(self.value(&form_decoded(pair), pair));
                 continue;
             };
@@ -353,8 +355,8 @@ impl<'a> Redactor<'a> {
     }
 }
 
-/// Returns whether a text is a marker that [`Redactor::marker`] created, so that a request whose
-/// unknown values were hidden on arrival is not hidden again.
+/// Returns whether a string is a marker that [`Redactor::marker`] created, so that values that were
+/// hidden on arrival are not hidden again.
 fn is_marker(text: &str) -> bool {
     let inner = text.strip_prefix("[hidden ").and_then(|rest| rest.strip_suffix(" bytes]"));
     let Some((hash, length)) = inner.and_then(|inner| inner.split_once(", ")) else { return false };

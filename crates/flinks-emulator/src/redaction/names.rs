@@ -1,4 +1,4 @@
-//! The names and shapes of texts that are shown as they are.
+//! The names and patterns of text that is shown unchanged.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::http::KNOWN_FIELDS;
 use crate::operation::Operation;
 
-/// The headers whose values are shown as they are. They describe the protocol and the client, and
+/// The headers whose values are shown unchanged. They describe the protocol and the client, and
 /// never carry a credential.
 pub(super) const PLAIN_HEADERS: [&str; 22] = [
     "accept",
@@ -76,8 +76,8 @@ pub(super) const ECHOED_FIELDS: [&str; 7] =
 /// The names of fields that are shown in addition to [`KNOWN_FIELDS`] and [`PLAIN_FIELDS`].
 const FIELDS: [&str; 4] = ["access_token", "code_challenge", "code_verifier", "loginId"];
 
-/// Returns whether a name is that of a field of the emulator. An unknown name may be a misplaced
-/// credential.
+/// Returns whether a name belongs to a field of the emulator's endpoints. An unknown name may be a
+/// misplaced credential.
 pub(super) fn is_field(name: &str) -> bool {
     KNOWN_FIELDS.contains(&name) || PLAIN_FIELDS.contains(&name) || FIELDS.contains(&name)
 }
@@ -92,18 +92,18 @@ static ROUTE_SEGMENTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     routes.flat_map(|route| route.split('/').skip(1)).chain(["favicon.ico", "iframe-demo"]).collect()
 });
 
-/// Returns whether a text is a short word without digits, unlike a generated credential.
+/// Returns whether a string is a short word without digits, unlike a generated credential.
 pub(super) fn is_word(text: &str) -> bool {
     text.len() <= 24 && text.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-.,`".contains(&byte))
 }
 
-/// Returns whether a text consists of words, or is a number of at most twelve digits.
+/// Returns whether a string consists of words, or is a number of at most twelve digits.
 pub(super) fn is_phrase(text: &str) -> bool {
     let is_number = text.len() <= 12 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     is_number || (text.len() <= 256 && text.split([' ', ':']).all(|word| is_word(word) || is_step(word)))
 }
 
-/// Returns whether a word is the name of a step of the iframe page, such as `login-1` or
+/// Returns whether a word is the name of a step on the iframe page, such as `login-1` or
 /// `question-0-1`.
 fn is_step(word: &str) -> bool {
     let mut parts = word.split('-');

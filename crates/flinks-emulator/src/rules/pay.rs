@@ -118,7 +118,7 @@ pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> 
     Reply::json(StatusCode::OK, &json!({"requestId": request_id}))
 }
 
-/// Returns the state of a payment request, at most once in 30 seconds.
+/// Returns the state of a payment request, at most once every 30 seconds.
 pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     let party = match reader(state, call) {
         Ok(party) => party,
@@ -151,7 +151,7 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the user whose token a request about payment requests contains, or an error response.
+/// Returns the user whose token a payment-request call contains, or an error response.
 fn reader(state: &EmulatorState, call: &Call) -> Result<Party, Reply> {
     let token = session_token(state, call)?;
     if token.spent.is_some() && !state.config.pay.accept_spent_token {

@@ -1,4 +1,4 @@
-//! The checks of a scenario that need more than one value.
+//! The checks on a scenario that involve more than one value.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -145,7 +145,7 @@ fn rate_limit_problem(limit: &RateLimitAction) -> Option<String> {
     zero(limit.time)
 }
 
-/// Returns whether an application calls the operation, as opposed to an end user's browser.
+/// Returns whether the operation is called by an application rather than by an end user's browser.
 fn is_call(operation: Operation) -> bool {
     !matches!(
         operation,

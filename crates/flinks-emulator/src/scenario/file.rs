@@ -21,7 +21,8 @@ use crate::operation::Operation;
 pub(super) struct File {
     #[serde(default)]
     description: String,
-    /// Only checks the settings. [`Settings`] contains those that the file sets.
+    /// This field serves only to check the settings. [`Settings`] contains the settings that the
+    /// file sets.
     #[serde(default)]
     config: Option<Spanned<Config>>,
     #[serde(default, rename = "bank")]
@@ -30,19 +31,19 @@ pub(super) struct File {
     pub(super) steps: Vec<Step>,
 }
 
-/// The settings in a scenario file, without the defaults of the others.
+/// The settings that a scenario file contains, without defaults for any others.
 #[derive(Deserialize)]
 struct Settings {
     #[serde(default)]
     config: Map<String, Value>,
 }
 
-/// A change of the emulator, and the event that it waits for.
+/// A change to the emulator, and the event that it waits for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
-    /// The event that the step waits for after the step before it, or `None` if it takes effect
-    /// immediately.
+    /// The event that the step waits for once the previous step has taken effect, or `None` if the
+    /// step takes effect immediately.
     #[serde(default)]
     pub(super) after: Option<Spanned<After>>,
     #[serde(rename = "do")]
@@ -74,7 +75,7 @@ pub(crate) enum Action {
     Fault(FaultAction),
     /// Makes a bank unavailable.
     Outage(OutageAction),
-    /// Refuses requests above a rate.
+    /// Refuses requests that exceed a rate.
     RateLimit(RateLimitAction),
     /// Revokes every consent of a user at the bank.
     Revoke(RevokeAction),

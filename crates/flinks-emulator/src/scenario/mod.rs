@@ -1,10 +1,10 @@
-//! Scenarios: the data of the banks, settings, and a list of steps that change the emulator while
+//! Scenarios: the banks' data, settings, and a list of steps that change the emulator while
 //! requests arrive.
 //!
 //! | file | contents |
 //! | --- | --- |
 //! | `file` | the TOML format of a scenario |
-//! | `check` | the checks that need more than one value, such as unique names |
+//! | `check` | the checks that involve more than one value, such as whether names are unique |
 //! | `run` | the steps of the loaded scenario, and what they changed |
 //! | `built_in/` | the built-in scenarios |
 
@@ -23,10 +23,10 @@ use self::file::Step;
 use crate::bank::Banks;
 use crate::file_error::{Content, FileError};
 
-/// A scenario: banks with users, accounts and transactions, settings, and steps.
+/// A scenario, which consists of banks, users, accounts, transactions, settings and steps.
 ///
-/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file
-/// `SCENARIOS.md` in the folder of this crate describes the format of a scenario file.
+/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file `SCENARIOS.md` in
+/// this crate's folder describes the format of a scenario file.
 ///
 /// ```
 /// use flinks_emulator::Scenario;
@@ -48,7 +48,7 @@ pub struct Scenario {
     name: Option<&'static str>,
     description: String,
     banks: Banks,
-    /// The settings that the scenario changes, by section.
+    /// The settings that the scenario changes, keyed by section.
     settings: Map<String, Value>,
     steps: Arc<Vec<Step>>,
 }
@@ -92,14 +92,14 @@ impl Scenario {
     /// # Errors
     ///
     /// Returns an error that names the line and the reason if the text is not valid TOML, contains
-    /// an unknown key, defines two users of a bank with the same name, or contains a step that
-    /// cannot happen. The message never contains a string from the file, because it may be a
-    /// credential.
+    /// an unknown key, defines two users with the same name at one bank, or contains a step that
+    /// cannot happen. The message never contains a string from the file, because the string may be
+    /// a credential.
     pub fn parse(text: &str) -> Result<Self, FileError> {
         file::parse(text)
     }
 
-    /// Returns the name of a built-in scenario, or `None` for another scenario.
+    /// Returns the name of a built-in scenario, or `None` for any other scenario.
     pub fn name(&self) -> Option<&str> {
         self.name
     }

@@ -12,7 +12,7 @@ use crate::file_error::{Content, FileError};
 use crate::operation::Operation;
 use crate::state::EmulatorState;
 
-/// The progress of a scenario. Without a scenario, it contains no steps.
+/// The progress of a scenario. If no scenario is loaded, there are no steps.
 #[derive(Default)]
 pub(crate) struct ScenarioRun {
     scenario: Option<Scenario>,
@@ -22,7 +22,7 @@ pub(crate) struct ScenarioRun {
     next: usize,
     /// The time at which the last step took effect.
     since: Duration,
-    /// The requests that were completed since then.
+    /// The number of requests for each operation that were completed since then.
     completed: BTreeMap<Operation, u64>,
     /// The time until which each bank is unavailable.
     outages: BTreeMap<BankKey, Duration>,
@@ -57,8 +57,8 @@ impl ScenarioRun {
         self.outages.get(&bank).is_some_and(|until| now < *until)
     }
 
-    /// Returns whether a request exceeds a rate limit. A request that does not exceed it counts
-    /// towards the limit.
+    /// Returns whether a request exceeds a rate limit. If it does not, the request counts towards
+    /// the limit.
     pub(crate) fn exceeds_rate(&mut self, operation: Operation, now: Duration) -> bool {
         let mut limits = self.rate_limits.iter_mut().filter(|limit| limit.operation == operation);
         limits.any(|limit| {
@@ -73,7 +73,7 @@ impl ScenarioRun {
         })
     }
 
-    /// Creates the run of a state that starts again with the same scenario.
+    /// Restarts the same scenario from its first step.
     pub(crate) fn restarted(self, now: Duration) -> Self {
         Self { scenario: self.scenario, config_before: self.config_before, since: now, ..Self::default() }
     }
@@ -150,7 +150,7 @@ impl EmulatorState {
                 self.scenario.since = self.now();
             }
             Action::Fault(fault) => {
-                // The checks of the scenario have refused the invalid combinations.
+                // The scenario's checks have already refused invalid combinations.
                 let Ok(remaining) = repetitions(fault.times, fault.always) else { return };
                 let scheduled = ScheduledFault { operation: fault.operation, fault: fault.fault.clone(), remaining };
                 self.faults.add(scheduled);

@@ -11,25 +11,25 @@ use crate::credentials::CONNECT_LOGIN_ID;
 use crate::pages::{Events, Look};
 
 pub(crate) struct ConnectState {
-    /// The logins, by `LoginId`.
+    /// The logins, keyed by `LoginId`.
     pub(crate) logins: BoundedMap<Login>,
-    /// The unanswered questions, by `RequestId`.
+    /// The unanswered questions, keyed by `RequestId`.
     pub(crate) challenges: BoundedMap<Challenge>,
-    /// The sessions of logged-in end users, by `RequestId`.
+    /// The sessions of logged-in end users, keyed by `RequestId`.
     pub(crate) sessions: BoundedMap<DataSession>,
-    /// The visits to the iframe page, by the id in each visit's address.
+    /// The visits to the iframe page, keyed by the id in each visit's address.
     pub(crate) iframes: BoundedMap<Iframe>,
-    /// The visits to the bank's page, by the id in each visit's address.
+    /// The visits to the bank's page, keyed by the id in each visit's address.
     pub(crate) bank_redirects: BoundedMap<BankRedirect>,
 }
 
 /// An end user who has connected.
 pub(crate) struct Login {
     pub(crate) user: UserKey,
-    /// Whether the bank asks questions when the login is used again. It does not after custom
-    /// OAuth, because it has already asked them on its own page.
+    /// Whether the bank asks questions when the login is used again. After custom OAuth, it does
+    /// not, because it has already asked them on its own page.
     pub(crate) has_mfa: bool,
-    /// The customer with which the end user has connected.
+    /// The customer for which the end user connected.
     pub(crate) party: Party,
 }
 
@@ -74,13 +74,13 @@ pub(crate) struct Iframe {
     /// The customer whose authorize token was spent.
     pub(crate) party: Party,
     pub(crate) look: Look,
-    /// Whether the page has a button that leads back, which `backEnable` controls.
+    /// Whether the page has a Back button, which `backEnable` controls.
     pub(crate) has_back: bool,
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
     /// The number of forms that have changed the visit. A form with an earlier number is outdated.
     pub(crate) turn: u32,
-    /// The `FlinksCode` with which the bank refused the last form, or `None` if it did not.
+    /// The `FlinksCode` with which the bank refused the last form, if any.
     pub(crate) problem: Option<&'static str>,
     /// The user whose name was entered last, so that the end user need not enter it again. A name
     /// that the bank does not know is not kept, because it may be real.
@@ -97,7 +97,7 @@ pub(crate) enum Stage {
     Cancelled,
 }
 
-/// The URL that a visit returns to, and the application's `state`, which the URL will contain.
+/// The URL that a visit returns to, and the application's `state`, which is added to the URL.
 pub(crate) struct Return {
     pub(crate) url: Url,
     pub(crate) state: Option<String>,
@@ -110,7 +110,7 @@ pub(crate) struct BankRedirect {
     pub(crate) look: Look,
     pub(crate) bank: BankKey,
     pub(crate) return_to: Return,
-    /// The `FlinksCode` with which the bank refused the last login, or `None` if it did not.
+    /// The `FlinksCode` with which the bank refused the last login, if any.
     pub(crate) problem: Option<&'static str>,
     /// The user whose name was entered last.
     pub(crate) user: Option<UserKey>,

@@ -145,8 +145,8 @@ impl EmulatorState {
         Issued { subject: Some(subject), redirect_uri: Some(redirect_uri), ..code }
     }
 
-    /// Adds a connection and returns its subject. Without a user, it belongs to the first user who
-    /// can log in. Without scopes, it has all scopes.
+    /// Adds a connection and returns its subject. If `user` is `None`, the connection belongs to
+    /// the first user who can log in. If `scopes` is `None`, it has all scopes.
     pub(crate) fn new_subject(&mut self, user: Option<UserKey>, scopes: Option<Vec<String>>) -> String {
         let user = user.or_else(|| self.banks.able_users().first().copied());
         self.outbound.connections.add(Connection { user, scopes }, self.config.limits.tokens)
@@ -175,8 +175,8 @@ impl EmulatorState {
         }
     }
 
-    /// Revokes every token of an end user, as if the end user had done so at the bank. Returns
-    /// whether a token of this end user is stored.
+    /// Revokes every token of an end user, as if the end user had revoked the consent at the bank.
+    /// Returns whether the ledger contains a token of this end user.
     pub(crate) fn revoke_connection(&mut self, subject: &str) -> bool {
         let revoked = Usage { at: self.now(), by: Usage::NO_REQUEST };
         self.ledger.revoke(subject, revoked)

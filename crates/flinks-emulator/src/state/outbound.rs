@@ -10,9 +10,9 @@ use crate::pkce::CodeChallenge;
 
 #[derive(Default)]
 pub(crate) struct OutboundState {
-    /// The visits to the consent page, by the id in each visit's address.
+    /// The visits to the consent page, keyed by the id in each visit's address.
     pub(crate) consents: BoundedMap<Consent>,
-    /// The connections, by subject.
+    /// The connections, keyed by subject.
     pub(crate) connections: BoundedMap<Connection>,
 }
 

@@ -9,9 +9,9 @@ use crate::config::{Party, PayConfig};
 
 #[derive(Default)]
 pub(crate) struct PayState {
-    /// The sessions, by `sessionId`.
+    /// The sessions, keyed by `sessionId`.
     pub(crate) sessions: BoundedMap<Session>,
-    /// The payment requests, by `requestId`.
+    /// The payment requests, keyed by `requestId`.
     pub(crate) payment_requests: BoundedMap<PaymentRequest>,
 }
 
@@ -19,8 +19,8 @@ pub(crate) struct Session {
     pub(crate) party: Party,
     pub(crate) reference_id: String,
     pub(crate) amount: Value,
-    /// The newest payment request for this session, by `requestId`. The payer can pay only if there
-    /// is one.
+    /// The `requestId` of the newest payment request for this session. The payer can pay only if
+    /// there is a payment request.
     pub(crate) request_id: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use rcgen::{
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
-/// The name of the emulator's client certificate.
+/// The name in the emulator's client certificate.
 const CLIENT: &str = "flinks-emulator-client";
 
 /// The authority's certificate and the certificates that it has issued.
@@ -98,14 +98,14 @@ impl Identity {
     }
 }
 
-/// Returns parameters for a certificate that is valid for a year. Some clients refuse a longer
-/// time.
+/// Returns parameters for a certificate that is valid for a year. Some clients reject a longer
+/// validity period.
 fn parameters(names: Vec<String>, common_name: &str) -> Result<CertificateParams, rcgen::Error> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let mut parameters = CertificateParams::new(names)?;
     parameters.distinguished_name.push(DnType::CommonName, common_name);
     let now = SystemTime::now();
-    // The clock of a client may be slow.
+    // A client's clock may be slow.
     parameters.not_before = now.checked_sub(DAY).unwrap_or(now).into();
     parameters.not_after = now.checked_add(DAY.saturating_mul(365)).unwrap_or(now).into();
     Ok(parameters)

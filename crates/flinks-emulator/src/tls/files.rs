@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::authority::Identity;
 
-/// The paths of the written files, which are absolute.
+/// The absolute paths of the written files.
 pub(crate) struct Files {
     pub(crate) authority: PathBuf,
     /// The client's certificate and private key, if the emulator requests client certificates.
@@ -60,7 +60,7 @@ fn replace(path: &Path, text: &str, readers: Readers) -> io::Result<()> {
     let written = options.open(&temporary).and_then(|mut file| file.write_all(text.as_bytes()));
     let replaced = written.and_then(|()| fs::rename(&temporary, path));
     if replaced.is_err() {
-        // The error of the first step is more useful than that of this one.
+        // The original error is more useful than an error from this cleanup.
         let _ = fs::remove_file(&temporary);
     }
     replaced

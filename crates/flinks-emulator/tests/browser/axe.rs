@@ -1,4 +1,4 @@
-//! Tests for the accessibility of the pages with axe-core.
+//! Tests the accessibility of the pages with axe-core.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use flinks_emulator::{Emulator, Fault, Operation};
 use crate::driver::Browser;
 use crate::pages::on_each_page;
 
-/// The environment variable with the path of axe-core's script.
+/// The environment variable that contains the path of axe-core's script.
 const AXE_CORE: &str = "AXE_CORE";
 
 pub(crate) fn is_installed() -> bool {
     std::env::var_os(AXE_CORE).is_some()
 }
 
-/// Returns the script that lists the violations of all rules on the current page.
+/// Returns the script that lists all rule violations on the current page.
 fn check() -> String {
     let axe = std::fs::read_to_string(std::env::var(AXE_CORE).unwrap()).unwrap();
     format!(

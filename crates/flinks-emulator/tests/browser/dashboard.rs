@@ -71,7 +71,7 @@ impl Browser {
         self.wait_until(&script).await;
     }
 
-    /// Clicks a button with a certain label in an element.
+    /// Clicks the button with this label in an element.
     async fn click_labelled(&self, selector: &str, label: &str) {
         let find = format!(
             "[...document.querySelectorAll({selector:?} + ' button')].find((found) => found.innerText === {label:?})"
@@ -171,7 +171,7 @@ pub(crate) async fn all_products(browser: Arc<Browser>) {
     browser.wait_for_text("#armed", "No fault is armed").await;
     assert_eq!(application.pay_authorize().await.unwrap().0, 200);
 
-    // A double click does nothing twice.
+    // A double click has the same effect as one click.
     let before = emulator.now();
     browser.double_click("#advance-60").await;
     eventually("a double click", || emulator.now() > before).await;
@@ -182,7 +182,7 @@ pub(crate) async fn all_products(browser: Arc<Browser>) {
     browser.wait_for_text("#message", "gave consent").await;
     assert_eq!(emulator.now(), before + Duration::from_secs(60));
 
-    // Everything so far happened without a reload. The page of a request is one click away, and Back
+    // Everything so far happened without a reload. A request's page is one click away, and Back
     // returns to the dashboard.
     assert_eq!(browser.script("return window.wasReloaded").await, false);
     browser.click("#r2 a").await;
@@ -272,7 +272,7 @@ pub(crate) async fn two_tabs(browser: Arc<Browser>) {
     browser.open_dashboard(&emulator).await;
     let [first, second] = browser.new_tab().await;
     browser.open_dashboard(&emulator).await;
-    // A request appears in the visible tab at once, and in the other tab once it is shown.
+    // A request appears in the visible tab at once, and in the other tab once that tab is shown.
     application.pay_authorize().await.unwrap();
     browser.wait_for_text("#r1", "pay.authorize").await;
     let now = emulator.now();

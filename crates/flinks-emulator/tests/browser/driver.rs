@@ -52,8 +52,9 @@ where
     })
 }
 
-/// Starts ChromeDriver and returns its port. Returns `None` if it stops, because it listens on two
-/// addresses and another process can take the port of the second one.
+/// Starts ChromeDriver and returns it with its port. Returns `None` if ChromeDriver stops, which
+/// can happen because it listens on two addresses and another process may already use the port of
+/// the second address.
 fn start_driver() -> Option<(Child, String)> {
     let mut command = Command::new("chromedriver");
     let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -156,8 +157,8 @@ impl Browser {
         format!("/element/{}", id.as_str().unwrap())
     }
 
-    /// Clicks an element. A page may replace the element between the search and the click, so the
-    /// function then searches again.
+    /// Clicks an element. If the page replaces the element between the search and the click, the
+    /// function searches again.
     pub(crate) async fn click(&self, selector: &str) {
         loop {
             let element = self.element(selector).await;

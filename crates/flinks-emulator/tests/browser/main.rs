@@ -2,8 +2,8 @@
 //!
 //! The tests need Chromium and ChromeDriver (the `chromium` and `chromium-driver` packages on
 //! Debian). If either program is not installed, the test binary prints a message and reports the
-//! tests as ignored. The tests of the accessibility also need axe-core: set `AXE_CORE` to the path of
-//! its script.
+//! tests as ignored. The accessibility tests also need axe-core: set `AXE_CORE` to the path of its
+//! script.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // Test helpers may panic too.
 #![allow(clippy::print_stderr)]

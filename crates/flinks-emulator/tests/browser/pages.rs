@@ -1,5 +1,5 @@
-//! Tests for what the pages of all end users have in common: ways back, repeated forms, sizes,
-//! focus and contrast.
+//! Tests for what all pages for end users have in common: ways back, repeated forms, sizes, focus
+//! and contrast.
 
 use std::sync::Arc;
 
@@ -69,7 +69,8 @@ pub(crate) async fn two_tabs_and_a_double_click(browser: Arc<Browser>) {
     browser.type_into("#answer", "Montreal").await;
     browser.double_click("button[type=submit]:not([name])").await;
     browser.wait_until("return document.querySelector('label')?.innerText === 'What is the best country?'").await;
-    // The second tab still shows the first question. Its answer is not used for the second one.
+    // The second tab still shows the first question. Its answer is not used for the second
+    // question.
     browser.switch_to(&second).await;
     browser.type_into("#answer", &format!("Montreal{ENTER}")).await;
     browser.wait_until("return document.querySelector('label')?.innerText === 'What is the best country?'").await;
@@ -106,7 +107,7 @@ pub(crate) async fn consent_in_two_tabs(browser: Arc<Browser>) {
     assert_eq!(codes(), before + 1);
 }
 
-/// Shows each page of the end users once, in two languages, and runs a check on it.
+/// Shows each page for end users once, in two languages, and runs a check on it.
 pub(crate) async fn on_each_page(browser: &Browser, emulator: &Emulator, look: &str, check: &str) {
     let return_url = "http://127.0.0.1:8080/done";
     let token = authorize_token(&browser.http, emulator).await;
@@ -141,7 +142,7 @@ pub(crate) async fn on_each_page(browser: &Browser, emulator: &Emulator, look: &
     assert_ok("bank").await;
 }
 
-/// Returns the targets of the current page that are smaller than 44 by 44 pixels, and whether the
+/// Returns the targets on the current page that are smaller than 44 by 44 pixels, and whether the
 /// page is wider than the screen. The target of a radio button is its label.
 const SMALL_TARGETS: &str = "
     const targets = document.querySelectorAll('a, button, input:not([type=hidden], [type=radio]), label:has([type=radio])');
@@ -189,7 +190,7 @@ pub(crate) async fn focus_ring(browser: Arc<Browser>) {
     assert_eq!(browser.script("return document.querySelector('#username').value").await, BANK_USER);
 }
 
-/// Returns the texts of the current page whose contrast is below 4.5 (WCAG 2.2, success criterion
+/// Returns the text on the current page whose contrast is below 4.5 (WCAG 2.2, success criterion
 /// 1.4.3). The script computes each colour by drawing it.
 const LOW_CONTRAST: &str = "
     const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d');

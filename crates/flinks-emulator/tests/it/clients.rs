@@ -1,5 +1,5 @@
 //! Tests for several users, customers and clients in one emulator. None of them may use the tokens
-//! and the data of another.
+//! or data of another.
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Config, ConnectCustomer, Emulator, EndUser, OutboundClient, PayUser};
@@ -58,7 +58,7 @@ async fn authorize_token(local: &Local, customer: &str, key: &str) -> String {
     send(request.header("content-type", "application/json")).await.text("Token")
 }
 
-/// Sends a request to `/Authorize` with a new token of the customer.
+/// Sends a request to `/Authorize` with a new token for the customer.
 async fn authorize(local: &Local, customer: &str, key: &str, body: &Value) -> (u16, Value) {
     let token = authorize_token(local, customer, key).await;
     let response = send(connect(local, customer, "Authorize").header("flinks-auth-key", token).json(body)).await;

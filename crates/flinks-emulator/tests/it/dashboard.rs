@@ -1,4 +1,4 @@
-//! Tests for the dashboard over HTTP: its pages, its events, and the access to it.
+//! Tests for the dashboard over HTTP: its pages, its events and access to it.
 
 use std::time::Duration;
 

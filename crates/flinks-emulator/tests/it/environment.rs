@@ -61,7 +61,7 @@ async fn the_environment_follows_the_configuration() {
     assert!(env.contains(&("FLINKS_OUTBOUND_CLIENT_AUTHENTICATION", "basic".to_owned())));
 }
 
-/// A shell in a child process sends a request with nothing but its environment.
+/// A shell in a child process sends a request using nothing but its environment.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_process_needs_only_the_environment() {

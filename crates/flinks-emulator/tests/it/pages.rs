@@ -1,5 +1,5 @@
-//! Tests for what the pages of all end users have in common: language, theme, ways back, and where
-//! the end user returns to.
+//! Tests for what all pages for end users have in common: language, theme, ways back, and where the
+//! end user returns to.
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Kind, Operation};
@@ -82,7 +82,7 @@ async fn c5_c7_o10_the_pages_are_in_the_requested_language_and_theme() {
             assert!(!text(page).contains("<script>"), "{page}");
         }
     }
-    // Custom OAuth names the parameter `lang`.
+    // Custom OAuth calls the parameter `lang`.
     assert_eq!(attribute(&bank(&local, &[("lang", "fr")]).await, "lang").as_deref(), Some("fr"));
 }
 
@@ -145,7 +145,7 @@ async fn c5_back_leads_to_the_step_before() {
     let banks = submit(&local, &login_again, &[("back", "true")]).await;
     assert_eq!(events(&banks), ["COMPONENT_LOAD_INSTITUTION_SELECTOR"]);
     assert!(text(&banks).contains("Choose your bank"));
-    // A second click on Back, and the form of a step that was left, change nothing.
+    // Neither a second click on Back nor a form from an earlier step changes anything.
     for stale in [&login_again, &question] {
         let shown = submit(&local, stale, &[("back", "true")]).await;
         assert_eq!(step(&shown), step(&banks));
@@ -174,7 +174,7 @@ async fn c5_cancel_sends_the_documented_event_once() {
         assert_eq!(events(&cancelled), ["COMPONENT_CLOSE_SESSION"]);
         assert!(text(&cancelled).contains("nothing was shared"), "{cancelled}");
         assert!(!text(&cancelled).contains("loginId"), "{cancelled}");
-        // A second click repeats nothing, and a form from before continues nothing.
+        // A second click repeats nothing, and a form from before the cancellation has no effect.
         for fields in [vec![("cancel", "true")], vec![("username", BANK_USER_NO_MFA), ("password", BANK_PASSWORD)]] {
             let again = submit(&local, &before, &fields).await;
             assert_eq!(events(&again), Vec::<String>::new());

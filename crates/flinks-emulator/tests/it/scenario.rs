@@ -1,4 +1,4 @@
-//! Tests for scenario files, their steps, and loading them.
+//! Tests for scenario files, their steps, and how they are loaded.
 
 use std::time::Duration;
 
@@ -166,7 +166,7 @@ async fn a_scenario_replaces_the_settings_and_the_data_of_the_one_before() {
     assert_eq!(response.body["Login"]["Username"], "bo");
 }
 
-/// Two banks with a user of the same name, which is allowed.
+/// Two banks that each have a user with the same name, which is allowed.
 const TWO_BANKS: &str = r#"
     [[bank]]
     name = "Maple Bank"
@@ -319,7 +319,7 @@ async fn the_control_api_loads_scenarios() {
     }
 }
 
-/// The slow response waits on the emulator's clock, also if the clock is not frozen.
+/// The slow response waits on the emulator's clock, even if the clock is not frozen.
 #[tokio::test]
 async fn a_slow_response_follows_the_clock() {
     let emulator = Emulator::start().await.unwrap();

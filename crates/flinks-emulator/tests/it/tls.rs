@@ -50,7 +50,7 @@ async fn a_client_that_trusts_the_authority_can_connect() {
     assert_eq!(secure.emulator.count(Operation::PayAuthorize), 2);
 }
 
-/// All addresses that the emulator writes itself use the scheme of its base URL.
+/// All addresses that the emulator itself writes use the scheme of its base URL.
 #[tokio::test]
 async fn every_address_starts_with_https() {
     let secure = Secure::start(ClientCertificates::NotRequested).await;
@@ -118,7 +118,7 @@ async fn the_certificate_is_valid_for_localhost_and_for_additional_names() {
     }
 }
 
-/// A client with a certificate of another authority is refused in both modes.
+/// A client with a certificate from another authority is refused in both modes.
 #[tokio::test]
 async fn client_certificates_can_be_optional_or_required() {
     let stranger = Secure::start(ClientCertificates::NotRequested).await;
@@ -232,8 +232,8 @@ fn debug_shows_no_key() {
     assert_eq!(debug, "Tls { client_certificates: NotRequested, .. }");
 }
 
-/// Connect's secret key is an example of a request that a client without an exception for loopback
-/// addresses sends only over TLS.
+/// A client without an exception for loopback addresses sends some requests, such as those with
+/// Connect's secret key, only over TLS.
 #[tokio::test]
 async fn connect_works_over_tls() {
     let secure = Secure::start(ClientCertificates::NotRequested).await;

@@ -1,4 +1,4 @@
-//! Scenarios that the Connect client meets.
+//! Scenarios for the Connect client.
 
 use flinks::connect::{Answers, Authorize, AuthorizeToken, Client, LoginId, Outcome, SecretKey};
 use flinks::{Settings, SpendError};
@@ -60,7 +60,7 @@ async fn rate_limit_refuses_the_fourth_request_in_a_minute() {
     let error = authorize(&client, &cached).await.unwrap_err().into_error();
     assert!(error.is_rate_limited(), "{error}");
     assert!(error.is_transient(), "{error}");
-    // A client that waits is accepted again.
+    // After waiting, the client is accepted again.
     setup.advance(MINUTE);
     assert!(authorize(&client, &cached).await.is_ok());
 }

@@ -11,22 +11,22 @@ use std::time::Duration;
 use flinks::{BaseUrl, ManualClock, Settings};
 use flinks_emulator::{Config, Emulator, Scenario};
 
-/// An emulator with a frozen clock and a loaded scenario, and the clock of its clients.
+/// An emulator with a frozen clock and a loaded scenario, and the clock that its clients use.
 struct Setup {
     emulator: Emulator,
     clock: ManualClock,
 }
 
-/// A timeout that is longer than all waits of a call.
+/// A timeout that is longer than all the waits in a call together.
 const TIMEOUT: Duration = Duration::from_secs(1000);
-/// The longest wait between two attempts of a client.
+/// The longest wait between two attempts by a client.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Setup {
     async fn with(scenario: &str) -> Self {
-        // The other tests of this crate need reqwest without a provider. This call returns an error
+        // The other tests in this crate need reqwest without a provider. This call returns an error
         // if another test has already installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config::default();
@@ -51,7 +51,8 @@ impl Setup {
     }
 }
 
-/// Each built-in scenario has a test in this folder, whose name starts with the scenario's name.
+/// For each built-in scenario, this folder contains a test whose name starts with the scenario's
+/// name.
 #[test]
 fn each_built_in_scenario_has_a_test() {
     let source = concat!(include_str!("connect.rs"), include_str!("outbound.rs"));

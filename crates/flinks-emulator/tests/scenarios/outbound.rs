@@ -1,4 +1,4 @@
-//! Scenarios that the Outbound client and its consents meet.
+//! Scenarios for the Outbound client and its consents.
 
 use flinks::Clock as _;
 use flinks::outbound::{Client, ClientCredentials, RefreshToken};

@@ -1,4 +1,4 @@
-//! `GetAccountsDetail`, which returns the accounts of a session that `/Authorize` has started. If
+//! `GetAccountsDetail`, which returns the accounts for a session that `/Authorize` has started. If
 //! the data is not ready, the response is 202, and the client polls `GetAccountsDetailAsync`.
 
 use std::time::Duration;
@@ -132,11 +132,10 @@ fn pending(call: &Call, request_id: &str) -> Reply {
     Reply::json(StatusCode::ACCEPTED, &body)
 }
 
-/// The data of an end user, of which the client has requested some parts. A part that it has not
-/// requested is `null`.
+/// The parts of an end user's data that the client has requested. All other parts are `null`.
 struct EndUserData {
     request: DataRequest,
-    /// The time that the ages of the transactions refer to.
+    /// The time from which the ages of the transactions are counted back.
     started_at: Duration,
 }
 
@@ -185,7 +184,7 @@ fn in_cents(amount: f64) -> f64 {
     (amount * 100.0).round() / 100.0
 }
 
-/// Returns the date of a time in UTC.
+/// Returns the UTC date of a time.
 fn date(time: Duration) -> Option<String> {
     let text = rfc3339(time)?;
     text.split('T').next().map(str::to_owned)

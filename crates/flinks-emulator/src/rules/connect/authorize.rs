@@ -53,7 +53,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     Reply { wait, ..reply }
 }
 
-/// A request to `/Authorize`, which is one of three kinds.
+/// A request to `/Authorize`, in one of its three forms.
 enum AuthorizeRequest {
     /// Answers one of the bank's security questions.
     Answer { request_id: String, responses: Responses },
@@ -212,7 +212,7 @@ struct BankSession {
     save: bool,
     /// The customer that started this session.
     party: Party,
-    /// Whether the client has requested the data from the cache, so that it is ready at once.
+    /// Whether the client has requested cached data, which is ready at once.
     from_cache: bool,
 }
 

@@ -92,8 +92,8 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
         }
     };
     let page = Reply::see_other(&address);
-    // Back can show a form from an earlier step, and a double click submits a form twice.
-    // Submitting an outdated form changes nothing. A script may omit the `step` field.
+    // The Back button can show a form from an earlier step, and a double click submits a form
+    // twice. Submitting an outdated form changes nothing. A script may omit the `step` field.
     if form.text("step").is_some_and(|step| step != iframe.step()) {
         return page;
     }
@@ -169,8 +169,8 @@ impl Iframe {
         }
     }
 
-    /// Applies the Back, Cancel or Start over button. Returns whether the form contains one of
-    /// them. The events are those that Flinks documents.
+    /// Handles the Back, Cancel and Start over buttons. Returns whether one of them was pressed.
+    /// The events are those that Flinks documents.
     fn navigate(&mut self, form: &Fields<String>) -> bool {
         let is_pressed = |name| form.get(name).is_some();
         if is_pressed("cancel") {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `authorize_token` | `GenerateAuthorizeToken`, which issues an authorize token (C1-C4) |
 //! | `authorize` | `/Authorize`, which spends the token to log an end user in without a page (C6) |
-//! | `accounts_detail` | `GetAccountsDetail` and its polling, for a session that `/Authorize` has started |
+//! | `accounts_detail` | `GetAccountsDetail` and polling for its result, for a session that `/Authorize` has started |
 //! | `iframe` | the iframe page, which spends the token when it is opened (C5) |
 //! | `oauth` | the bank's login page, which creates a login for `/Authorize` (C7) |
 

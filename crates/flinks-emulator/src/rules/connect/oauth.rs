@@ -58,7 +58,7 @@ fn address(id: &str) -> String {
 /// Finds the customer that sent the end user, and parses the return URL.
 ///
 /// The request does not contain a customer id, so the return URL determines the customer: the first
-/// one that has whitelisted its origin, or else the first one without a whitelist.
+/// customer that has whitelisted the URL's origin, or else the first customer without a whitelist.
 fn customer_and_url(config: &ConnectConfig, url: &str) -> Result<(Party, Url), &'static str> {
     let parse = |origins| return_url::parse(url, origins, fragment(config));
     let customers = || config.all_customers();

@@ -34,7 +34,7 @@ impl Problem {
         }
     }
 
-    /// Applies the configured statuses of errors for which Flinks documents two.
+    /// Applies the configured status to an error for which Flinks documents two statuses.
     pub(super) fn with_statuses(mut self, config: &ConnectConfig) -> Self {
         match self.refusal.code {
             INVALID_REQUEST => self.refusal.status = config.invalid_request_status,

@@ -1,5 +1,5 @@
 //! The end user's accounts and transactions, in the FDX 5 format. Flinks documents three requests
-//! for them, and the errors.
+//! for them, and the errors that can occur.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::bank::{Account, Transaction, User, parse_timestamp, rfc3339};
 use crate::http::{Call, Fields, Reply};
 use crate::state::{Connection, EmulatorState};
 
-/// The default and the maximum of `limit`. Flinks does not document either.
+/// The default and maximum value of `limit`. Flinks documents neither.
 const MAX_LIMIT: usize = 100;
 
-/// An error of the data endpoints: `{code, message, debugMessage}`.
+/// Returns an error response from a data endpoint: `{code, message, debugMessage}`.
 pub(in crate::rules) fn data_error(status: StatusCode, code: u16, message: &str) -> Reply {
     Reply::json(status, &json!({"code": code.to_string(), "message": message, "debugMessage": message})).with_ids()
 }
@@ -28,7 +28,7 @@ fn invalid_input(message: &str) -> Reply {
     Reply::json(StatusCode::BAD_REQUEST, &body).with_ids()
 }
 
-/// Returns the accounts. Without `resultType=details`, they contain no balance.
+/// Returns the accounts. Without `resultType=details`, the response contains no balances.
 pub(in crate::rules) fn accounts(state: &mut EmulatorState, call: &Call) -> Reply {
     respond(state, call, |data, query| {
         let wanted = query.text("accountIds");
@@ -170,8 +170,8 @@ fn transaction_fields(account: &Account, posted: Duration, transaction: &Transac
     })
 }
 
-/// Reads `startTime` and `endTime`, which are dates or RFC 3339 timestamps. Both ends belong to the
-/// range.
+/// Reads `startTime` and `endTime`, which are dates or RFC 3339 timestamps. Both ends of the range
+/// are inclusive.
 fn time_range(query: &Fields<String>) -> Result<(Duration, Option<Duration>), Reply> {
     let read = |name| {
         let invalid = || data_error(StatusCode::BAD_REQUEST, 702, "Invalid start or end date");

@@ -1,4 +1,4 @@
-//! The access token of an end user's connection, and its revocation.
+//! The access token for an end user's connection, and the revocation of the connection.
 
 use hyper::{StatusCode, header};
 

@@ -5,7 +5,7 @@
 //! | `consent` | the consent page, which issues a code (O10) |
 //! | `token` | the three grants (O1, O3, O5, O8, O9) |
 //! | `client` | client authentication (O2) |
-//! | `connection` | the access token of a connection, and revocation (O4, O8, O10) |
+//! | `connection` | the access token for a connection, and revocation (O4, O8, O10) |
 //! | `accounts` | the accounts and transactions of the end user, in the FDX 5 format (O10) |
 
 mod accounts;

@@ -147,8 +147,8 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Exchanges the code. A code can be exchanged only once, and only by the client, with the
-    /// redirect URI and with the PKCE verifier for which it was issued (O9).
+    /// Exchanges the code. A code can be exchanged only once, by the client for which it was
+    /// issued, with the same redirect URI and the matching PKCE verifier (O9).
     fn run(self, state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
         let now = state.now();
         let issued = state.ledger.issued(Kind::Code, self.code);
@@ -180,8 +180,8 @@ impl Exchange<'_> {
     }
 }
 
-/// Issues an access token in exchange for a refresh token, whose idle time restarts. The refresh
-/// token is replaced only if rotation is enabled in the configuration (O5).
+/// Issues an access token in exchange for a refresh token, and restarts the refresh token's idle
+/// time. The refresh token is replaced only if rotation is enabled in the configuration (O5).
 fn refresh(state: &mut EmulatorState, call: &Call, sender: &Sender, refresh_token: &str) -> Result<Value, Refusal> {
     let now = state.now();
     let expires_at = now.saturating_add(Duration::from_secs(idle_seconds(state)));

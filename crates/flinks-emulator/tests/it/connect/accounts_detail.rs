@@ -1,4 +1,4 @@
-//! Tests for `GetAccountsDetail` and its polling.
+//! Tests for `GetAccountsDetail` and polling for its result.
 
 use flinks_emulator::credentials::*;
 use flinks_emulator::{Config, Scenario};
@@ -60,7 +60,7 @@ async fn one_202_precedes_live_data_by_default_and_none_precedes_cached_data() {
     assert_has_accounts(&send(detail(&local, &cached)).await, &cached);
 }
 
-/// The data is that of the scenario's user, which Outbound returns too.
+/// The data is that of the scenario's user. Outbound returns the same data.
 #[tokio::test]
 async fn a_scenario_determines_the_accounts_and_the_transactions() {
     let local = local().await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::page::action;
 use crate::{Local, local, send};
 
-/// Returns an access token of the end user who exists when the emulator starts.
+/// Returns an access token for the end user who exists when the emulator starts.
 async fn user_token(local: &Local) -> String {
     send(local.refresh(OUTBOUND_REFRESH_TOKEN)).await.text("access_token")
 }
@@ -17,7 +17,7 @@ async fn read(local: &Local, token: &str, path: &str) -> (u16, Value) {
     (response.status, response.body)
 }
 
-/// Returns the values of a field of all items in a list, whatever their category.
+/// Returns the values of a field in all items of a list, whatever their category.
 fn fields<'a>(body: &'a Value, list: &str, field: &str) -> Vec<&'a Value> {
     body[list]
         .as_array()
@@ -160,7 +160,7 @@ async fn o10_bad_reads_have_the_documented_errors() {
     }
 }
 
-/// The consent page decides which scopes and whose accounts an access token has.
+/// The consent page determines the scopes of an access token and whose accounts it can read.
 #[tokio::test]
 async fn o10_a_token_reads_what_the_end_user_agreed_to_share() {
     let local = local().await;

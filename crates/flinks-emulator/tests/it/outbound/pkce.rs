@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{Local, ParsedResponse, local_with, send};
 
-/// The example of RFC 7636, appendix B.
+/// The example from RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const REDIRECT_URI: &str = "https://app.example/back";

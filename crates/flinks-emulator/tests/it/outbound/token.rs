@@ -39,7 +39,7 @@ async fn o5_a_refresh_token_does_not_change_and_idles_out_after_30_days() {
         assert_eq!(response.status, 200);
         assert_eq!(response.body.get("refresh_token"), None);
     }
-    // A failed request does not restart the idle time of 30 days.
+    // A failed request does not restart the 30-day idle time.
     local.advance(30 * DAY - 1);
     assert_eq!(send(local.post("/api/v1/token").json(&json!({"grant_type": "refresh_token"}))).await.status, 400);
     local.advance(1);
