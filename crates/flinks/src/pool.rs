@@ -243,7 +243,7 @@ impl<C: SingleUse> Worker<C> {
                     state.failures = 0;
                     state.ready.push_back(token);
                 }
-                // The pool could not tell when a token without a known lifetime is too old. The
+                // The pool cannot determine when a token without a known lifetime becomes too old. The
                 // next token is unlikely to have a lifetime either.
                 Ok(_) => state.back_off(self.client.clock().monotonic(), UNUSABLE_TOKEN_PAUSE),
                 Err(error) => {
