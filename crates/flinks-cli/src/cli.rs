@@ -153,8 +153,8 @@ impl Command {
         Err(Failure::interrupted(match self {
             // A service is always stopped by a signal, so this is not a failure.
             Self::KeepAlive(arguments) if arguments.is_service() => return Ok(()),
-            Self::Token(arguments) if !arguments.is_for_consent() => "a token may have been issued and is lost",
-            Self::WidgetUrl(_) => "an authorize token may have been issued and is lost",
+            Self::Token(arguments) if !arguments.is_for_consent() => "a token may have been issued and lost",
+            Self::WidgetUrl(_) => "an authorize token may have been issued and lost",
             Self::Login(_) => "if you had already consented in the browser, run the command again",
             Self::Request(_) => "the request may have reached the server",
             _ => "",

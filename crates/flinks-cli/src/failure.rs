@@ -83,7 +83,8 @@ impl Failure {
         if is_gone {
             let mut next = format!("run {}", login_command(id));
             if error.is_unknown_consent() {
-                next = format!("{} lists the consents; to obtain this one, {next}", shell::command("consents list"));
+                next =
+                    format!("{} lists the consents; to obtain this consent, {next}", shell::command("consents list"));
             }
             return failure.with_next(next);
         }

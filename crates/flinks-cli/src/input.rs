@@ -60,7 +60,7 @@ pub(crate) fn limited(reader: impl Read, max: u64, what: &str) -> Result<Vec<u8>
     let read = reader.take(max.saturating_add(1)).read_to_end(&mut bytes);
     read.map_err(|error| Failure::usage(format!("failed to read {what}: {error}")))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > max) {
-        return Err(Failure::usage(format!("{what} is too long: must be at most {max} bytes")));
+        return Err(Failure::usage(format!("{what} is too large: must be at most {max} bytes")));
     }
     Ok(bytes)
 }
@@ -95,6 +95,6 @@ mod tests {
     fn long_input_is_refused() {
         assert_eq!(limited(&b"1234"[..], 4, "input").unwrap(), b"1234");
         let failure = limited(&b"12345"[..], 4, "input").unwrap_err();
-        assert_eq!(failure.message(), "input is too long: must be at most 4 bytes");
+        assert_eq!(failure.message(), "input is too large: must be at most 4 bytes");
     }
 }

@@ -204,7 +204,8 @@ impl CallbackServer {
         match timeout_at(deadline, received).await {
             Ok(Err(failure)) => Err(failure),
             Ok(Ok(Some(callback))) => Ok(callback),
-            _ => Err(Failure::new("nobody returned from the consent page in time").with_exit(Exit::ConsentNeeded)),
+            _ => Err(Failure::new("the end user did not return from the consent page in time")
+                .with_exit(Exit::ConsentNeeded)),
         }
     }
 }

@@ -99,7 +99,7 @@ fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
             Some("must have a host name of letters, digits, hyphens and dots")
         }
         Some(Host::Ipv4(address)) if host != address.to_string() => {
-            Some("must use four decimal numbers for an IPv4 address")
+            Some("must write an IPv4 address as four decimal numbers")
         }
         _ => None,
     }
@@ -135,7 +135,7 @@ mod tests {
             ("https://a_b.example", "must have a host name"),
             ("https://app.example.", "must have a host name"),
             ("https://%61pp.example", "must have a host name"),
-            ("http://0x7f.1", "must use four decimal numbers"),
+            ("http://0x7f.1", "must write an IPv4 address as four decimal numbers"),
         ] {
             let problem = AbsoluteUrl::parse(text).err().unwrap_or("accepted");
             assert!(problem.starts_with(reason), "{text}: {problem}");

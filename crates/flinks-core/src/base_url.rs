@@ -174,7 +174,7 @@ impl BaseUrlOptions {
         }
         let path = url.path().trim_end_matches('/').to_owned();
         if path.contains('%') {
-            return Err(InvalidBaseUrl("must not have a path with a character that needs percent-encoding"));
+            return Err(InvalidBaseUrl("must not have a character in its path that needs percent-encoding"));
         }
         if path.contains("//") {
             return Err(InvalidBaseUrl("must not have an empty path segment"));

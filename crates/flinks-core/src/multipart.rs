@@ -56,7 +56,7 @@ impl fmt::Debug for FilePart {
 /// A file is never written as JSON. Instead, generated code adds the file to the body as a part.
 impl Serialize for FilePart {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("a file can only be sent as a part of a multipart body"))
+        Err(serde::ser::Error::custom("a file can be sent only as part of a multipart body"))
     }
 }
 

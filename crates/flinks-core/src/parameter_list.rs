@@ -76,7 +76,7 @@ pub(crate) fn add_query(
     let key = encode(name);
     let joined = |values: Vec<String>, separator: char| {
         if separator != ',' && values.iter().any(|value| value.contains(separator)) {
-            return Err(InvalidRequest::new(name, "must not contain a value with the separator"));
+            return Err(InvalidRequest::new(name, "must not contain a value that includes the separator"));
         }
         let separator = if separator == ',' { String::from(",") } else { encode(&separator.to_string()) };
         let values = values.iter().map(|value| encode(value)).collect::<Vec<_>>().join(&separator);
@@ -132,7 +132,7 @@ pub fn header_list(
         if text.is_empty() || text.contains(',') || text.trim() != text {
             return Err(InvalidRequest::new(
                 name,
-                "must not contain a comma, an empty value or a space around a value",
+                "must not contain a comma or an empty value, or have spaces around a value",
             ));
         }
         Ok(text.to_owned())

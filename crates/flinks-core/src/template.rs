@@ -85,7 +85,7 @@ impl Templates {
         if self.base_url.contains(&url) {
             return Ok(url);
         }
-        Err(InvalidRequest::new("path", "must stay under the base URL"))
+        Err(InvalidRequest::new("path", "must not lead outside the base URL"))
     }
 
     fn headers(&self, operation: &Operation) -> HeaderMap {

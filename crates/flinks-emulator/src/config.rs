@@ -88,13 +88,13 @@ impl Config {
         if !pay.has_token_header() {
             Some("`pay.token_header` must be a header name that HTTP itself does not use")
         } else if !pay.has_distinct_users() {
-            Some("`pay.users` must contain different user names")
+            Some("each entry in `pay.users` must have a different user name")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("`connect.customer_id` must be a GUID")
         } else if !connect.has_distinct_customers() {
-            Some("`connect.customers` must contain different GUIDs as `customer_id`")
+            Some("each entry in `connect.customers` must have a different GUID as its `customer_id`")
         } else if !connect.all_customers().all(|customer| customer.redirect_origins.iter().all(is_absolute)) {
-            Some("`connect.redirect_origins` must contain origins, such as `https://app.example`")
+            Some("`connect.redirect_origins` must contain only origins, such as `https://app.example`")
         } else if !matches!(connect.rejected_token_status, 400 | 401 | 403) {
             Some("`connect.rejected_token_status` must be 400, 401 or 403")
         } else if !matches!(connect.invalid_request_status, 400 | 401) {
@@ -102,9 +102,9 @@ impl Config {
         } else if !matches!(connect.invalid_login_status, 400 | 401) {
             Some("`connect.invalid_login_status` must be 400 or 401")
         } else if !outbound.has_distinct_clients() {
-            Some("`outbound.clients` must contain different client ids")
+            Some("each entry in `outbound.clients` must have a different client id")
         } else if !outbound.all_clients().all(|client| client.redirect_uris.iter().all(is_absolute)) {
-            Some("`outbound.redirect_uris` must contain absolute URLs")
+            Some("`outbound.redirect_uris` must contain only absolute URLs")
         } else if !matches!(outbound.invalid_client_status, 400 | 401) {
             Some("`outbound.invalid_client_status` must be 400 or 401")
         } else if !matches!(outbound.expired_token_status, 401 | 403) {

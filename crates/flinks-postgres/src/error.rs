@@ -149,7 +149,7 @@ fn store_error_of(code: &str) -> StoreError {
     let unavailable = StoreError::unavailable;
     match code {
         "42501" => misconfigured(
-            "denied a statement: the database user needs the privileges in the flinks-postgres documentation",
+            "denied a statement: the database user needs the privileges listed in the flinks-postgres documentation",
         ),
         "42P01" | "3F000" => NO_TABLES,
         "42703" | "42804" | "42883" | "42P10" | "23502" | "23503" | "23514" => OTHER_TABLES,
@@ -177,23 +177,23 @@ const UNREACHABLE: StoreError = StoreError::unavailable("cannot be reached");
 pub(crate) const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
 /// The error returned if no connection in the pool becomes free in time.
 pub(crate) const POOL_EXHAUSTED: StoreError =
-    StoreError::unavailable("has no free connection: other calls use all connections of the pool");
+    StoreError::unavailable("has no free connection: all connections in the pool are in use");
 /// The error returned if transactions keep conflicting.
 pub(crate) const CONFLICTS: StoreError = StoreError::busy("is busy: transactions keep conflicting");
 /// The error returned if it is unknown whether a write took effect.
 pub(crate) const OUTCOME_UNKNOWN: StoreError =
-    StoreError::unavailable("lost the connection during a write, whose outcome is unknown");
+    StoreError::unavailable("lost the connection during a write, so the outcome of the write is unknown");
 /// The error returned if the tables do not exist.
 pub(crate) const NO_TABLES: StoreError =
-    StoreError::misconfigured("has no tables: run the migrations of flinks-postgres, and check the schema");
+    StoreError::misconfigured("has no tables: run the flinks-postgres migrations, and check the schema");
 /// The error returned if an earlier version of this crate created the tables.
 pub(crate) const OLDER_TABLES: StoreError =
-    StoreError::misconfigured("has tables from an older version: run the migrations of flinks-postgres");
+    StoreError::misconfigured("has tables from an older version: run the flinks-postgres migrations");
 /// The error returned if a later version of this crate changed the tables.
 pub(crate) const NEWER_TABLES: StoreError = StoreError::misconfigured("has tables from a newer version of this crate");
 /// The error returned if the tables do not have the columns that this version needs.
 const OTHER_TABLES: StoreError =
-    StoreError::misconfigured("has tables with other columns than the migrations of flinks-postgres create");
+    StoreError::misconfigured("has tables whose columns differ from those in the flinks-postgres migrations");
 /// The error returned if the records in the store were written with a different name key.
 pub(crate) const WRONG_NAME_KEY: StoreError = StoreError::misconfigured("was written with a different name key");
 /// The error returned for a row that is not a record.

@@ -22,7 +22,7 @@ impl Schema {
         if !is_valid || name.len() > MAX_BYTES {
             return Err(InvalidConfiguration::new(
                 "schema",
-                "must be at most 63 lower-case letters, digits and underscores, and must not start with a digit or pg_",
+                "must consist of at most 63 lower-case letters, digits and underscores, and must not start with a digit or pg_",
             ));
         }
         Ok(Self(name))

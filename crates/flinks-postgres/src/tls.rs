@@ -34,7 +34,10 @@ pub(crate) fn connector(certificates: &Certificates) -> Result<MakeRustlsConnect
     let provider = provider.unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
     let builder = builder.map_err(|_| {
-        InvalidConfiguration::new("crypto provider", "supports no TLS version: install another default provider")
+        InvalidConfiguration::new(
+            "crypto provider",
+            "does not support any TLS version: install another default provider",
+        )
     })?;
     let builder = match &certificates.roots {
         None => {

@@ -78,11 +78,11 @@ impl fmt::Display for Warning {
             Self::AsynchronousCommit => {
                 "a crash of PostgreSQL can lose the last refresh tokens: set synchronous_commit to on"
             }
-            Self::Unlogged => "a crash of PostgreSQL empties the table of consents: run ALTER TABLE … SET LOGGED",
+            Self::Unlogged => "a PostgreSQL crash empties the consents table: run ALTER TABLE … SET LOGGED",
             Self::ReadOnly => {
                 "PostgreSQL accepts no writes, possibly because it is a standby: check the address and default_transaction_read_only"
             }
-            Self::ClockDiffers => "the clocks of PostgreSQL and of this machine differ by more than ten minutes",
+            Self::ClockDiffers => "the clocks of PostgreSQL and this machine differ by more than ten minutes",
         })
     }
 }

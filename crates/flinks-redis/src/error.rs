@@ -57,7 +57,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
     let unavailable = StoreError::unavailable;
     if is_permission_denied(error) {
         return misconfigured(
-            "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation",
+            "denied a command: the Redis user needs permission for the commands listed in the flinks-redis documentation",
         );
     }
     // Before Redis 7, a script's error contains the failed command's error in its detail.

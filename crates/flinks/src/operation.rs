@@ -71,7 +71,7 @@ impl Operation {
             Self::ConnectGenerateAuthorizeToken => (Connect, "generateAuthorizeToken", "request an authorize token"),
             Self::ConnectAuthorize => (Connect, "authorize", "authorize an end user"),
             Self::ConnectWidget => (Connect, "widget", "build a widget URL"),
-            Self::ConnectLanding => (Connect, "landing", "verify a landing"),
+            Self::ConnectLanding => (Connect, "landing", "verify a landing request"),
             Self::ConnectOAuthReturn => (Connect, "oauth", "verify a callback"),
             Self::OutboundAuthorizationReturn => (Outbound, "authorize", "verify a callback"),
             Self::OutboundClientCredentials => (Outbound, "clientCredentials", "request an access token"),

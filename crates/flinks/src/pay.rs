@@ -336,7 +336,7 @@ impl NewSession {
         }
         let Cents(cents) = amount;
         if !(1..1_000_000_000_000_000).contains(&cents) {
-            return Err(Error::input("amount", "must be from 1 to 999,999,999,999,999 cents"));
+            return Err(Error::input("amount", "must be between 1 and 999,999,999,999,999 cents"));
         }
         // A decimal number with up to 15 digits survives the conversion to a float and back.
         #[expect(clippy::cast_precision_loss)]

@@ -227,7 +227,9 @@ impl Settings {
         };
         #[cfg(not(feature = "rustls-no-provider"))]
         if values.optional("crypto_provider")?.is_some() {
-            return Err(values.error("crypto_provider", "requires a feature for rustls, such as `rustls`").into());
+            return Err(values
+                .error("crypto_provider", "requires a TLS feature that uses rustls, such as `rustls`")
+                .into());
         }
         #[cfg(feature = "rustls-no-provider")]
         if let Some(text) = values.optional("crypto_provider")? {

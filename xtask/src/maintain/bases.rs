@@ -150,7 +150,7 @@ impl Base {
 fn released(root: &Path, path: &Path, version: &str) -> Result<String> {
     let shallow = git(root, &["rev-parse", "--is-shallow-repository"])?;
     if shallow.starts_with(b"true") {
-        return Err(Error::new("the repository is a shallow clone, so the commits of earlier releases are missing")
+        return Err(Error::new("the repository is a shallow clone, so the commits for earlier releases are missing")
             .help("git fetch --unshallow"));
     }
     let path_text = path.display().to_string();

@@ -67,7 +67,7 @@ pub fn document(root: &Path, product: Product) -> Result<Source> {
             .in_file(&path)
             .help(format!(
                 "use `cargo xtask import` to import a page and to update {SOURCES}; if you edited the document by hand, and \
-                 `cargo xtask diff` shows the intended change, set under [{}] in {SOURCES}:\n        {}",
+                 `cargo xtask diff` shows the intended change, set the following under [{}] in {SOURCES}:\n        {}",
                 product.crate_name(),
                 lines.join("\n        ")
             )));

@@ -55,7 +55,7 @@ impl Sources {
     ) -> Result<Vec<String>> {
         let invalid = || {
             Error::new(format!(
-                "invalid entry [{}]: expected a table with a list of tables `slices`",
+                "invalid entry [{}]: expected a table that contains `slices`, a list of tables",
                 product.crate_name()
             ))
             .in_file(Path::new(SOURCES))

@@ -44,8 +44,8 @@ pub(crate) struct SetSecret {
     /// Section and field: pay.password, connect.secret_key, outbound.client_secret, store.url,
     /// store.name_key or store.keys
     key: String,
-    /// Accepted only so that the command can explain that the value must not be an argument. The
-    /// parser's message would repeat the secret.
+    /// Accepted only so that the command can explain that the value must not be passed as an
+    /// argument. The parser's message would repeat the secret.
     #[arg(hide = true)]
     extra: Vec<String>,
 }
@@ -176,8 +176,11 @@ fn set(arguments: &Set, context: &Context) -> Result<(), Failure> {
         Key::Secrets => Err(Failure::usage("use `flinks config secrets keyring` or `flinks config secrets file`")),
         Key::Login(field) => write(&name, "login", field, toml_edit::value(value)),
         Key::Setting(section, field) if !profile::is_plain(section, field, &Value::String(value.clone())) => {
-            Err(Failure::usage(format!("{}.{field} is a secret, and other users can see arguments", section.name()))
-                .with_next(format!("run `flinks config set-secret {key}`, which reads standard input")))
+            Err(Failure::usage(format!(
+                "{}.{field} is a secret and must not be passed as an argument, because other users can see arguments",
+                section.name()
+            ))
+            .with_next(format!("run `flinks config set-secret {key}`, which reads standard input")))
         }
         Key::Setting(Section::Store, "kind") if StoreKind::from_name(value).is_none() => {
             Err(Failure::usage("invalid value: store.kind must be `file`, `redis` or `postgres`"))
@@ -200,8 +203,10 @@ fn set(arguments: &Set, context: &Context) -> Result<(), Failure> {
 
 fn set_secret(arguments: &SetSecret, context: &Context) -> Result<(), Failure> {
     if !arguments.extra.is_empty() {
-        return Err(Failure::usage("a secret must not be an argument, because other users can see arguments")
-            .with_next("run the command without it, and enter the secret or pass it on standard input"));
+        return Err(Failure::usage(
+            "a secret must not be passed as an argument, because other users can see arguments",
+        )
+        .with_next("run the command without it, and enter the secret or pass it on standard input"));
     }
     let name = selected_profile(context)?;
     let profile = context.profile()?;

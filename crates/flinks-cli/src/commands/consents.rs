@@ -154,7 +154,7 @@ async fn list(arguments: &List, context: &Context) -> Result<(), Failure> {
 fn cut_to<T>(limit: usize, items: &mut Vec<T>) {
     if items.len() > limit {
         items.truncate(limit);
-        output::note(&format!("there are more than {limit} consents; --limit sets another maximum"));
+        output::note(&format!("there are more than {limit} consents; use --limit to set another maximum"));
     }
 }
 
@@ -197,15 +197,15 @@ async fn show(arguments: &Show, context: &Context) -> Result<(), Failure> {
     }
     let now = SystemTime::now();
     let with_distance = |time| format!("{} ({})", timestamp::utc(time), timestamp::relative(time, now));
-    let optional = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let optional = |text: Option<String>, absent: &str| text.unwrap_or_else(|| absent.to_owned());
     let lines = [
         ("id", status.id.as_str().to_owned()),
-        ("owner", optional(status.owner.as_ref().map(|owner| owner.as_str().to_owned()))),
-        ("label", optional(status.label.clone())),
+        ("owner", optional(status.owner.as_ref().map(|owner| owner.as_str().to_owned()), "none")),
+        ("label", optional(status.label.clone(), "none")),
         ("standing", standing(&status.standing)),
         ("consented", with_distance(status.consented_at)),
         ("use before", with_distance(status.idle_deadline)),
-        ("access token until", optional(status.access_token_expires_at.map(with_distance))),
+        ("token expires", optional(status.access_token_expires_at.map(with_distance), "no access token stored")),
     ];
     for (name, value) in lines {
         output::line(&output::printable(&format!("{name:<20}{value}")))?;
@@ -228,7 +228,7 @@ async fn import(arguments: &Import, context: &Context) -> Result<(), Failure> {
     stored.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
     output::note(&format!("stored the consent {}", arguments.id.as_str()));
     if arguments.last_used.is_none() {
-        output::note("assumed that the refresh token was last used now; --last-used sets another time");
+        output::note("assumed that the refresh token was last used just now; use --last-used to set another time");
     }
     Ok(())
 }
@@ -290,7 +290,7 @@ async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> 
     let source = context.profile()?;
     let destination = context.open_profile(Some(&arguments.to))?;
     if source.name() == destination.name() {
-        return Err(Failure::usage("--to must be another profile"));
+        return Err(Failure::usage("--to must name a different profile"));
     }
     let new = open_store(&destination)?.into_dyn();
     let old = context.store().await?;

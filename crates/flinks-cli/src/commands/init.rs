@@ -87,8 +87,13 @@ fn secret_kind(arguments: &Arguments, existing: Option<&ProfileTable>, name: &st
     if let Some(existing) = existing {
         let kind = existing.secrets.unwrap_or_default();
         return match arguments.secrets {
-            Some(other) if other != kind => Err(Failure::usage("the profile stores its secrets in another place")
-                .with_next(format!("run `flinks config secrets {} --profile {}` first", other.name(), quoted(name)))),
+            Some(other) if other != kind => {
+                Err(Failure::usage("the profile already stores its secrets in a different place").with_next(format!(
+                    "run `flinks config secrets {} --profile {}` first",
+                    other.name(),
+                    quoted(name)
+                )))
+            }
             _ => Ok(kind),
         };
     }
@@ -256,7 +261,7 @@ fn ask(context: &Context) -> Result<(String, Sections), Failure> {
         outbound.insert("client_secret".to_owned(), secret("Outbound: client secret")?);
         sections.insert("outbound".to_owned(), Value::Table(outbound));
         let mut login = Table::new();
-        login.insert("provider_id".to_owned(), text("Outbound: id of the bank for `flinks login`", Some("1000"))?);
+        login.insert("provider_id".to_owned(), text("Outbound: bank id for `flinks login`", Some("1000"))?);
         login.insert(
             "redirect_url".to_owned(),
             text("Outbound: redirect URL on this machine, registered with Flinks", Some(DEFAULT_REDIRECT_URL))?,

@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Accepted only so that the command can explain that a token must not be an argument. The
-    /// parser's message would repeat the token.
+    /// Accepted only so that the command can explain that a token must not be passed as an
+    /// argument. The parser's message would repeat the token.
     #[arg(hide = true)]
     extra: Vec<String>,
 }
@@ -43,7 +43,7 @@ struct JsonToken {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !arguments.extra.is_empty() {
-        return Err(Failure::usage("a token must not be an argument, because other users can see arguments")
+        return Err(Failure::usage("a token must not be passed as an argument, because other users can see arguments")
             .with_next("pass it on standard input"));
     }
     let token = input::secret("a token")?;
@@ -83,9 +83,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn not_a_jwt(problem: &str) -> Failure {
-    Failure::new(format!("the token is not a JWT: {problem}")).with_next(
-        "a token that is not a JWT contains no information; send it to Flinks to find out whether it is valid",
-    )
+    Failure::new(format!("the token is not a JWT: {problem}"))
+        .with_next("a token that is not a JWT has no claims to show; send it to Flinks to find out whether it is valid")
 }
 
 fn object(part: &str) -> Option<Claims> {

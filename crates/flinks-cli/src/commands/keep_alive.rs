@@ -162,7 +162,8 @@ fn check(summary: &Summary, needs_attention: bool) -> Result<(), Failure> {
         return Err(Failure::new(problem).with_next(format!("run {}", crate::shell::command("doctor store"))));
     }
     if summary.failed > 0 {
-        let failure = Failure::new(format!("failed refreshes: {}", summary.failed));
+        let noun = if summary.failed == 1 { "refresh" } else { "refreshes" };
+        let failure = Failure::new(format!("{} {noun} failed", summary.failed));
         return Err(if needs_attention { failure } else { failure.with_exit(Exit::TryLater) });
     }
     Ok(())

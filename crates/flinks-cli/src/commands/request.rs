@@ -115,7 +115,7 @@ fn url(base_url: &str, path: &str) -> Result<Url, Failure> {
     if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
         return Err(Failure::usage("invalid path: must start with a single `/`; the host comes from the profile"));
     }
-    let outside = || Failure::usage("invalid path: must stay below the base URL of the profile");
+    let outside = || Failure::usage("invalid path: must not lead outside the profile's base URL");
     let base = Url::parse(base_url).map_err(|_| outside())?;
     let url = Url::parse(&format!("{base_url}{path}")).map_err(|_| outside())?;
     let prefix = format!("{}/", base.path().trim_end_matches('/'));

@@ -84,8 +84,8 @@ pub(super) fn verified(presented: Option<&Presented>, version: &str, now: System
                 leaf.subject,
                 timestamp::relative(leaf.not_after, now)
             ),
-            "the operator of the server must renew it before then; tell Flinks, or the operator of your proxy if it \
-             issued the certificate",
+            "the operator of the server must renew it before then; tell Flinks or, if your proxy issued the \
+             certificate, the operator of the proxy",
         ),
         _ => Outcome::passed(format!("{version}, {}, issued by {}, expires at {expiry}", leaf.subject, leaf.issuer)),
     }
@@ -135,7 +135,7 @@ pub(super) fn outcome(
         CertificateProblem::UnknownIssuer => Outcome::failed(
             Exit::Configuration,
             format!("this machine does not trust the issuer of the certificate of {host}: {issuer}"),
-            "a proxy may intercept TLS: if the issuer belongs to your organisation, set `root_certificates` or \
+            "a proxy may intercept TLS: if the issuer belongs to your organization, set `root_certificates` or \
              FLINKS_ROOT_CERTIFICATES to a PEM file with its certificate; otherwise, do not send credentials over this \
              connection",
         )

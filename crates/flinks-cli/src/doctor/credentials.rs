@@ -105,7 +105,7 @@ fn outcome(product: Product, facts: &Facts, suspicion: Suspicion) -> Outcome {
             Some(wait) => format!("wait {}", timestamp::duration(wait)),
             None => "wait a few minutes".to_owned(),
         };
-        let cure = format!("{wait}, and find out what sends so many requests with these credentials");
+        let cure = format!("{wait}, and find out what is sending so many requests with these credentials");
         return Outcome::failed(Exit::TryLater, problem, cure);
     }
     match facts.cause {
@@ -131,7 +131,7 @@ fn outcome(product: Product, facts: &Facts, suspicion: Suspicion) -> Outcome {
         return Outcome::failed(Exit::Configuration, problem, not_found_cure(product)).guess();
     }
     if facts.is_transient {
-        let cure = "try again later, and look at https://status.flinks.com";
+        let cure = "try again later, and check https://status.flinks.com";
         return Outcome::failed(Exit::TryLater, problem, cure);
     }
     Outcome::failed(exit_for(facts.advice), problem, general_cure(facts))
@@ -151,7 +151,7 @@ fn credentials_cure(product: Product, suspicion: Suspicion) -> String {
         }
         (Product::Pay, _) => format!(
             "the user name or the password may be wrong, or may belong to the other environment: sandbox and production \
-             have their own; {set}"
+             have separate credentials; {set}"
         ),
         (Product::Connect, _) => format!(
             "the secret key may be wrong, or may be an authorize token or an API key: the secret key does not expire and \
@@ -159,7 +159,7 @@ fn credentials_cure(product: Product, suspicion: Suspicion) -> String {
         ),
         (Product::Outbound, _) => format!(
             "the client id or the client secret may be wrong or belong to another environment; {set}. Flinks may also \
-             expect them in another place: run `flinks config set outbound.client_authentication basic`"
+             expect them in another part of the request: run `flinks config set outbound.client_authentication basic`"
         ),
     }
 }

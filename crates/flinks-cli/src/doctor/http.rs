@@ -140,17 +140,17 @@ pub(super) fn reachability(
         ),
         status @ 502..=504 => Outcome::failed(
             Exit::TryLater,
-            format!("the gateway of {host} is in trouble (status {status})"),
-            "try again later, and look at https://status.flinks.com",
+            format!("the gateway in front of {host} returned an error (status {status})"),
+            "try again later, and check https://status.flinks.com",
         ),
         status @ 500..=599 => Outcome::warning(
             format!("{host} returned an error (status {status})"),
-            "look at https://status.flinks.com if the next check fails",
+            "check https://status.flinks.com if the next check fails",
         ),
         // Pay's host also serves the payment page, and the emulator serves a start page.
         200 if response.is_html && product != Product::Pay && target.is_https && !target.is_loopback => {
             Outcome::warning(
-                format!("{host} returned a web page, which an API does not have"),
+                format!("{host} returned a web page, but an API does not serve web pages"),
                 "a captive portal or a gateway may have sent it: open the base URL in a browser, and check the host",
             )
             .guess()
@@ -166,7 +166,7 @@ fn no_response(failure: RequestFailure, target: &Target, now: SystemTime) -> Out
         RequestFailure::Timeout => Outcome::failed(
             Exit::TryLater,
             format!("{host} accepted the connection, but did not respond in time"),
-            "the server, or a firewall in front of it, may be in trouble: try again later, or use a longer --timeout",
+            "the server, or a firewall in front of it, may be failing: try again later, or use a longer --timeout",
         )
         .guess(),
         RequestFailure::Connection => Outcome::failed(
@@ -190,7 +190,7 @@ pub(super) fn clock(response: &Response, now: SystemTime) -> Outcome {
         Err(difference) => (difference.duration(), "behind"),
     };
     let problem = format!("this machine's clock is {} {direction} the server's clock", timestamp::duration(difference));
-    let cure = "synchronise the clock with NTP, for example with `timedatectl set-ntp true`";
+    let cure = "synchronize the clock with NTP, for example with `timedatectl set-ntp true`";
     if difference > CLOCK_FAILURE {
         return Outcome::failed(Exit::Failed, problem, cure);
     }

@@ -55,10 +55,10 @@ pub(super) async fn resolve(peer: Peer<'_>, limit: Duration) -> Step<Vec<SocketA
         return Err(resolution_outcome(ResolutionFailure::NotFound, peer));
     }
     if host.parse::<IpAddr>().is_ok() {
-        return Ok((Outcome::passed("not needed: the host is an address"), addresses));
+        return Ok((Outcome::passed("not needed: the host is an IP address"), addresses));
     }
     let texts: Vec<String> = addresses.iter().take(4).map(|address| address.ip().to_string()).collect();
-    Ok((Outcome::passed(format!("{host} is {}", texts.join(", "))), addresses))
+    Ok((Outcome::passed(format!("{host} resolves to {}", texts.join(", "))), addresses))
 }
 
 fn resolution_outcome(failure: ResolutionFailure, peer: Peer<'_>) -> Outcome {
@@ -132,7 +132,8 @@ fn connection_outcome(failure: ConnectionFailure, address: Option<SocketAddr>, r
         ConnectionFailure::Refused => Outcome::failed(
             Exit::TryLater,
             format!("{place} refused the connection"),
-            "check the port in the base URL, and that the server runs; a local emulator is started with `flinks emulator`",
+            "check the port in the base URL, and that the server is running; to start a local emulator, run `flinks \
+             emulator`",
         ),
         ConnectionFailure::Timeout => Outcome::failed(
             Exit::TryLater,

@@ -160,7 +160,7 @@ fn tunnel_outcome(status: Option<u16>, proxy: &Proxy, target: &Target) -> Outcom
         ),
         None => Outcome::failed(
             Exit::TryLater,
-            format!("the proxy {place} sent no valid response to CONNECT in time"),
+            format!("the proxy {place} did not send a valid response to CONNECT in time"),
             "check the address in HTTPS_PROXY, or ask the administrator of the proxy",
         ),
     }
@@ -221,7 +221,7 @@ mod tests {
             (Some(407), "requires valid credentials (status 407)"),
             (Some(403), "does not allow connections"),
             (Some(502), "did not connect"),
-            (None, "sent no valid response"),
+            (None, "did not send a valid response"),
         ] {
             let Outcome::Failed { finding, .. } = outcome(status) else { panic!("{status:?}") };
             assert!(finding.problem.contains(expected), "{}", finding.problem);

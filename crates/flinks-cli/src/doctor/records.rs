@@ -126,8 +126,8 @@ fn records_outcome(tally: &Tally, damaged: usize, kind: StoreKind) -> Outcome {
         return Outcome::failed(
             Exit::Failed,
             format!("the store has moved aside {damaged} damaged files, whose names contain `.damaged`"),
-            "restore each file from a backup under the name that ends in .json, or let its end user consent again with \
-             `flinks login`; then move the damaged file away",
+            "restore each file from a backup under its name that ends in .json, or have its end user consent again \
+             with `flinks login`; then move the damaged file elsewhere",
         );
     }
     if tally.unreadable == 0 {
@@ -139,7 +139,7 @@ fn records_outcome(tally: &Tally, damaged: usize, kind: StoreKind) -> Outcome {
         StoreKind::File => Outcome::failed(
             Exit::Failed,
             problem,
-            "restore the files from a backup, or let the end users consent again with `flinks login`",
+            "restore the files from a backup, or have the end users consent again with `flinks login`",
         ),
         StoreKind::Redis | StoreKind::Postgres => Outcome::failed(
             Exit::Configuration,

@@ -169,8 +169,8 @@ impl Report {
         let failed = self.count(Outcome::is_failed);
         let warnings = self.count(|outcome| matches!(outcome, Outcome::Warning(_)));
         let _ = match (failed, warnings) {
-            (0, 0) => writeln!(text, "\n{GOOD}nothing is wrong{GOOD:#}"),
-            _ => writeln!(text, "\n{failed} failed, {warnings} with a warning, {} checks", self.made()),
+            (0, 0) => writeln!(text, "\n{GOOD}no problems found{GOOD:#}"),
+            _ => writeln!(text, "\n{} checks: {failed} failed, {warnings} with a warning", self.made()),
         };
         text
     }

@@ -53,12 +53,13 @@ async fn check_files(profile: &Profile, limit: Duration, section: &mut Section<'
     };
     // Opening the store would create the folder.
     if !folder.exists() {
-        let detail = format!("files in `{}`, which does not exist yet: no consent was stored", folder.display());
+        let detail =
+            format!("files in `{}`, which does not exist yet because no consent has been stored", folder.display());
         return section.record(Outcome::passed(detail));
     }
     section.record(Outcome::passed(format!("files in `{}`", folder.display())))?;
     let store = section.take(open_files(&folder))?;
-    section.record(Outcome::skipped("a store in files has no server"))?;
+    section.record(Outcome::skipped("a file store has no server"))?;
     // Opening the store has created and removed a file.
     section.record(Outcome::passed("the folder can be written"))?;
     let store: Arc<dyn ConsentStore> = Arc::new(store);
@@ -70,7 +71,8 @@ fn open_files(folder: &Path) -> Step<FileStore> {
         return Err(Outcome::failed(
             Exit::Configuration,
             format!("`{}` is empty, so it contains no store", folder.display()),
-            "mount the volume with the consents; if there never were any, remove the folder, and `flinks login` creates it",
+            "mount the volume that contains the consents; if there were never any, remove the folder, and `flinks \
+             login` will create it",
         )
         .guess());
     }
@@ -88,8 +90,8 @@ async fn check_server(kind: StoreKind, profile: &Profile, limit: Duration, secti
     let store = match open_store(profile) {
         Ok(store) => store,
         Err(failure) => {
-            let cure = "set the values of the section `store`: `flinks config set` for plain ones, and `flinks config \
-                        set-secret` for store.url, store.name_key and store.keys";
+            let cure = "set the values in the `store` section: use `flinks config set` for plain values, and `flinks \
+                        config set-secret` for store.url, store.name_key and store.keys";
             return section.record(Outcome::failed(failure.exit(), failure.message(), cure));
         }
     };
@@ -154,8 +156,8 @@ async fn postgres_settings(store: &PostgresStore, limit: Duration) -> Result<Out
         _ => Severity::Failure,
     };
     let found: Vec<_> = warnings.iter().map(|warning| (severity(warning), warning.to_string())).collect();
-    let cure = "change the setting with `ALTER SYSTEM SET … = …` and `SELECT pg_reload_conf()`; synchronise clocks with \
-                NTP; connect to the primary if the server is a standby";
+    let cure = "change the setting with `ALTER SYSTEM SET … = …` and `SELECT pg_reload_conf()`; synchronize the clocks \
+                with NTP; connect to the primary if the server is a standby";
     Ok(settings_outcome(&found, cure))
 }
 

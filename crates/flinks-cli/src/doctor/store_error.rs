@@ -46,29 +46,29 @@ fn unavailable(kind: StoreKind, call: Call) -> &'static str {
             "connect to the primary: a replica or a standby accepts no writes; also check the memory and the disk space of \
              the server"
         }
-        (_, Call::Read) => "try again later, and look at the log of the server",
+        (_, Call::Read) => "try again later, and check the server's log",
     }
 }
 
 fn misconfigured(kind: StoreKind, call: Call) -> &'static str {
     match (kind, call) {
         (StoreKind::File, _) => {
-            "make the folder belong to the user who runs `flinks`, with `chown`, and accessible to this user alone, with \
-             `chmod 700`; also run `chmod go-w` on each parent folder that the message names"
+            "use `chown` to make the user who runs `flinks` the owner of the folder, and `chmod 700` to make it \
+             accessible only to that user; also run `chmod go-w` on each parent folder that the message names"
         }
         (StoreKind::Redis, Call::First) => {
             "correct what the message names: the credentials or the database in store.url (`flinks config set-secret \
              store.url`), the permissions of the Redis user (`ACL SETUSER`, see the README of flinks-redis), the \
-             certificates, or the name key, which must be the one that wrote the store (`flinks config set-secret \
-             store.name_key`)"
+             certificates, or the name key, which must be the one with which the store was first used (`flinks config \
+             set-secret store.name_key`)"
         }
         (StoreKind::Redis, _) => "grant the Redis user the commands in the README of flinks-redis with `ACL SETUSER`",
         (StoreKind::Postgres, Call::First) => {
             "correct what the message names: the credentials or the database in store.url (`flinks config set-secret \
              store.url`), the tables (run the migrations in crates/flinks-postgres/migrations as their owner, with the \
              version that the applications use), the privileges (the GRANT statements in the README of flinks-postgres), \
-             the certificates, or the name key, which must be the one that wrote the store (`flinks config set-secret \
-             store.name_key`)"
+             the certificates, or the name key, which must be the one with which the store was first used (`flinks \
+             config set-secret store.name_key`)"
         }
         (StoreKind::Postgres, _) => {
             "run the GRANT statements in the README of flinks-postgres for the user in store.url"

@@ -239,7 +239,7 @@ pub(super) fn outcome(failure: TlsFailure, presented: Option<&Presented>, target
         TlsFailure::Certificate(problem) => certificate::outcome(problem, presented, host, now),
         TlsFailure::NotTls => Outcome::failed(
             Exit::Configuration,
-            format!("{host}:{} does not use TLS on this port", target.port),
+            format!("{host} does not use TLS on port {}", target.port),
             "check the port in the base URL, and whether a proxy or a captive portal intercepts the connection",
         ),
         TlsFailure::Incompatible => Outcome::failed(
@@ -249,7 +249,7 @@ pub(super) fn outcome(failure: TlsFailure, presented: Option<&Presented>, target
         ),
         TlsFailure::ClientCertificate => Outcome::failed(
             Exit::Configuration,
-            format!("{host} requires a client certificate, or rejected the one of this profile"),
+            format!("{host} requires a client certificate, or rejected this profile's certificate"),
             "set `client_certificate` and `client_key` to the PEM files for this server, for example with the variables \
              FLINKS_CLIENT_CERTIFICATE and FLINKS_CLIENT_KEY",
         ),
@@ -269,7 +269,7 @@ pub(super) fn outcome(failure: TlsFailure, presented: Option<&Presented>, target
         TlsFailure::Timeout => Outcome::failed(
             Exit::TryLater,
             format!("{host} accepted the connection, but did not complete the TLS handshake in time"),
-            "a firewall may hold the connection: allow the host, try again later, or use a longer --timeout",
+            "a firewall may be stalling the connection: allow the host, try again later, or use a longer --timeout",
         )
         .guess(),
     }

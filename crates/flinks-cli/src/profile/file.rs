@@ -99,7 +99,7 @@ impl ProfileTable {
                 }
                 let key = format!("{}.{field}", section.name());
                 return Err(Failure::configuration(format!(
-                    "the profile `{profile}` contains the secret {key} in config.toml"
+                    "config.toml contains the secret {key} for the profile `{profile}`"
                 ))
                 .with_next(format!(
                     "remove the line, and then run `flinks config set-secret {key} --profile {}`",
@@ -240,7 +240,7 @@ fn check_only_owner_can_write(path: &Path) -> Result<(), Failure> {
         if !is_trusted || mode(path)? & 0o022 != 0 {
             let quoted = crate::shell::quoted(&path.to_string_lossy());
             return Err(Failure::configuration(format!("other users can change `{}`", path.display()))
-                .with_next(format!("make sure that the file is yours, and run `chmod go-w {quoted}`")));
+                .with_next(format!("make sure that you own the file, and run `chmod go-w {quoted}`")));
         }
     }
     Ok(())

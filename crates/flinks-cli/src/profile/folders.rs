@@ -19,14 +19,14 @@ impl Folders {
     ///
     /// # Errors
     ///
-    /// Returns a failure if the user's home folder is not known.
+    /// Returns a failure if the user's home folder is unknown.
     pub(crate) fn find() -> Result<Self, Failure> {
         if let Some(home) = std::env::var_os("FLINKS_HOME").filter(|home| !home.is_empty()) {
             let home = PathBuf::from(home);
             return Ok(Self { config: home.clone(), data: home });
         }
         let strategy = etcetera::choose_base_strategy().map_err(|_| {
-            Failure::configuration("the home folder is not known: set HOME, or FLINKS_HOME for this program alone")
+            Failure::configuration("the home folder is unknown: set HOME, or set FLINKS_HOME for this program only")
         })?;
         Ok(Self { config: strategy.config_dir().join("flinks"), data: strategy.data_dir().join("flinks") })
     }

@@ -182,7 +182,7 @@ impl Profile {
                 "path" if value.is_str() => {}
                 "path" => return Err(self.invalid("store", "invalid configuration: path must be a string")),
                 _ => {
-                    let problem = "invalid configuration: a store in files has only the fields `kind` and `path`";
+                    let problem = "invalid configuration: a file store has only the fields `kind` and `path`";
                     return Err(self.invalid("store", problem));
                 }
             }
@@ -195,7 +195,7 @@ impl Profile {
 
     fn invalid(&self, section: &str, problem: &str) -> Failure {
         let message = match &self.name {
-            Some(name) => format!("section `{section}` of the profile `{name}`: {problem}"),
+            Some(name) => format!("section `{section}` in the profile `{name}`: {problem}"),
             None => format!("section `{section}`: {problem}"),
         };
         let next = match &self.name {
@@ -226,7 +226,7 @@ pub(crate) fn check_value(section: Section, field: &str, text: &str) -> Result<(
         };
         if !url::Url::parse(text).is_ok_and(is_valid) {
             return Err(Failure::usage(format!(
-                "invalid value: {name}.url must be an absolute URL without user info and query, such as https://host"
+                "invalid value: {name}.url must be an absolute URL without user info or a query, such as https://host"
             )));
         }
     }
@@ -259,7 +259,7 @@ pub(crate) fn check_name(name: &str) -> Result<&str, Failure> {
     let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_valid) {
         return Err(Failure::usage(
-            "invalid profile name: must contain only letters, digits, hyphens and underscores, at most 64",
+            "invalid profile name: must consist of 1 to 64 letters, digits, hyphens and underscores",
         ));
     }
     Ok(name)

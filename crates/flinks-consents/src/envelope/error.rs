@@ -58,7 +58,7 @@ impl From<EnvelopeError> for StoreError {
     fn from(error: EnvelopeError) -> Self {
         match error {
             EnvelopeError::Damaged => Self::damaged(
-                "contains a value that cannot be decrypted: it is damaged, or was encrypted with another key of the same id",
+                "contains a value that cannot be decrypted: it is damaged, or was encrypted with a different key that has the same id",
             ),
             EnvelopeError::NewerVersion => Self::misconfigured("contains a record from a newer version of this crate"),
             EnvelopeError::UnknownKey { .. } => {
@@ -76,7 +76,7 @@ impl From<EnvelopeError> for StoreError {
             EnvelopeError::DataKey(KeyError::Damaged) => {
                 Self::damaged("contains a record whose data key cannot be unwrapped")
             }
-            EnvelopeError::NoRandomness => Self::unavailable("received no random bytes from the operating system"),
+            EnvelopeError::NoRandomness => Self::unavailable("could not obtain random bytes from the operating system"),
             EnvelopeError::NotEncrypted => Self::misconfigured("failed to encrypt a record"),
             EnvelopeError::Record(error) => error,
         }

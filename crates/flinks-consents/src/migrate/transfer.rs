@@ -120,7 +120,7 @@ where
         return Ok(Step::Again(expected));
     };
     if !is_equal(marks::unmarked(stored), &expected)? {
-        return Err(StoreError::damaged("returned a different record than the one that was copied"));
+        return Err(StoreError::damaged("returned a record that differs from the one that was copied"));
     }
     // This removal is the commit. It fails if the record has changed since it was copied.
     if old.remove(id, copy.generation).await? {

@@ -312,7 +312,7 @@ fn log_unreadable(unreadable: usize) {
     if unreadable > 0 {
         tracing::error!(
             unreadable,
-            "cannot read some files of the token store; their consents are neither listed nor kept alive"
+            "cannot read some files in the token store; their consents are neither listed nor kept alive"
         );
     }
 }

@@ -310,7 +310,7 @@ impl<'a> Redactor<'a> {
             return vec![self.value(decoded, raw)];
         }
         let label = known::label(self.state, decoded)
-            .or_else(|| Some(format!("a text with {}", known::credential_in(self.state, decoded)?).into()));
+            .or_else(|| Some(format!("text that contains {}", known::credential_in(self.state, decoded)?).into()));
         match label {
             Some(label) => vec![Piece::Known { value: raw.to_owned(), label }],
             None => vec![Piece::Text(raw.to_owned())],

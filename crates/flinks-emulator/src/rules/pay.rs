@@ -64,7 +64,7 @@ pub(super) fn initiate_session(state: &mut EmulatorState, call: &Call) -> Reply 
     };
     if token.spent.is_some() && state.config.pay.token_starts_one_session {
         return unauthorized(
-            "The token is spent: it has already started a session. Request a new token for each session.",
+            "The token is spent: it has already been used to start a session. Request a new token for each session.",
         );
     }
     let session = new_session(call, token.party.clone());
@@ -155,7 +155,9 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
 fn reader(state: &EmulatorState, call: &Call) -> Result<Party, Reply> {
     let token = session_token(state, call)?;
     if token.spent.is_some() && !state.config.pay.accept_spent_token {
-        return Err(unauthorized("The token is spent: it has already started a session. Request a new token."));
+        return Err(unauthorized(
+            "The token is spent: it has already been used to start a session. Request a new token.",
+        ));
     }
     Ok(token.party.clone())
 }

@@ -56,7 +56,7 @@ fn user(user: &User) -> Result<(), Problem> {
     }
     let prompts: BTreeSet<_> = user.questions.iter().map(|question| &question.get_ref().prompt).collect();
     if prompts.len() != user.questions.len() {
-        return Err(Problem::new(user.username.span(), "two questions of this user have the same prompt"));
+        return Err(Problem::new(user.username.span(), "two questions for this user have the same prompt"));
     }
     unique(user.accounts.iter().map(|account| &account.id), "two accounts of this user have the same id")?;
     user.accounts.iter().try_for_each(account)
@@ -72,7 +72,7 @@ fn account(account: &Account) -> Result<(), Problem> {
     }
     let ids: BTreeSet<_> = account.transactions.iter().map(|transaction| &transaction.get_ref().id).collect();
     if ids.len() != account.transactions.len() {
-        return Err(Problem::new(account.id.span(), "two transactions of this account have the same id"));
+        return Err(Problem::new(account.id.span(), "two transactions in this account have the same id"));
     }
     Ok(())
 }
@@ -179,6 +179,6 @@ fn revoke_problem(revoke: &RevokeAction, banks: &Banks, requests_have_arrived: b
 fn settings_problem(settings: &Map<String, Value>) -> Option<String> {
     match Config::default().merged(settings.clone()) {
         Ok(config) => config.problem().map(str::to_owned),
-        Err(_) => Some("a setting does not exist or has the wrong type".to_owned()),
+        Err(_) => Some("unknown setting, or a setting with a value of the wrong type".to_owned()),
     }
 }

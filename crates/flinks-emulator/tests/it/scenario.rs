@@ -67,7 +67,7 @@ fn an_invalid_file_names_the_line_and_the_reason() {
             4,
             "`times`",
         ),
-        (step("{ set = { canary = { a = 1 } } }"), 4, "a setting does not exist"),
+        (step("{ set = { canary = { a = 1 } } }"), 4, "unknown setting"),
         (step("{ set = { outbound = { invalid_client_status = 500 } } }"), 4, "must be 400 or 401"),
         (format!("{}after = {{ count = 1 }}", step("{ advance = \"1s\" }")), 5, "either `operation` or `time`"),
         (

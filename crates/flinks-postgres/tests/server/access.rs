@@ -45,7 +45,7 @@ async fn configuration() {
         (
             "schema",
             "can\"ary",
-            "schema must be at most 63 lower-case letters, digits and underscores, and must not start with a digit or pg_",
+            "schema must consist of at most 63 lower-case letters, digits and underscores, and must not start with a digit or pg_",
         ),
         ("timeout_seconds", "0", "timeout_seconds must be a whole number of seconds, at least 1"),
         ("max_connections", "0", "max_connections must be a whole number, at least 1"),
@@ -121,7 +121,7 @@ async fn privileges() {
     builder(&database.url_as("least_owner")).schema("other").build().unwrap().migrate().await.unwrap();
 
     let denied = StoreError::misconfigured(
-        "denied a statement: the database user needs the privileges in the flinks-postgres documentation",
+        "denied a statement: the database user needs the privileges listed in the flinks-postgres documentation",
     );
     let id = "a".parse().unwrap();
     assert_eq!(app().load(&id).await.unwrap_err(), denied);

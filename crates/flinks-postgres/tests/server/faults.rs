@@ -183,7 +183,7 @@ async fn pool_exhausted() {
     assert_eq!(blocked, Err(StoreError::unavailable("did not respond in time")));
     assert_eq!(
         waiting.unwrap_err(),
-        StoreError::unavailable("has no free connection: other calls use all connections of the pool")
+        StoreError::unavailable("has no free connection: all connections in the pool are in use")
     );
     drop(lock);
     assert!(store.load(record.id()).await.unwrap().is_some());

@@ -16,7 +16,7 @@ pub(crate) const WITH_SERVER: Tests = &[
 ];
 
 fn has_no_tables(error: &StoreError) -> bool {
-    matches!(error, StoreError::Misconfigured(_)) && error.to_string().contains("run the migrations of flinks-postgres")
+    matches!(error, StoreError::Misconfigured(_)) && error.to_string().contains("run the flinks-postgres migrations")
 }
 
 async fn concurrent() {
@@ -53,7 +53,7 @@ async fn versions() {
     let database = Database::migrated().await;
     let id = "user-7".parse().unwrap();
     for (version, expected) in [
-        ("0", "the token store has tables from an older version: run the migrations of flinks-postgres"),
+        ("0", "the token store has tables from an older version: run the flinks-postgres migrations"),
         ("2", "the token store has tables from a newer version of this crate"),
     ] {
         database.sql(&format!("UPDATE flinks.meta SET value = '{version}' WHERE key = 'version'"));

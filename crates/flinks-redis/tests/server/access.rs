@@ -147,7 +147,7 @@ async fn credentials() {
     assert_eq!(
         reader.compare_and_swap(None, &record).await,
         Err(StoreError::misconfigured(
-            "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation"
+            "denied a command: the Redis user needs permission for the commands listed in the flinks-redis documentation"
         ))
     );
     server.command_as("canary-password", &["ACL", "SETUSER", "reader", "-info"]);
@@ -178,7 +178,7 @@ async fn permissions() {
     assert_eq!(
         swapped,
         Err(StoreError::misconfigured(
-            "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation"
+            "denied a command: the Redis user needs permission for the commands listed in the flinks-redis documentation"
         ))
     );
 }

@@ -40,7 +40,7 @@ async fn unexpected_responses() {
         (
             "-NOPERM canary",
             StoreError::misconfigured(
-                "denied a command: the Redis user needs permission for the commands in the flinks-redis documentation",
+                "denied a command: the Redis user needs permission for the commands listed in the flinks-redis documentation",
             ),
         ),
         ("-MOVED 7 127.0.0.1:7", StoreError::misconfigured("is a cluster, but was configured as a standalone server")),

@@ -240,7 +240,7 @@ impl UnverifiedLoginId {
     pub fn confirm(self, session: &Session) -> Result<LoginId, Error> {
         match session.login_id() {
             Some(login_id) if *login_id == self.0 => Ok(self.0),
-            Some(_) => Err(LANDING.rejection("`loginId` is not the login id of the session")),
+            Some(_) => Err(LANDING.rejection("`loginId` does not match the session")),
             None => {
                 let kind = Kind::Malformed { field: Some("Login.Id"), detail: Detail::Value("is missing") };
                 Err(Error::new(Operation::ConnectLanding, kind))

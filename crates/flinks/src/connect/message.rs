@@ -59,7 +59,7 @@ impl Widget {
     pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
         let expected = self.message_origin();
         if expected.is_empty() || origin != expected {
-            return Err(Error::input("message origin", "must be the origin of the widget"));
+            return Err(Error::input("message origin", "must be the widget's origin"));
         }
         let invalid = |reason| Error::input("message data", reason);
         // The JSON parser's own reason is omitted, because it may quote the text.

@@ -182,7 +182,7 @@ impl Error {
             }
             // An undocumented success status, such as a 204 where a token is expected.
             _ if error.status().is_some_and(|status| status.is_success()) => {
-                Kind::Malformed { field: None, detail: Detail::Value("the success status is not documented") }
+                Kind::Malformed { field: None, detail: Detail::Value("undocumented success status") }
             }
             // Pay's refusals have no body (P6), and Outbound's refusals may not have one either
             // (O6).

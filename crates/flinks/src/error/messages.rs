@@ -51,7 +51,7 @@ fn each_kind() -> Vec<Error> {
     let call = |kind| Error::new(Operation::OutboundRefresh, kind);
     let lost = || Kind::Interrupted(TransportErrorKind::Timeout);
     vec![
-        Error::input("amount", "must be from 1 to 999,999,999,999,999 cents"),
+        Error::input("amount", "must be between 1 and 999,999,999,999,999 cents"),
         Error::configuration("password", "is empty"),
         Error::new(Operation::PayInitiateSession, Kind::ExpiredLocally),
         call(Kind::ExpiredOnArrival),
@@ -62,8 +62,7 @@ fn each_kind() -> Vec<Error> {
         call(Kind::Redirect).with(302, None),
         call(Kind::Status).with(502, None),
         call(Kind::Malformed { field: Some("access_token"), detail: Detail::Value("is empty") }).with(200, None),
-        call(Kind::Malformed { field: None, detail: Detail::Value("the success status is not documented") })
-            .with(204, None),
+        call(Kind::Malformed { field: None, detail: Detail::Value("undocumented success status") }).with(204, None),
         Error::new(Operation::OutboundAuthorizationReturn, Kind::Callback("`state` is missing")),
         Error::callback_failed(Operation::OutboundAuthorizationReturn, "access_denied".to_owned(), None),
         call(Kind::Abandoned),

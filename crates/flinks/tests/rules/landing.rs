@@ -251,7 +251,7 @@ async fn c5_forged_login_id_is_not_confirmed() {
     let error = forged.confirm(&other).unwrap_err();
     assert_eq!(error.cause(), Cause::InvalidCallback);
     assert_eq!(error.advice(), Advice::StartOver);
-    assert!(error.to_string().contains("not the login id of the session"), "{error}");
+    assert!(error.to_string().contains("does not match the session"), "{error}");
 
     // A session that does not report its login id confirms nothing.
     let body = r#"{"HttpStatusCode":200,"RequestId":"r"}"#;

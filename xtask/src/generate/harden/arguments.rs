@@ -142,7 +142,7 @@ impl Argument {
         let schema = parameter.get("schema").unwrap_or(&Value::Null);
         let named = schema::referenced(schema).and_then(|name| schema::named(document, name));
         let style = ParameterStyle::of(parameter, named.unwrap_or(schema));
-        argument.style = style.ok_or_else(|| Error::new(format!("unsupported style of the parameter `{wire}`")))?;
+        argument.style = style.ok_or_else(|| Error::new(format!("unsupported style for the parameter `{wire}`")))?;
         Ok(argument)
     }
 

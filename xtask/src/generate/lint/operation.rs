@@ -93,7 +93,7 @@ impl Linter<'_> {
             }
             "header" if secret && !self.is_secret(schema) => Err(self
                 .error(at, format!("the header `{name}` contains a secret in a list or an object"))
-                .help("describe the whole header as a string of format `password` with an overlay action; the caller then formats the value")),
+                .help("use an overlay action to describe the whole header as a string with the format `password`; the caller then formats the value")),
             _ if resolved.get("nullable") == Some(&Value::Bool(true)) => Err(self
                 .error(at, format!("the parameter `{name}` is nullable, but a request cannot contain null"))
                 .help("remove `nullable` from the referenced schema with an overlay action")),
@@ -106,10 +106,10 @@ impl Linter<'_> {
                         style.unwrap_or("default")
                     ),
                 )
-                .help("describe it as a string with an overlay action; the caller then formats the value")),
+                .help("use an overlay action to describe it as a string; the caller then formats the value")),
             "path" | "query" | "header" if !self.is_flat(resolved) => Err(self
-                .error(at, format!("the parameter `{name}` contains a list or an object inside another"))
-                .help("describe it as a string with an overlay action; the caller then formats the value")),
+                .error(at, format!("the parameter `{name}` contains a nested list or object"))
+                .help("use an overlay action to describe it as a string; the caller then formats the value")),
             "path" | "query" | "header" => Ok(()),
             "cookie" => Err(self
                 .error(at, format!("the parameter `{name}` is a cookie, but generated clients do not send cookies"))
@@ -169,9 +169,9 @@ impl Linter<'_> {
             return Err(self
                 .error(
                     &format!("{at}/content"),
-                    format!("unsupported media type of a request: `{}`", media_types.join("`, `")),
+                    format!("unsupported request media type: `{}`", media_types.join("`, `")),
                 )
-                .help("name a media type that is neither a range nor multipart with an overlay action"));
+                .help("use an overlay action to name a media type that is neither a range nor multipart"));
         };
         let at = format!("{at}/content/{}", escape(media_type));
         if !media_type.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
@@ -195,7 +195,7 @@ impl Linter<'_> {
                 if schema.and_then(|schema| schema.get("properties")).is_none() {
                     return Err(self
                         .error(&at, "the multipart body has no properties")
-                        .help("describe its parts as properties of an object with an overlay action"));
+                        .help("use an overlay action to describe its parts as properties of an object"));
                 }
             }
             RequestBody::Json | RequestBody::Text | RequestBody::Bytes => {}
@@ -224,7 +224,7 @@ impl Linter<'_> {
                         format!("the form field `{name}` is neither a scalar nor a list of scalars"),
                     )
                     .help(
-                        "describe the field as a string with an overlay action, so that the caller formats the value, or remove the field",
+                        "use an overlay action to describe the field as a string, so that the caller formats the value, or remove the field",
                     ));
             }
         }

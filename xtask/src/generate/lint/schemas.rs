@@ -150,7 +150,7 @@ fn check_one(document: &Value, schema: &Value, at: &str) -> Result<()> {
         && (object.contains_key("oneOf") || object.contains_key("anyOf"))
     {
         return Err(error("`nullable` is not supported together with `oneOf` or `anyOf`".into())
-            .help("remove `nullable` and make the property optional with overlay actions"));
+            .help("use overlay actions to remove `nullable` and make the property optional"));
     }
     Ok(())
 }

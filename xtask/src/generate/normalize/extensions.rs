@@ -29,7 +29,7 @@ pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, Str
         let properties: Option<Vec<&str>> = list.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
         let Some(properties) = properties.filter(|list| list.iter().all(|property| is_optional(property))) else {
             return Err(Error::new(format!(
-                "invalid `{LENIENT}` of `{name}`: expected a list of optional properties of this schema"
+                "invalid `{LENIENT}` on `{name}`: expected a list of optional properties in this schema"
             ))
             .at(format!("/components/schemas/{}", schema::escape(name)))
             .help("correct the overlay action that added this list"));

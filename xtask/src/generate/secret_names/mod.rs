@@ -212,10 +212,10 @@ impl Search<'_> {
             ))
             .cured_by_update(cure_at, cure),
             Some(reason) if reason.as_str().is_none_or(|reason| reason.trim().is_empty()) => {
-                Error::new(format!("`{NOT_SECRET_KEY}` of `{name}` does not give a reason")).help("set the value of the `x-not-secret` key to the reason for the exemption")
+                Error::new(format!("`{NOT_SECRET_KEY}` on `{name}` does not give a reason")).help("set the value of the `x-not-secret` key to the reason for the exemption")
             }
             Some(reason) if !is_open && schema.get(NOT_SECRET_KEY).is_some() => Error::new(format!(
-                "`{NOT_SECRET_KEY}` of `{name}` has no effect, because the field does not look like a secret or is already marked as a secret (stated reason: {})",
+                "`{NOT_SECRET_KEY}` on `{name}` has no effect, because the field does not look like a secret or is already marked as a secret (stated reason: {})",
                 reason.as_str().unwrap_or_default()
             ))
             .help("remove the overlay action"),

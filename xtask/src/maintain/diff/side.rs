@@ -28,7 +28,7 @@ impl Side {
             return Ok(Self::Folder(folder.to_owned()));
         }
         let failed = |error: std::io::Error| {
-            Error::new(format!("failed to write the files of `{name}` to a temporary folder: {error}"))
+            Error::new(format!("failed to write the files from `{name}` to a temporary folder: {error}"))
         };
         let target = tempfile::tempdir().map_err(failed)?;
         let commit = format!("{name}^{{commit}}");

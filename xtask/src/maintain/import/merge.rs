@@ -122,8 +122,10 @@ fn merge(
                 product.document().display()
             ));
             Some(emit(&value)?).filter(is_equivalent).ok_or_else(|| {
-                Error::new("failed to merge the document: the serialized text does not parse to the merged value")
-                    .in_file(&product.document())
+                Error::new(
+                    "failed to merge the document: the serialized text does not parse back into the merged value",
+                )
+                .in_file(&product.document())
             })?
         }
     };

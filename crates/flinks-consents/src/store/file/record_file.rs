@@ -80,7 +80,7 @@ impl LockedRecordFile<'_> {
         directory.rename(name, &new_name)?;
         directory.sync()?;
         let error = error.at(&directory.path(&new_name), None);
-        tracing::error!(%error, "moved aside a damaged file of the token store");
+        tracing::error!(%error, "moved aside a damaged file in the token store");
         Err(error)
     }
 

@@ -260,7 +260,7 @@ impl Access {
         let (mode, others) = if self.is_shared() { (0o660, 0o007) } else { (0o600, 0o077) };
         if metadata.mode() & others != 0 {
             file.set_permissions(Permissions::from_mode(mode)).map_err(at_path(path))?;
-            tracing::warn!(file = %path.display(), "removed other users' access to a file of the token store");
+            tracing::warn!(file = %path.display(), "removed other users' access to a file in the token store");
         }
         if self.is_shared() && is_own && (!has_shared_group || metadata.mode() & 0o060 != 0o060) {
             self.share(file).map_err(at_path(path))?;

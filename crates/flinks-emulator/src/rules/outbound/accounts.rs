@@ -207,7 +207,7 @@ impl<'a, T> Page<'a, T> {
         let start = query.text("offset").map_or(Some(0), read_cursor);
         let rest = start.and_then(|start| all.get(start..));
         let Some(rest) = rest else {
-            return Err(invalid_input("offset must be the `nextOffset` of an earlier response"));
+            return Err(invalid_input("offset must be the `nextOffset` from an earlier response"));
         };
         let end = start.unwrap_or_default().saturating_add(limit);
         let next = (end < all.len()).then_some(end);

@@ -16,7 +16,7 @@ use crate::pkce::CodeChallenge;
 use crate::return_url::{self, Fragment};
 use crate::state::{Consent, EmulatorState};
 
-/// The scopes that an end user can agree to.
+/// The scopes that an end user can consent to.
 pub(super) const SCOPES: [&str; 8] = [
     "ACCOUNT_BASIC",
     "ACCOUNT_DETAILED",

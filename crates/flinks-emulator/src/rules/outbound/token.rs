@@ -117,7 +117,7 @@ fn grant(state: &mut EmulatorState, call: &Call) -> Result<Value, Refusal> {
             if body.text("scope").is_some_and(|scope| scope.split(' ').any(|scope| !SCOPES.contains(&scope))) {
                 return Err(Refusal::new(
                     "invalid_scope",
-                    "scope must contain only scopes that an end user can agree to.",
+                    "scope must contain only scopes that an end user can consent to.",
                 ));
             }
             refresh(state, call, &sender, refresh_token)

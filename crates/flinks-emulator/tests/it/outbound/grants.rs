@@ -172,7 +172,7 @@ async fn o1_whether_a_refresh_may_carry_a_scope_is_configurable() {
     }
     for scope in ["", "canary", "ACCOUNT_BASIC canary", "client:admin"] {
         let description = refused(&local, with_scope(scope), "invalid_scope").await;
-        assert_eq!(description, "scope must contain only scopes that an end user can agree to.");
+        assert_eq!(description, "scope must contain only scopes that an end user can consent to.");
     }
     // `scope` is still refused when an authorization code is exchanged.
     let code = json!({
