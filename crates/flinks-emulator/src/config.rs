@@ -88,11 +88,13 @@ impl Config {
         if !pay.has_token_header() {
             Some("`pay.token_header` must be a header name that HTTP itself does not use")
         } else if !pay.has_distinct_users() {
-            Some("each entry in `pay.users` must have a different user name")
+            Some("`pay.users` must not repeat a user name, including `pay.username`")
         } else if uuid::Uuid::parse_str(&connect.customer_id).is_err() {
             Some("`connect.customer_id` must be a GUID")
         } else if !connect.has_distinct_customers() {
-            Some("each entry in `connect.customers` must have a different GUID as its `customer_id`")
+            Some(
+                "`connect.customers` must have GUIDs as `customer_id` and must not repeat one, including `connect.customer_id`",
+            )
         } else if !connect.all_customers().all(|customer| customer.redirect_origins.iter().all(is_absolute)) {
             Some("`connect.redirect_origins` must contain only origins, such as `https://app.example`")
         } else if !matches!(connect.rejected_token_status, 400 | 401 | 403) {
@@ -102,7 +104,7 @@ impl Config {
         } else if !matches!(connect.invalid_login_status, 400 | 401) {
             Some("`connect.invalid_login_status` must be 400 or 401")
         } else if !outbound.has_distinct_clients() {
-            Some("each entry in `outbound.clients` must have a different client id")
+            Some("`outbound.clients` must not repeat a client id, including `outbound.client_id`")
         } else if !outbound.all_clients().all(|client| client.redirect_uris.iter().all(is_absolute)) {
             Some("`outbound.redirect_uris` must contain only absolute URLs")
         } else if !matches!(outbound.invalid_client_status, 400 | 401) {

@@ -128,13 +128,13 @@ async fn receive_code(
 ) -> Result<(AuthorizationCode, loopback::Callback), Failure> {
     // Verification consumes the pending authorization, even if the callback belongs to another tab.
     let pending =
-        serde_json::to_string(&pending).map_err(|_| Failure::new("failed to save the pending authorization"))?;
+        serde_json::to_string(&pending).map_err(|_| Failure::new("failed to keep the pending authorization"))?;
     let now = Instant::now();
     let deadline = now.checked_add(LIMIT).unwrap_or(now);
     loop {
         let callback = server.next(deadline).await.map_err(|failure| failure.with_next(try_again(id)))?;
         let pending: PendingAuthorization =
-            serde_json::from_str(&pending).map_err(|_| Failure::new("failed to save the pending authorization"))?;
+            serde_json::from_str(&pending).map_err(|_| Failure::new("failed to keep the pending authorization"))?;
         match client.verify(pending, &callback.query) {
             Ok(code) => return Ok((code, callback)),
             Err(error) if error.cause() == Cause::InvalidCallback => {
