@@ -3,13 +3,13 @@
 //! | request | condition |
 //! | --- | --- |
 //! | from this machine, to `localhost` or a loopback address | none |
-//! | from another machine, or to a non-loopback address or a name added with [`Access::allow_host`] | carries the access token in a cookie or as a bearer token |
+//! | from another machine, to a non-loopback address, or to a name added with [`Access::allow_host`] | carries the access token in a cookie or as a bearer token |
 //!
 //! Requests with a foreign `Origin` or any other `Host` are always refused, because a browser may
 //! show a page from another site whose host name resolves to the emulator's address (DNS
 //! rebinding). Because a browser sends `Origin` only with some requests, a request from a page on
-//! another site or port is also refused if `Sec-Fetch-Site` identifies it, unless it opens the
-//! dashboard in a tab.
+//! another site or port is also refused if `Sec-Fetch-Site` reveals its origin, unless the request
+//! opens the dashboard in a tab.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::http::strip_scheme;
 
-/// The message of a response to a request that is not allowed.
+/// The message in the response to a request that is not allowed.
 pub(crate) const REFUSAL: &str = "The control API accepts only requests that this machine sends to localhost or a \
     loopback address. Other requests need the access token that the emulator prints at startup, and a Host that is a \
     loopback name, an IP address or a name added with --allow-host.";
@@ -29,7 +29,8 @@ pub(crate) const REFUSAL: &str = "The control API accepts only requests that thi
 pub(crate) struct Access {
     /// The random token that requests from other machines must carry.
     token: String,
-    /// The name of the cookie. It is random, because two emulators on one host share its cookies.
+    /// The name of the cookie. It is random, because two emulators on one host share the host's
+    /// cookies.
     cookie: String,
     /// The host names that are accepted in addition to loopback names, in lower case.
     hosts: RwLock<Vec<String>>,
@@ -59,7 +60,8 @@ impl Access {
         is_local(peer, head) || (self.accepts_host(head) && self.has_token(head))
     }
 
-    /// Returns whether a request from any machine may sign in to the dashboard.
+    /// Returns whether the host and the origin of a request are accepted, regardless of which
+    /// machine sent the request.
     pub(crate) fn accepts_host(&self, head: &Parts) -> bool {
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         // No other site can have an IP address as its host name.

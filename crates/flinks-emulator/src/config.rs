@@ -55,8 +55,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the line and the reason if the text is not valid TOML or contains
-    /// an unknown setting, and an error that names the setting if its value is invalid.
+    /// Returns an error if the text is not valid TOML, contains an unknown setting or contains an
+    /// invalid value. The error states the reason, and names the line or the setting.
     pub fn from_toml(text: &str) -> Result<Self, FileError> {
         let config: Self =
             toml::from_str(text).map_err(|error| FileError::toml(Content::Configuration, text, &error))?;
@@ -139,18 +139,18 @@ pub struct PayConfig {
     pub users: Vec<PayUser>,
     /// How clients send their credentials. Default: [`PayAuthentication::Form`].
     pub authentication: PayAuthentication,
-    /// Whether a token starts only one session. Default: `true`, as the API reference describes.
+    /// Whether a token can start only one session. Default: `true`, as the API reference describes.
     /// According to newer pages, a token can be used until it expires.
     pub token_starts_one_session: bool,
     /// Whether the payment-request endpoints accept a token that has already started a session.
     /// Default: `true`. Flinks does not document this behaviour.
     pub accept_spent_token: bool,
-    /// Whether a request to start a session spends its token even if its fields are invalid.
-    /// Default: `false`. Flinks does not document this behaviour.
+    /// Whether a request to start a session spends its token even if the request's fields are
+    /// invalid. Default: `false`. Flinks does not document this behaviour.
     pub failed_initiate_spends_token: bool,
     /// The time that a client must wait before it requests the state of the same payment request
-    /// again, in seconds. Default: 30, as documented. A request that arrives earlier is refused with
-    /// 429, which Flinks does not document. 0 removes the limit.
+    /// again, in seconds. Default: 30, as documented. A request that arrives earlier is refused
+    /// with status 429, which Flinks does not document. 0 removes the limit.
     pub status_interval_seconds: u64,
     /// The time after which an undecided payment request expires, in seconds. Default: 86,400 (one
     /// day). Flinks does not document the time.
@@ -215,7 +215,7 @@ pub struct ConnectConfig {
     /// The time allowed for answering an MFA question, in seconds. Default: 1800. Flinks does not
     /// document the time limit.
     pub challenge_seconds: u64,
-    /// The whitelisted origins of `redirectUrl` and `redirect_uri`, such as `https://app.example`.
+    /// The whitelisted origins for `redirectUrl` and `redirect_uri`, such as `https://app.example`.
     /// Default: an empty list, which allows every origin. Flinks redirects only to whitelisted
     /// addresses.
     pub redirect_origins: Vec<String>,
@@ -246,17 +246,18 @@ pub struct ConnectConfig {
     /// The `FlinksCode` with which `/Authorize` refuses an unknown, spent or expired authorize
     /// token. Default: `ACCESS_DENIED`. Flinks documents only the message.
     pub rejected_token_code: String,
-    /// The HTTP status of `INVALID_REQUEST`, either 400 or 401. Default: 400. Flinks documents both.
+    /// The HTTP status for `INVALID_REQUEST`, either 400 or 401. Default: 400. Flinks documents
+    /// both.
     pub invalid_request_status: u16,
-    /// The HTTP status of `INVALID_LOGIN`, either 400 or 401. Default: 401. Flinks documents both.
+    /// The HTTP status for `INVALID_LOGIN`, either 400 or 401. Default: 401. Flinks documents both.
     pub invalid_login_status: u16,
     /// Whether a request for the iframe page spends its authorize token even if `redirectUrl` is
     /// invalid. Default: `false`. Flinks does not document this behaviour.
     pub failed_iframe_spends_token: bool,
     /// Whether `redirectUrl` and `redirect_uri` may contain a fragment. Default: `false`. Flinks
-    /// does not document whether it may, and RFC 6749, section 3.1.2, forbids a fragment.
+    /// does not document whether a fragment is allowed; RFC 6749, section 3.1.2, forbids it.
     pub accept_redirect_fragment: bool,
-    /// The parent pages that receive the events of the iframe page. Default:
+    /// The parent pages that receive events from the iframe page. Default:
     /// [`EventTarget::RedirectOrigin`]. Flinks does not document which pages receive them.
     pub event_target: EventTarget,
 }
@@ -287,8 +288,8 @@ pub struct OutboundConfig {
     /// Whether the response to a refresh contains the refresh token even if it has not changed.
     /// Default: `false`, as documented.
     pub repeat_refresh_token: bool,
-    /// The HTTP status of an `invalid_client` error, either 400 or 401. Default: 400, as documented
-    /// by Flinks. RFC 6749, section 5.2, also allows 401.
+    /// The HTTP status for an `invalid_client` error, either 400 or 401. Default: 400, as
+    /// documented by Flinks. RFC 6749, section 5.2, also allows 401.
     pub invalid_client_status: u16,
     /// Whether an attempt to exchange a code with the wrong `redirect_uri` or PKCE verifier spends
     /// the code. Default: `false`. Flinks does not document this behaviour.
@@ -334,7 +335,7 @@ pub struct Limits {
     pub pages: usize,
 }
 
-/// The decision of an end user on a consent page or a bank's login page, or of a payer.
+/// The decision of a payer, or of an end user on a consent page or a bank's login page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -342,7 +343,7 @@ pub enum EndUser {
     /// The emulator shows a page on which the end user decides.
     #[default]
     Asked,
-    /// The end user agrees immediately, without seeing a page. Use this setting in tests without a
+    /// The end user agrees immediately, without seeing a page. Use this variant in tests without a
     /// browser.
     Agrees,
     /// The end user refuses immediately, without seeing a page.

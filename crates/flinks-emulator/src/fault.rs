@@ -91,8 +91,8 @@ pub enum Fault {
         milliseconds: u64,
     },
     /// Processes the request, but returns the newest existing token of the same kind instead of a
-    /// new one. If there is no such token, the emulator issues a new one. This fault never returns
-    /// an existing refresh token.
+    /// new one. If there is no such token, the emulator issues a new one. Refresh tokens are not
+    /// affected.
     DuplicateToken,
 }
 
@@ -285,7 +285,7 @@ async fn write_endless_body(wire: &Wire) {
     let mut outcome = wire.write(head).await;
     while outcome.is_ok() {
         outcome = wire.write(&[b'x'; 4096]).await;
-        // If the client reads as fast as this loop writes, the loop never waits. Let other tasks
+        // If the client reads as fast as this loop writes, the loop never waits, so let other tasks
         // run.
         tokio::task::yield_now().await;
     }
@@ -329,8 +329,8 @@ impl FaultPlan {
         self.0.iter()
     }
 
-    /// Returns the next fault scheduled for an operation, and decrements the number of remaining
-    /// requests.
+    /// Returns the next fault scheduled for an operation, and decrements that fault's number of
+    /// remaining requests.
     pub(crate) fn next(&mut self, operation: Operation) -> Option<Fault> {
         let scheduled = self.0.iter_mut().find(|scheduled| scheduled.operation == operation)?;
         scheduled.remaining = scheduled.remaining.map(|remaining| remaining.saturating_sub(1));

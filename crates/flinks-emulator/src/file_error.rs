@@ -31,8 +31,8 @@ impl FileError {
         self
     }
 
-    /// Converts a parser error. Keeps only the start of its message and the list of expected names,
-    /// because the rest may quote the file.
+    /// Converts a parser error. Keeps only the start of the parser's message and the list of
+    /// expected names, because the rest may quote the file.
     pub(crate) fn toml(content: Content, text: &str, error: &toml::de::Error) -> Self {
         let message = error.message();
         let what = message.split(['`', '"', '\n']).next().unwrap_or_default().trim_end_matches([' ', ',', ':']);

@@ -326,7 +326,7 @@ impl Reply {
     }
 
     /// Creates a response that contains an HTML page. The page's address may contain a token, so
-    /// the browser must not send it in the `Referer` header of another request.
+    /// the browser must not send the address in the `Referer` header of another request.
     pub(crate) fn page(status: StatusCode, page: Markup) -> Self {
         let reply = Self { body: page.into_string().into(), ..Self::empty(status) };
         reply
@@ -341,7 +341,7 @@ impl Reply {
         Self::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, "no-store")
     }
 
-    /// Redirects a browser from a form to a page. The Back and Reload buttons then show the page
+    /// Creates a redirect from a form to a page. The Back and Reload buttons then show the page
     /// without submitting the form again.
     pub(crate) fn see_other(location: &str) -> Self {
         Self { status: StatusCode::SEE_OTHER, ..Self::redirect(location) }

@@ -144,7 +144,7 @@ impl fmt::Debug for Request {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// A Pay access token, which starts one session.
+    /// A Pay access token, which can start one session.
     SessionToken,
     /// A Connect authorize token.
     AuthorizeToken,
@@ -193,14 +193,15 @@ pub struct Issued {
     pub(crate) party: Party,
 }
 
-/// The time at which a code or token was spent or revoked, and the request that caused this.
+/// The time at which a code or token was spent or revoked, and the request that spent or revoked
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
     /// The time on the emulator's clock, as a duration since the Unix epoch.
     pub at: Duration,
     /// The [`Request::number`] of the request that spent or revoked the code or token, or 0 if the
-    /// end user revoked the consent at the bank: through
+    /// end user revoked the consent at the bank, as simulated with
     /// [`Emulator::revoke_connection`](crate::Emulator::revoke_connection), the control API or a
     /// [`Scenario`](crate::Scenario).
     pub by: u64,

@@ -149,8 +149,8 @@ impl Emulator {
     /// Returns the text that the program prints: the base URL, the credentials, and a `curl`
     /// command for each endpoint.
     ///
-    /// A credential that was changed in the configuration may be real, so the text contains a
-    /// placeholder such as `$PASSWORD` instead.
+    /// A credential that differs from the default may be real, so the text contains a placeholder
+    /// such as `$PASSWORD` instead.
     pub fn guide(&self) -> String {
         guide::guide(&self.base_url, &self.config())
     }
@@ -207,8 +207,8 @@ impl Emulator {
         self.shared.observer.hide_unknown_values();
     }
 
-    /// Records each request and its response in a HAR file (HTTP Archive 1.2) from now on. If the
-    /// file exists, it is replaced.
+    /// Starts recording each request and its response in a HAR file (HTTP Archive 1.2). If the file
+    /// exists, it is replaced.
     ///
     /// Credentials and tokens are replaced with their names, and values that the emulator does not
     /// know are replaced with hashes. The file is a complete document after each request. It grows
@@ -340,7 +340,7 @@ impl Emulator {
     /// Loads a scenario: applies its settings, replaces the banks and their users, resets
     /// everything else as [`reset`](Self::reset) does, and starts the scenario's steps.
     ///
-    /// The settings of a previously loaded scenario are undone first.
+    /// Changes that a previously loaded scenario made to the settings are undone first.
     ///
     /// # Errors
     ///

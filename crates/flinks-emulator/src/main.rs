@@ -14,8 +14,8 @@ use tracing_subscriber::EnvFilter;
 /// The first line of the output is the base URL. The program then prints the credentials and a curl
 /// command for each endpoint.
 ///
-/// The program logs each request's operation and status to standard error, but never any values
-/// from the request. RUST_LOG sets the log filter, and RUST_LOG=off disables logging.
+/// The program logs each request's operation and response status to standard error, but never any
+/// values from the request. RUST_LOG sets the log filter, and RUST_LOG=off disables logging.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -1,7 +1,8 @@
 //! Observes the requests and their outcomes for the dashboard and for recording.
 //!
-//! The rules do not use this module. The state is locked before the outcomes or the recorder,
-//! which are never locked at the same time. No lock is held across an `await`.
+//! The rules do not use this module. The state is locked before the outcomes and before the
+//! recorder. The outcomes and the recorder are never locked at the same time. No lock is held
+//! across an `await`.
 
 use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +42,8 @@ pub(crate) struct Observer {
 pub(crate) struct Outcome {
     /// The time from the arrival of the request to its outcome.
     pub(crate) elapsed: Duration,
-    /// The response that the rules created, or `None` if a fault sent something else, or nothing.
+    /// The response that the rules created, or `None` if a fault or a disconnect kept it from being
+    /// sent.
     pub(crate) reply: Option<StoredReply>,
 }
 
@@ -87,7 +89,7 @@ impl StoredReply {
 #[derive(Default)]
 struct Outcomes {
     by_number: LinkedHashMap<u64, Outcome>,
-    /// The total size of the stored bodies, in bytes.
+    /// The total size of the stored headers and bodies, in bytes.
     bytes: usize,
 }
 
@@ -104,7 +106,7 @@ impl Outcomes {
 }
 
 impl Outcome {
-    /// Returns the size of the stored headers and body.
+    /// Returns the size of the stored headers and body, in bytes.
     fn bytes(&self) -> usize {
         let Some(reply) = &self.reply else { return 0 };
         let headers = reply.headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));

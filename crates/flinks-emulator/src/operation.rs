@@ -1,8 +1,8 @@
 //! The table of operations, with the name, routes, handler and purpose of each.
 //!
-//! [`operations!`] contains the rows and passes them to another macro. This file uses it to define
-//! the [`Operation`] enum, and `rules/mod.rs` uses it to dispatch requests, so this file does not
-//! need to import the rules.
+//! [`operations!`] contains the rows and passes them to another macro. This file uses `operations!`
+//! to define the [`Operation`] enum, and `rules/mod.rs` uses it to dispatch requests, so this file
+//! does not need to import the rules.
 
 use std::fmt;
 

@@ -6,7 +6,7 @@
 //! | `connect` | the steps of the iframe page, and the bank's login page |
 //! | `consent` | Outbound's consent page |
 //! | `pay` | the page on which a payer approves or cancels a payment |
-//! | `notice` | pages without a form: a refusal, an expired visit, and the start page |
+//! | `notice` | pages without a form: a refusal, an unknown visit, and the start page |
 //! | `text`, `french` | the text, and the parameters that select the language and the theme |
 
 mod connect;

@@ -1,6 +1,6 @@
 //! The command-line program, for use in another program that adds its own options.
 //!
-//! `flinks-emulator` consists of these options and [`run`].
+//! The `flinks-emulator` program consists of [`Options`] and [`run`].
 
 #[cfg(feature = "tls")]
 mod tls;
@@ -23,8 +23,8 @@ pub struct Options {
     /// TOML file with settings; omitted settings have their default values
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Name of a built-in scenario, or TOML file with a scenario; its settings override those of
-    /// --config
+    /// Name of a built-in scenario, or TOML file with a scenario; the scenario's settings override
+    /// those from --config
     #[arg(long, value_name = "NAME|FILE")]
     scenario: Option<String>,
     /// Print the default configuration as TOML and exit
@@ -39,8 +39,8 @@ pub struct Options {
     /// Record requests and responses in a HAR file, with credentials and tokens redacted
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Accept this host name for the dashboard and the control API; requires the printed access
-    /// token
+    /// Accept this host name for the dashboard and the control API; requests must then carry the
+    /// printed access token
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
     /// Store requests as they were received, including values that the emulator does not know
@@ -88,7 +88,7 @@ pub async fn run(options: &Options) -> Result<(), String> {
     #[cfg(feature = "tls")]
     let output = output + &tls::guide(&emulator);
     // The parent process may close the pipe after it has read the first line. The emulator must
-    // keep running.
+    // then keep running.
     let _ = io::stdout().write_all(format!("{output}\ndashboard {dashboard}\n").as_bytes());
     if options.open {
         open_browser(&dashboard);

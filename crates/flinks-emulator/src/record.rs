@@ -1,8 +1,9 @@
-//! Records requests and responses in a HAR file (HTTP Archive 1.2), to attach to a bug report.
+//! Records requests and responses in a HAR file (HTTP Archive 1.2), which can be attached to a bug
+//! report.
 //!
 //! The file contains redacted text: the names of known values and the hashes of unknown values. It
-//! is a complete JSON document after each request, because each new entry overwrites the end of the
-//! document and then writes it again.
+//! is a complete JSON document after each request, because appending an entry overwrites the end of
+//! the document and then writes that end again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};

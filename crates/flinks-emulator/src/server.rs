@@ -78,7 +78,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // The thread ends promptly, because `serve` aborts the connections.
+            // The thread stops promptly, because `serve` aborts the connections.
             let _ = thread.join();
         }
     }

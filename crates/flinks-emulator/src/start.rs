@@ -137,8 +137,8 @@ const CONTROL: [(&str, &str); 6] = [
 /// The products, each with the prefix of its operation names.
 const PRODUCTS: [(&str, &str); 3] = [("Pay", "pay."), ("Connect", "connect."), ("Outbound", "outbound.")];
 
-/// Returns the endpoints of a product, except those that exist only in the emulator, and their
-/// purposes.
+/// Returns a product's endpoints with their purposes, except the endpoints that exist only in the
+/// emulator.
 fn endpoints(prefix: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     Operation::ALL
         .into_iter()

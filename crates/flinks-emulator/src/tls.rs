@@ -42,9 +42,10 @@ pub enum ClientCertificates {
 
 /// A generated certificate authority, and how an emulator uses it for TLS.
 ///
-/// Each authority is new, so a client must trust [`authority_pem`](Self::authority_pem). The
-/// authority can issue certificates only for `localhost`, for loopback addresses and for the names
-/// passed to [`new`](Self::new). Its private key is dropped after use.
+/// Each `Tls` value has a new authority, so a client must trust its
+/// [`authority_pem`](Self::authority_pem). The authority can issue certificates only for
+/// `localhost`, for loopback addresses and for the names passed to [`new`](Self::new). Its private
+/// key is dropped after use.
 ///
 /// ```
 /// use flinks_emulator::{ClientCertificates, Config, Tls};
@@ -97,7 +98,7 @@ impl Tls {
         format!("{certificate_pem}{key_pem}")
     }
 
-    /// Writes the certificate of the authority to `authority.pem` in this folder. If the emulator
+    /// Writes the authority's certificate to `authority.pem` in this folder. If the emulator
     /// requests client certificates, also writes `client.pem` with a client certificate and
     /// `client-key.pem` with its private key. [`Emulator::env`] then also returns the paths.
     ///

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::wire::Wire;
 
-/// The maximum duration of a TLS handshake. Without it, a peer that sends nothing would keep a
-/// connection open.
+/// The maximum duration of a TLS handshake. Without this limit, a peer that sends nothing could
+/// keep a connection open indefinitely.
 #[cfg(feature = "tls")]
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 

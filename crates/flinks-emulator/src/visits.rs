@@ -70,7 +70,7 @@ pub(crate) fn visits(state: &EmulatorState) -> impl Iterator<Item = Visit<'_>> {
 }
 
 impl Page {
-    /// Returns the name of the page in its address.
+    /// Returns the name that identifies the page in an address.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Consent => "consent",

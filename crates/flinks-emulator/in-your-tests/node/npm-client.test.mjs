@@ -1,5 +1,6 @@
-// Tests of the npm client @rizwannur/flinks with the emulator: the parts that Flinks' documentation
-// covers, and the points at which the client does not follow it. README.md lists both.
+// Tests of the npm client @rizwannur/flinks against the emulator. They cover the parts that Flinks
+// documents, and the points at which the client does not follow the documentation. README.md lists
+// both.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

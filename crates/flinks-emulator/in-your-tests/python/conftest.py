@@ -39,7 +39,7 @@ class Emulator:
         self.control("POST", "advance", {"seconds": seconds})
 
     def fail_next(self, operation, fault):
-        """Schedules a fault for the next request for an operation."""
+        """Schedules a fault for an operation's next request."""
         self.control("POST", "faults", {"operation": operation, "fault": fault})
 
     def count(self, operation):
@@ -51,13 +51,13 @@ class Emulator:
 def running_emulator(*arguments, authority=None):
     """Starts the program with additional arguments and stops it at the end.
 
-    If the program uses TLS, authority is the path of the file that it writes.
+    If the program uses TLS, authority is the path to the certificate file that the program writes.
     """
     command = [PROGRAM, "--listen", "127.0.0.1:0", *arguments]
     environment = {**os.environ, "RUST_LOG": "off"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            # The authority's file exists once the first line has been written.
+            # The certificate file exists once the first line has been written.
             base_url = process.stdout.readline().strip()
             assert base_url, "the emulator did not start: see its output on standard error"
             yield Emulator(base_url, authority)

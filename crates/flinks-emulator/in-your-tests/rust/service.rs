@@ -88,7 +88,8 @@ async fn the_service_does_not_repeat_a_request_that_may_have_spent_its_token() {
     assert_eq!(emulator.count(Operation::PayInitiateSession), 1);
 }
 
-/// The emulator holds the request until the token has expired, without waiting in real time.
+/// While the emulator holds the request, the test advances the emulator's clock past the token's
+/// expiry instead of waiting in real time.
 #[tokio::test]
 async fn the_service_reports_an_expired_token() {
     let (emulator, address) = start().await;

@@ -1,8 +1,8 @@
 //! The banks' data, as described in a TOML file: users, security questions, accounts and
 //! transactions.
 //!
-//! A name that must be unique, or that a step refers to, is [`Spanned`], so that an error can name
-//! its line.
+//! A name that must be unique, or that a step refers to, is [`Spanned`], so that an error can state
+//! the line.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -109,7 +109,7 @@ impl UserRefusal {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
     pub(crate) prompt: String,
-    /// The prompt on a French page. Responses always contain `prompt`.
+    /// The prompt on a French page. JSON responses always contain `prompt`.
     #[serde(default)]
     pub(crate) prompt_fr: Option<String>,
     /// The possible answers, or an empty list if the answer is free text.
@@ -186,7 +186,7 @@ impl AccountType {
         }
     }
 
-    /// Returns whether the balance of the account is a debt of the end user.
+    /// Returns whether the account's balance is an amount that the end user owes.
     pub(crate) fn is_credit(self) -> bool {
         matches!(self, Self::CreditCard | Self::LineOfCredit)
     }

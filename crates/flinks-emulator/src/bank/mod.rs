@@ -24,7 +24,7 @@ impl Refusal {
     }
 }
 
-/// The bank's refusal while it is unavailable.
+/// The refusal from a bank that is unavailable.
 pub(crate) const UNAVAILABLE: Refusal = Refusal::new(401, "RETRY_LATER", "The bank is unavailable");
 
 /// The answers, keyed by prompt.

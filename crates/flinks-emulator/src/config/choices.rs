@@ -16,7 +16,7 @@ pub enum PayAuthentication {
     FormOrBasic,
 }
 
-/// The origin that a parent page must have to receive the events of the iframe page.
+/// The origin that a parent page must have to receive events from the iframe page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -35,8 +35,8 @@ pub enum EventTarget {
 pub enum Pkce {
     /// Ignores `code_challenge` and `code_verifier`, like a server that does not support PKCE.
     Ignored,
-    /// Checks the verifier if the authorization request contained a challenge, and refuses a
-    /// verifier without a challenge.
+    /// Checks the verifier if the authorization request contained a challenge, and refuses any
+    /// verifier if it did not.
     #[default]
     Checked,
     /// Refuses an authorization request without a challenge.

@@ -34,7 +34,7 @@ pub struct ConnectCustomer {
     pub secret_key: String,
     /// The API key, which only the data endpoints accept.
     pub api_key: String,
-    /// The whitelisted origins of `redirectUrl` and `redirect_uri`. An empty list allows every
+    /// The whitelisted origins for `redirectUrl` and `redirect_uri`. An empty list allows every
     /// origin.
     pub redirect_origins: Vec<String>,
 }
@@ -124,7 +124,8 @@ impl ConnectConfig {
         self.all_customers().find(|customer| customer.id.eq_ignore_ascii_case(id))
     }
 
-    /// Returns a customer by its party, or `None` if it was removed from the configuration.
+    /// Returns the customer for a party, or `None` if the customer was removed from the
+    /// configuration.
     pub(crate) fn customer_of(&self, party: &Party) -> Option<Customer<'_>> {
         self.all_customers().find(|customer| customer.party == *party)
     }
@@ -167,7 +168,7 @@ impl OutboundConfig {
         self.all_clients().find(|client| client.id == id)
     }
 
-    /// Returns a client by its party, or `None` if it was removed from the configuration.
+    /// Returns the client for a party, or `None` if the client was removed from the configuration.
     pub(crate) fn client_of(&self, party: &Party) -> Option<Client<'_>> {
         self.all_clients().find(|client| client.party == *party)
     }

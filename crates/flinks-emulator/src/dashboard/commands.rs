@@ -114,9 +114,9 @@ fn capitalized(text: &str) -> String {
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
-/// Returns the variables of [`Emulator::env`](crate::Emulator::env) as the lines of an `.env` file. A
-/// credential that differs from the default may be real, so its value is shown only if the page
-/// reveals values.
+/// Returns the variables from [`Emulator::env`](crate::Emulator::env) as the lines of an `.env`
+/// file. A credential that differs from the default may be real, so its value is shown only if the
+/// page reveals values.
 fn env(config: &Config, transport: &Transport, view: &View, base_url: &str) -> String {
     let variables = environment::variables(base_url, config, transport);
     let defaults = environment::variables(base_url, &Config::default(), transport);

@@ -131,7 +131,7 @@ fn open_visit(visit: &Visit<'_>) -> Markup {
 }
 
 /// Returns a button that logs in the bank's first user who can log in and meets a condition.
-/// Returns nothing if there is no such user.
+/// Returns empty markup if there is no such user.
 fn log_in(address: &str, label: &str, bank: &Bank, is_wanted: impl Fn(&User) -> bool) -> Markup {
     let user = bank.users.iter().find(|user| user.refusal.is_none() && is_wanted(user));
     html! {
@@ -149,7 +149,7 @@ fn act(address: &str, label: &str, fields: &[(&str, &str)]) -> Markup {
     }
 }
 
-/// Returns the buttons that choose what end users decide on a page. The decision is a setting in a
+/// Returns the buttons that set the end user's decision on a page. The decision is a setting in a
 /// section of the configuration.
 fn decision(label: &str, (section, setting): (&str, &str), current: EndUser) -> Markup {
     let options = [(EndUser::Asked, "asked"), (EndUser::Agrees, "agrees"), (EndUser::Refuses, "refuses")];
@@ -169,7 +169,8 @@ fn decision(label: &str, (section, setting): (&str, &str), current: EndUser) -> 
     }
 }
 
-/// Returns the faults that one click schedules, each with its label and its JSON object.
+/// Returns the faults that can be scheduled with one click, each with its label and its JSON
+/// object.
 fn presets() -> [(&'static str, Value); 11] {
     let body = |error: &str| json!({"error": error}).to_string();
     [
@@ -212,8 +213,8 @@ pub(super) fn faults(state: &EmulatorState) -> Markup {
     }
 }
 
-/// Returns the list of faults that are still scheduled. The list is updated separately from the
-/// rest of the panel, which contains the user's choices.
+/// Returns the list of faults that are still scheduled. The list is updated separately, because
+/// replacing the rest of the panel would discard the user's selections.
 pub(super) fn armed(state: &EmulatorState) -> Markup {
     let faults: Vec<_> = state.faults.iter().collect();
     let plural = |remaining: u64| if remaining == 1 { "request" } else { "requests" };

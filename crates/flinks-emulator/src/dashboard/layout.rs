@@ -89,8 +89,8 @@ pub(super) fn message(title: &str, message: &str) -> Markup {
     )
 }
 
-/// Returns the page for a browser on another machine that has not sent the access token yet. The
-/// page's script reads the token from the fragment of the address.
+/// Returns the page for a browser that is on another machine and has not sent the access token yet.
+/// The page's script reads the token from the fragment of the address.
 pub(super) fn sign_in() -> Markup {
     document(
         "Sign in",

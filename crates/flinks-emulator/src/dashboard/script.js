@@ -170,7 +170,7 @@ document.addEventListener("change", ({ target }) => {
   if ("submit" in target.dataset) target.form.requestSubmit();
 });
 
-// The token is in the fragment, which a browser never sends. It is exchanged for a cookie.
+// A browser never sends the fragment, so this script exchanges the token in the fragment for a cookie.
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
 if (token !== null) history.replaceState(null, "", location.pathname + location.search);
 

@@ -24,10 +24,11 @@ use crate::state::EmulatorState;
 
 /// The shortest time between two events.
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest time between two checks. A check is needed even without a request, because tokens
-/// expire.
+/// The longest wait for a change before the next check. A check is needed even without a request,
+/// because tokens expire.
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
-/// The number of checks without an event after which a comment shows that the connection is alive.
+/// The number of checks without an event after which a comment is sent to show that the connection
+/// is alive.
 const QUIET_CHECKS: u32 = 15;
 
 pub(super) fn respond(shared: &Arc<Shared>, view: View) -> hyper::Response<Body> {
@@ -68,13 +69,13 @@ async fn send(shared: Arc<Shared>, view: View, mut sender: Sender<Bytes, std::co
 struct OpenPage {
     view: View,
     resets: u64,
-    /// The number of the newest request that was sent.
+    /// The number of the newest request that was sent to the browser.
     newest: u64,
     /// The requests that were in progress at the last check.
     in_progress: BTreeSet<u64>,
-    /// The HTML of the panels that were sent, keyed by name.
+    /// The HTML that was last sent for each panel, keyed by the panel's name.
     panels: BTreeMap<&'static str, String>,
-    /// The emulator's time and the machine's time when the clock was sent.
+    /// The emulator's time and the machine's time when the clock was last sent.
     clock: Option<(Duration, Instant)>,
 }
 
@@ -115,7 +116,8 @@ impl OpenPage {
             }
         }
         let newest = state.ledger.newest_number();
-        // Requests between the last event and the newest `PAGE` requests are not shown.
+        // Requests that arrived after the last event but are not among the newest `PAGE` are not
+        // shown.
         let mut shown = 0;
         for request in state.ledger.requests().rev().take_while(|request| request.number > self.newest) {
             let is_complete = shared.observer.outcome(request.number).is_some();
@@ -136,7 +138,8 @@ impl OpenPage {
             self.in_progress.pop_first();
         }
         if is_cut {
-            // Completed requests that are older than the newest page are no longer in the list.
+            // Completed requests that are older than those on the newest page are no longer in the
+            // list.
             while changed.len() > PAGE {
                 changed.pop_first();
             }
@@ -173,8 +176,8 @@ impl OpenPage {
         html
     }
 
-    /// Returns whether the clock differs from the one that the page shows. The page's clock runs on
-    /// its own.
+    /// Returns whether the emulator's clock differs from the one that the page shows. The page
+    /// advances its clock itself.
     fn has_clock_changed(&self, state: &EmulatorState) -> bool {
         let is_frozen = state.config.frozen_clock.to_string();
         let Some((time, sent)) = self.clock else { return true };

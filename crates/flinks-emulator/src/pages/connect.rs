@@ -57,7 +57,7 @@ pub(crate) struct LogIn<'a> {
     pub(crate) return_url: &'a Url,
 }
 
-/// Returns the bank login on the iframe page.
+/// Returns the iframe page with the bank's login form.
 pub(crate) fn log_in(visit: &LogIn<'_>, form: &Form<'_>, has_back: bool, events: &Events) -> Markup {
     let steps = steps(visit.look.text());
     visit.page(form, has_back, (&steps, 1), Some(events))

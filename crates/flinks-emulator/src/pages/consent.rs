@@ -14,7 +14,7 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) scopes: &'a [String],
     pub(crate) return_url: &'a Url,
-    /// Whether the bank is unavailable, so that the end user cannot agree.
+    /// Whether the bank is unavailable. If it is, the end user cannot agree.
     pub(crate) is_unavailable: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The pages without a form: a refusal, an expired visit, and the emulator's start page.
+//! The pages without a form: a refusal, an unknown visit, and the emulator's start page.
 
 use maud::{Markup, html};
 
@@ -16,7 +16,7 @@ pub(crate) fn refusal(look: Look, message: &str) -> Markup {
     Document::new(look, text.refused_title).render(&content, &html! {})
 }
 
-/// Returns the page for a visit that the emulator does not know.
+/// Returns the page for a visit that is no longer stored or never existed.
 pub(crate) fn unknown_visit(look: Look) -> Markup {
     let text = look.text();
     let content = html! {

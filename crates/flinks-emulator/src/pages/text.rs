@@ -29,8 +29,8 @@ pub(crate) enum Theme {
 }
 
 impl Look {
-    /// Reads the parameters. Custom OAuth calls the language parameter `lang`. An unknown value has
-    /// no effect.
+    /// Reads the parameters. In custom OAuth, the language parameter is called `lang`. An unknown
+    /// value has no effect.
     pub(crate) fn from_query(query: &Fields<String>) -> Self {
         let language = query.text("language").or(query.text("lang")).unwrap_or_default();
         let language = match language.split(['-', '_']).next() {
@@ -74,7 +74,7 @@ impl Theme {
     }
 }
 
-/// All pages' text in one language.
+/// The page text in one language.
 pub(crate) struct Text {
     pub(super) fictitious: &'static str,
     pub(super) emulator: &'static str,
@@ -139,7 +139,7 @@ pub(crate) struct Text {
     pub(super) unknown_lead: &'static str,
     /// The sentence for each scope.
     pub(super) scopes: [(&'static str, &'static str); 8],
-    /// The sentence for each `FlinksCode`. Other codes have the sentence `other_refusal`.
+    /// The sentence for each `FlinksCode`. All other codes share the `other_refusal` sentence.
     pub(super) refusals: [(&'static str, &'static str); 10],
     pub(super) other_refusal: &'static str,
 }

@@ -1,17 +1,17 @@
-//! Hides the values in requests and responses that the emulator neither issued nor is configured
+//! In requests and responses, hides the values that the emulator neither issued nor is configured
 //! with. The dashboard and the recorded HAR files show only redacted text.
 //!
 //! People send real credentials to a local server by mistake, in any header or field. Redaction
-//! therefore starts from what is safe, not from what is secret:
+//! therefore relies on a list of what is safe, not of what is secret:
 //!
 //! | part | becomes |
 //! | --- | --- |
-//! | a value that the emulator issued or is configured with | [`Piece::Known`], which shows its name and, on request, its value |
-//! | the names in [`names`], and short words and numbers in its plain fields | [`Piece::Text`] |
+//! | a value that the emulator issued or is configured with | [`Piece::Known`], which shows the value's name and, on request, the value itself |
+//! | the names in [`names`], and short words and numbers in the fields that it lists as plain | [`Piece::Text`] |
 //! | everything else | [`Piece::Hidden`], which contains only a keyed hash and a length |
 //!
-//! The key of the hash is random for each process, so equal values can be recognized, but a value
-//! cannot be guessed from its hash.
+//! Each emulator has a random hash key, so equal values in one emulator can be recognized, but a
+//! value cannot be guessed from its hash.
 
 mod json;
 mod known;

@@ -66,10 +66,10 @@ pub(super) const PLAIN_FIELDS: [&str; 26] = [
 /// The fields that contain an address to return to.
 pub(super) const URL_FIELDS: [&str; 2] = ["redirectUrl", "redirect_uri"];
 
-/// The fields of a response that contain a link, which may have a query.
+/// The response fields that contain a link, which may have a query.
 pub(super) const LINK_FIELDS: [&str; 2] = ["PaymentLink", "href"];
 
-/// The fields of a response that repeat a value from a request.
+/// The response fields that repeat a value from the request.
 pub(super) const ECHOED_FIELDS: [&str; 7] =
     ["ReferenceId", "Tag", "customerEmail", "customerName", "referenceId", "reference_id", "state"];
 

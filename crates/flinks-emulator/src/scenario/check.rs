@@ -1,4 +1,4 @@
-//! The checks on a scenario that involve more than one value.
+//! The checks that involve more than one value in a scenario.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::fault::repetitions;
 use crate::operation::Operation;
 
-/// A reason why a scenario is invalid, and its position in the file, in bytes.
+/// The reason a scenario is invalid, and the position of the error in the file, in bytes.
 pub(super) struct Problem {
     pub(super) offset: usize,
     pub(super) reason: String,
@@ -77,7 +77,7 @@ fn account(account: &Account) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Checks that no two values are equal. The error names the position of the second value.
+/// Checks that no two values are equal. The error contains the position of the second value.
 fn unique<'a, T: Ord + 'a>(values: impl Iterator<Item = &'a Spanned<T>>, reason: &str) -> Result<(), Problem> {
     let mut seen = BTreeSet::new();
     for value in values {

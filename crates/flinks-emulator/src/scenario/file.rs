@@ -38,7 +38,7 @@ struct Settings {
     config: Map<String, Value>,
 }
 
-/// A change to the emulator, and the event that it waits for.
+/// A change to the emulator, and the event that the change waits for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
@@ -59,7 +59,7 @@ pub(super) struct After {
     pub(super) operation: Option<Operation>,
     /// The number of requests that must have been completed. The default is 1.
     pub(super) count: Option<u64>,
-    /// The time on the emulator's clock.
+    /// The time to wait, on the emulator's clock.
     #[serde(default, deserialize_with = "optional_time")]
     pub(super) time: Option<Duration>,
 }

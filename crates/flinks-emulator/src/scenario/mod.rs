@@ -1,4 +1,4 @@
-//! Scenarios: the banks' data, settings, and a list of steps that change the emulator while
+//! Scenarios: settings, data for the banks, and a list of steps that change the emulator while
 //! requests arrive.
 //!
 //! | file | contents |
@@ -25,8 +25,8 @@ use crate::file_error::{Content, FileError};
 
 /// A scenario, which consists of banks, users, accounts, transactions, settings and steps.
 ///
-/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. The file `SCENARIOS.md` in
-/// this crate's folder describes the format of a scenario file.
+/// [`Emulator::load_scenario`](crate::Emulator::load_scenario) loads it. `SCENARIOS.md` in this
+/// crate's folder describes the format of a scenario file.
 ///
 /// ```
 /// use flinks_emulator::Scenario;
@@ -75,7 +75,8 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// Returns an error if no built-in scenario has this name. The message lists the names.
+    /// Returns an error if no built-in scenario has this name. The message lists the built-in
+    /// names.
     pub fn built_in(name: &str) -> Result<Self, FileError> {
         let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) else {
             let names: Vec<&str> = Self::built_in_names().collect();
@@ -86,15 +87,15 @@ impl Scenario {
         Ok(Self { name: Some(name), ..scenario })
     }
 
-    /// Parses a scenario file, which is a TOML document. If it contains no bank, the default bank
+    /// Parses a scenario file, which is a TOML document. If it contains no banks, the default bank
     /// and its users are available.
     ///
     /// # Errors
     ///
     /// Returns an error that names the line and the reason if the text is not valid TOML, contains
     /// an unknown key, defines two users with the same name at one bank, or contains a step that
-    /// cannot happen. The message never contains a string from the file, because the string may be
-    /// a credential.
+    /// cannot take effect. The message never contains a string from the file, because the string
+    /// may be a credential.
     pub fn parse(text: &str) -> Result<Self, FileError> {
         file::parse(text)
     }
@@ -104,7 +105,8 @@ impl Scenario {
         self.name
     }
 
-    /// Returns the sentence that describes the scenario, or an empty string.
+    /// Returns the sentence that describes the scenario, or an empty string if the file contains
+    /// none.
     pub fn description(&self) -> &str {
         &self.description
     }

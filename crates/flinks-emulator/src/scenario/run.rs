@@ -22,7 +22,7 @@ pub(crate) struct ScenarioRun {
     next: usize,
     /// The time at which the last step took effect.
     since: Duration,
-    /// The number of requests for each operation that were completed since then.
+    /// For each operation, the number of requests that have been completed since then.
     completed: BTreeMap<Operation, u64>,
     /// The time until which each bank is unavailable.
     outages: BTreeMap<BankKey, Duration>,

@@ -97,7 +97,8 @@ pub(crate) enum Stage {
     Cancelled,
 }
 
-/// The URL that a visit returns to, and the application's `state`, which is added to the URL.
+/// The URL that the end user returns to after a visit, and the application's `state`, which is
+/// added to the URL.
 pub(crate) struct Return {
     pub(crate) url: Url,
     pub(crate) state: Option<String>,

@@ -146,7 +146,7 @@ impl EmulatorState {
     }
 
     /// Adds a connection and returns its subject. If `user` is `None`, the connection belongs to
-    /// the first user who can log in. If `scopes` is `None`, it has all scopes.
+    /// the first user who can log in. If `scopes` is `None`, the connection has all scopes.
     pub(crate) fn new_subject(&mut self, user: Option<UserKey>, scopes: Option<Vec<String>>) -> String {
         let user = user.or_else(|| self.banks.able_users().first().copied());
         self.outbound.connections.add(Connection { user, scopes }, self.config.limits.tokens)

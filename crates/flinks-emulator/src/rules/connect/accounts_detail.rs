@@ -1,5 +1,5 @@
 //! `GetAccountsDetail`, which returns the accounts for a session that `/Authorize` has started. If
-//! the data is not ready, the response is 202, and the client polls `GetAccountsDetailAsync`.
+//! the data is not ready, the status is 202, and the client polls `GetAccountsDetailAsync`.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn authenticate(state: &EmulatorState, call: &Call) -> Result<Party, Problem> {
     Ok(customer.party)
 }
 
-/// Returns a field that is `true` unless the client has set it to `false`.
+/// Returns the value of a field that is `true` unless the client has set it to `false`.
 fn flag(body: &Fields<Value>, name: &'static str) -> Result<bool, Problem> {
     match body.get(name) {
         None => Ok(true),

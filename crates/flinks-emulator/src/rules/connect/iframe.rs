@@ -169,8 +169,8 @@ impl Iframe {
         }
     }
 
-    /// Handles the Back, Cancel and Start over buttons. Returns whether one of them was pressed.
-    /// The events are those that Flinks documents.
+    /// Handles the Back, Cancel and Start over buttons, and adds the events that Flinks documents
+    /// for them. Returns whether one of the buttons was pressed.
     fn navigate(&mut self, form: &Fields<String>) -> bool {
         let is_pressed = |name| form.get(name).is_some();
         if is_pressed("cancel") {

@@ -23,7 +23,7 @@ pub(super) use self::oauth::{oauth_authorize, oauth_step};
 use crate::config::ConnectConfig;
 use crate::return_url::Fragment;
 
-/// Returns whether the addresses to which end users return may contain a fragment.
+/// Returns whether return URLs may contain a fragment.
 fn fragment(config: &ConnectConfig) -> Fragment {
     if config.accept_redirect_fragment { Fragment::Allowed } else { Fragment::Forbidden }
 }

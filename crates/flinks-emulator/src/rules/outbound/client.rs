@@ -19,7 +19,7 @@ pub(super) enum Sender {
 }
 
 impl Sender {
-    /// Returns whether the sender may use a code or token of this client.
+    /// Returns whether the sender may use a code or token that was issued to this client.
     pub(super) fn may_be(&self, party: &Party) -> bool {
         match self {
             Self::Known(sender) => sender == party,

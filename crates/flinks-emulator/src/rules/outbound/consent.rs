@@ -47,7 +47,7 @@ pub(in crate::rules) fn authorize(state: &mut EmulatorState, call: &Call) -> Rep
     if !client.redirect_uris.is_empty() && !client.redirect_uris.iter().any(|allowed| allowed == redirect_uri) {
         return refuse("redirect_uri is not whitelisted.");
     }
-    // Only the iframe page accepts an address without a scheme.
+    // Unlike Connect's pages, the consent page does not accept an address without a scheme.
     let return_url = Url::parse(redirect_uri).map_err(|_| "is not an absolute URL");
     let return_url = match return_url.and_then(|_| return_url::parse(redirect_uri, &[], Fragment::Forbidden)) {
         Ok(url) => url,
