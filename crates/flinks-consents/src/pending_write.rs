@@ -64,7 +64,7 @@ pub(crate) enum Verdict {
 }
 
 impl PendingWrite {
-    /// Returns the record to store. `None` for a removal.
+    /// Returns the record to store, or `None` for a removal.
     pub(crate) fn record(&self) -> Option<&Record> {
         match self {
             Self::NewConsent { record, .. } | Self::Refreshed { record, .. } | Self::Ended { record, .. } => {
@@ -163,7 +163,7 @@ impl PendingWrite {
         Verdict::Apply
     }
 
-    /// Returns whether this write, which is newer than `pending`, replaces it.
+    /// Returns whether this write replaces `pending`, which is older.
     pub(crate) fn replaces(&self, pending: &Self) -> bool {
         match (self, pending) {
             (Self::Removal { grant }, other) => other.record().is_some_and(|record| record.grant == *grant),

@@ -29,7 +29,8 @@ impl Suspicion {
         let status = error.status().unwrap_or_default();
         let code = error.oauth_error().map(|code| first_bytes(&Sha256::digest(code.as_str())));
         match earlier {
-            // A time in the future was written while the clock was wrong, so its age is unknown.
+            // A time in the future was written while the clock was wrong, so the age of the
+            // suspicion is unknown.
             Some(earlier) if earlier.status == status && earlier.code == code && earlier.first_seen <= now => {
                 Self { last_seen: now, ..earlier }
             }
@@ -56,7 +57,7 @@ impl Suspicion {
     }
 }
 
-/// Returns whether the response shows that the request failed for a reason other than the grant.
+/// Returns whether the response shows that the request failed for a reason unrelated to the grant.
 /// Such a response proves that the request reached Flinks.
 pub(crate) fn clears_suspicion(error: &Error) -> bool {
     if error.refusal().is_some() {

@@ -15,8 +15,8 @@ use crate::store::{ConsentId, Record, ScanPage, ScanRecords, StoreError};
 /// [`MigratingStore`](super::MigratingStore).
 ///
 /// Each record is copied, read back and compared before it is removed from the old store. A
-/// migration can be stopped at any time and run again: it moves the records that are still in the
-/// old store. Several migrations can run at the same time.
+/// migration can be stopped at any time and run again: it then moves the records that are still in
+/// the old store. Several migrations can run at the same time.
 #[must_use = "a migration does nothing until `run` is called"]
 pub struct Migration<Old, New> {
     old: Old,
@@ -40,12 +40,12 @@ pub struct MigrationSummary {
     /// The number of consents that other processes kept changing. Run the migration again to move
     /// them.
     pub busy: u64,
-    /// The number of records that cannot be read or did not pass the comparison. They stay in the
-    /// old store.
+    /// The number of records that could not be read or did not pass the comparison. They stay in
+    /// the old store.
     pub unreadable: u64,
     /// The number of consents for which both stores have a record, for example because a backup of
-    /// the old store was restored. Nothing was changed, and the record in the new store is used.
-    /// [`Migration::on_conflict`] receives their ids.
+    /// the old store was restored. Neither record was changed, and the one in the new store is
+    /// used. [`Migration::on_conflict`] receives their ids.
     pub conflicts: u64,
 }
 
@@ -113,7 +113,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Sets a callback that is called after each consent, and for each page with unreadable records.
+    /// Sets a callback that is called after each consent has been processed, and for each page with
+    /// unreadable records.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
         self
@@ -132,8 +133,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Moves all consents that are in the old store. Then scans the new store, to complete moves that
-    /// another process began before it was stopped.
+    /// Moves all consents that are in the old store. Then scans the new store to complete any moves
+    /// that stopped processes left unfinished.
     ///
     /// # Errors
     ///
@@ -203,7 +204,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     }
 
     async fn move_one(&self, record: Record) -> Result<Outcome, StoreError> {
-        // This is left over from an earlier migration to the old store.
+        // This reservation is left over from an earlier migration to the old store.
         if Mark::of(&record) == Mark::Reservation {
             return Ok(Outcome::Absent);
         }

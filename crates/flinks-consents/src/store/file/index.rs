@@ -7,7 +7,8 @@
 //!
 //! Each call lists the directory, requests the version of each file, and reads only the files whose
 //! version has changed. On a local file system, the result is therefore the same as if the call had
-//! read every file, no matter which process or program changed a file. These files are read by every call:
+//! read every file, no matter which process or program changed a file. Every call reads the
+//! following files:
 //!
 //! - a file that was changed less than about two seconds before it was last read, because its next
 //!   change may not change its version;
