@@ -41,7 +41,7 @@ impl AppTokenSource {
 
     /// Creates a source as [`new`](Self::new) does, and sets a callback that is called for each
     /// [`Event`]. The callback runs in the task that sends the request, so it should return
-    /// quickly. If it panics, the panic is caught and logged.
+    /// quickly. A panic in the callback is caught and logged.
     pub fn with_events(client: Client, scope: Option<&str>, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self::build(client, scope, Some(Box::new(on_event)))
     }

@@ -61,7 +61,7 @@ impl ConsentsBuilder {
     }
 
     /// Sets a callback that is called for each [`Event`]. The callback runs in the task that emits
-    /// the event, so it should return quickly. If it panics, the panic is caught and logged.
+    /// the event, so it should return quickly. A panic in the callback is caught and logged.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
         self
@@ -97,7 +97,7 @@ impl Consents {
         &self.0.client
     }
 
-    /// Returns the client's clock. Use it in your own tasks that work with the consents.
+    /// Returns the client's clock. Use this clock in your own tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }

@@ -329,8 +329,8 @@ impl ConsentError {
     pub fn advice(&self) -> Advice {
         if let Kind::Call(error) = &self.0.kind {
             return match (error.advice(), self.0.refusal) {
-                // The response alone did not show that the refusal is final, but the refusal is now
-                // confirmed.
+                // The response alone did not show that the refusal was final, but the refusal is
+                // now confirmed.
                 (Advice::WaitOrStartOver, Some(Refusal::Final)) => Advice::StartOver,
                 (advice, _) => advice,
             };

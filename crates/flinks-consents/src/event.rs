@@ -1,4 +1,4 @@
-//! Events for consents and for the application's own token.
+//! Events that concern consents or the application's own token.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::error::ConsentError;
 use crate::metrics;
 
-/// An event for a consent or for the application's own token.
+/// An event that concerns a consent or the application's own token.
 ///
 /// Each event is also logged with `tracing`. A caller that waits for a refresh may receive the
 /// result before the event is emitted.

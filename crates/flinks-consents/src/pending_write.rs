@@ -1,5 +1,5 @@
-//! A record change that might not have been stored yet, and the decision on whether it still
-//! applies to the stored record.
+//! A record change that might not have been stored yet, and the logic that decides whether the
+//! change still applies to the stored record.
 //!
 //! All functions in this module are pure. `save.rs` performs the writes.
 
@@ -126,7 +126,7 @@ impl PendingWrite {
             return Verdict::Apply;
         }
         match (self, attempt) {
-            // The end user has just authorized.
+            // The end user has just authorized this consent.
             (Self::NewConsent { .. }, Attempt::First) => Verdict::Apply,
             (Self::NewConsent { .. }, Attempt::Deferred) => {
                 // If the grant is the same, the first attempt succeeded even though it seemed to

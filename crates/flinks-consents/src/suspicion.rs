@@ -40,7 +40,7 @@ impl Suspicion {
 
     /// Returns how long the next refresh must wait, or `None` if the refresh can start now.
     pub(crate) fn remaining_wait(&self, now: SystemTime) -> Option<Duration> {
-        // A time in the future does not cause a wait.
+        // If the last refusal is dated in the future, no wait is needed.
         let since = now.duration_since(self.last_seen).ok()?;
         SUSPECTED_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }

@@ -172,7 +172,7 @@ impl TokenCache {
 
     /// Invalidates a token that a server has rejected. Does nothing if a token was replaced after a
     /// rejection within the last minute and the server has not [accepted](Self::accept_replay) the
-    /// new token. In that case, the token is not the cause of the rejections.
+    /// new token. In that case, the tokens are not the cause of the rejections.
     ///
     /// Returns `true` if the token has been or will be replaced, so that the request can be sent
     /// again.

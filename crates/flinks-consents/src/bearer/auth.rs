@@ -1,4 +1,4 @@
-//! The middleware settings that are common to all HTTP clients.
+//! The middleware settings that are shared by all supported HTTP clients.
 
 use std::fmt;
 

@@ -12,7 +12,7 @@
 //!              get another token ─► send ─► return the response, even if it is a rejection
 //! ```
 //!
-//! If the second token is also rejected, the token is not the cause. For the next minute,
+//! If the second token is also rejected, the tokens are not the cause. For the next minute,
 //! rejections are returned without another refresh. The same applies after a rejected request that
 //! may not be sent again, because nothing shows yet whether the server accepts the second token.
 
@@ -145,8 +145,8 @@ impl Consent {
     ///
     /// `request` receives the value of the `Authorization` header, which is marked as sensitive,
     /// and is called at most twice. A rejected token is [invalidated](Self::invalidate). If the
-    /// second token is also rejected, the token is not the cause, so this method returns the second
-    /// result. For the next minute, rejections do not cause another refresh.
+    /// second token is also rejected, the tokens are not the cause, so this method returns the
+    /// second result. For the next minute, rejections do not cause another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
     /// response that proves that the API did not process the request, such as a 401, and never for

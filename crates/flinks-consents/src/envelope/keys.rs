@@ -1,4 +1,4 @@
-//! The keys of an envelope: the name key, which hides ids, and the encryption keys.
+//! The keys of an envelope: the name key, which is used to hide ids, and the encryption keys.
 
 use std::collections::BTreeMap;
 use std::fmt;

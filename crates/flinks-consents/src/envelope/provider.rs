@@ -82,8 +82,8 @@ pub trait KeyProvider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns [`KeyError::Damaged`] if the service did not wrap this key or cannot unwrap it any
-    /// more. Otherwise, returns the same errors as [`generate_key`](Self::generate_key).
+    /// Returns [`KeyError::Damaged`] if the service did not wrap this key or can no longer unwrap
+    /// it. Otherwise, returns the same errors as [`generate_key`](Self::generate_key).
     fn unwrap_key<'a>(&'a self, wrapped: &'a [u8]) -> KeyFuture<'a, Key>;
 }
 
@@ -119,7 +119,7 @@ pub enum KeyError {
     /// The service did not respond, or is temporarily unavailable. The same call may succeed later.
     Unavailable,
     /// The service refused the call, for example because this process has no permission to use the
-    /// master key. The call fails until a setting is corrected.
+    /// master key. Further calls fail until a setting is corrected.
     Refused,
     /// The wrapped key is not valid, or was wrapped with a master key that no longer exists.
     Damaged,

@@ -37,8 +37,8 @@ pub trait WorkLeases: TokenStore {
         1
     }
 
-    /// Acquires the lease on a shard for `duration`, or extends it if `holder` already holds it.
-    /// Returns `false` if another holder has it.
+    /// Acquires the lease on a shard for `duration`, or extends the lease if `holder` already holds
+    /// it. Returns `false` if another holder holds the lease.
     fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
         let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))

@@ -21,7 +21,7 @@ use crate::store::{
 /// use a `MigratingStore` created with `new`. The [module documentation](super) describes the
 /// deployments.
 ///
-/// An operation on a consent that is still in the old store, or in neither store, calls both
+/// An operation on a consent that is still in the old store, or in neither store, accesses both
 /// stores.
 ///
 /// [`due`](TokenStore::due) loads each due record, and [`list`](TokenStore::list) loads all of the
@@ -34,7 +34,7 @@ pub(super) struct Stores<Old, New> {
     new_consents: Target,
 }
 
-/// The store in which new consents are stored.
+/// Which of the two stores receives new consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Old,
@@ -114,7 +114,8 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
         self.load_new(id).await
     }
 
-    /// Loads the record from the new store. Returns `None` if it is not known to be authoritative.
+    /// Loads the record from the new store. Returns `None` if the record is not known to be
+    /// authoritative.
     async fn load_moved(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
         Ok(self.new.load(id).await?.filter(|record| Mark::of(record) == Mark::None))
     }

@@ -2,8 +2,8 @@
 //!
 //! 1. Deploy every process with [`MigratingStore::prepare`], which uses both stores but stores new
 //!    consents in the old one, so that processes that use only the old store still find them.
-//! 2. When no process uses only the old store any more, deploy every process with
-//!    [`MigratingStore::new`], which stores new consents in the new store.
+//! 2. Once no process uses only the old store, deploy every process with [`MigratingStore::new`],
+//!    which stores new consents in the new store.
 //! 3. When this deployment is also complete, run a [`Migration`].
 //! 4. When its summary [is complete](MigrationSummary::is_complete), deploy every process with only
 //!    the new store.
@@ -40,8 +40,8 @@
 //! # Protocol
 //!
 //! For each consent, the record in the old store is authoritative if there is one. Otherwise, the
-//! record in the new store is. During the migration, nothing creates a record in the old store, so a
-//! consent that has left it never returns.
+//! record in the new store is. During the migration, nothing creates a record in the old store, so
+//! a consent that has left the old store never returns to it.
 //!
 //! ```text
 //!             old store       new store                authoritative
@@ -55,7 +55,7 @@
 //!
 //! - The commit is one conditional removal from the old store. It fails if the record has changed
 //!   since it was copied, so a move and a change are mutually exclusive. A move does not change the
-//!   record or its generation, so other processes do not notice it, and a lease stays valid.
+//!   record or its generation, so other processes do not notice it, and any lease stays valid.
 //! - Every step is conditional on the generation in the store that it changes. A reservation has a
 //!   random generation that is used only once, and a copy can replace only the reservation that the
 //!   copy's writer made while the old store had the record. A delayed step therefore cannot bring

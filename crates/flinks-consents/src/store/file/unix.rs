@@ -72,8 +72,8 @@ impl Handle {
     }
 }
 
-/// The version of a file. Every change to a file's content, owner or permissions changes its
-/// version, and so does replacing it with another file.
+/// The version of a file. Every change to a file's content, owner or permissions changes the file's
+/// version, and so does replacing the file with another one.
 ///
 /// The system updates the time of the last change (`ctime`), which programs cannot set. The version
 /// therefore also changes if a backup program restores the time of the last modification (`mtime`).
