@@ -39,9 +39,9 @@ impl AppTokenSource {
         Self::build(client, scope, None)
     }
 
-    /// Creates a source, as [`new`](Self::new) does, with a callback that is called for each
+    /// Creates a source as [`new`](Self::new) does, and sets a callback that is called for each
     /// [`Event`]. The callback runs in the task that sends the request, so it should return
-    /// quickly. If it panics, the panic is caught and logged.
+    /// quickly. A panic in the callback is caught and logged.
     pub fn with_events(client: Client, scope: Option<&str>, on_event: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self::build(client, scope, Some(Box::new(on_event)))
     }
@@ -59,9 +59,9 @@ impl AppTokenSource {
 
     /// Returns a valid access token: either the cached token or a new one.
     ///
-    /// All concurrent callers share one request and its outcome. The token is replaced early, while
-    /// it is still valid. After a failure, the source backs off before the next request. At least
-    /// one second passes between two requests. See
+    /// All concurrent callers share one request and its outcome. The token is replaced shortly
+    /// before it expires. After a failure, the source backs off before the next request.
+    /// Consecutive requests are at least one second apart. See
     /// [`Consent::access_token`](crate::Consent::access_token) for details.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl AppTokenSource {
         shared_token::access_token(self).await
     }
 
-    /// Passes a valid access token to `read` and returns the result. This is the fastest way to
+    /// Calls `read` with a valid access token and returns the result. This is the fastest way to
     /// read a cached token. See [`Consent::with_token`](crate::Consent::with_token) for an example.
     ///
     /// # Errors
@@ -91,8 +91,8 @@ impl AppTokenSource {
         shared_token::with_token(self, |cached| read(&cached.token)).await
     }
 
-    /// Returns the value of the `Authorization` header for a request: `Bearer …` with a valid
-    /// access token, marked as sensitive. The value is created once for each token.
+    /// Returns the value of the `Authorization` header for a request: `Bearer` followed by a valid
+    /// access token. The value is marked as sensitive and is created only once for each token.
     ///
     /// # Errors
     ///
@@ -105,8 +105,8 @@ impl AppTokenSource {
         shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
-    /// Invalidates an access token that a server has rejected, for example if the Open Banking API
-    /// responded with 401. The next call to [`access_token`](Self::access_token) requests another
+    /// Invalidates an access token that has been rejected, for example by a 401 response from the
+    /// Open Banking API. The next call to [`access_token`](Self::access_token) requests a new
     /// token. If the token has already been replaced, this method does nothing.
     pub fn invalidate(&self, token: &AccessToken) {
         self.0.cache.invalidate(token, self.clock().as_ref());

@@ -26,16 +26,16 @@ pub(crate) struct CachedToken {
     pub(crate) must_fetch: bool,
 }
 
-/// The time, on both clocks, at which a refresh is due, in the form that [`Clock::is_before`]
-/// compares.
+/// The time at which a refresh is due, on both clocks, in the form that [`Clock::is_before`]
+/// expects.
 #[derive(Clone, Copy)]
 struct StaleFrom {
     monotonic: Duration,
     since_epoch: Duration,
 }
 
-/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. It is
-/// lower for a token with a short lifetime.
+/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. The
+/// minimum is lower for a token with a short lifetime.
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl CachedToken {

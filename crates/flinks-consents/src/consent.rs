@@ -35,9 +35,9 @@ impl Consent {
     ///   receive the current token.
     /// - After a failed refresh, the client backs off for between half a second and a minute, or
     ///   for up to 5 minutes if the server requests a longer wait. During the back-off, no request
-    ///   is sent: callers receive the current token while it is valid, and then the error returned
-    ///   by the failed refresh.
-    /// - At least one second passes between two refreshes.
+    ///   is sent: callers receive the current token while it is valid, and then the error from the
+    ///   failed refresh.
+    /// - Consecutive refreshes are at least one second apart.
     ///
     /// ([O4](flinks::rules))
     ///
@@ -55,15 +55,16 @@ impl Consent {
         shared_token::access_token(self).await
     }
 
-    /// Passes the token that [`access_token`](Self::access_token) would return to `read`, and
+    /// Calls `read` with the token that [`access_token`](Self::access_token) would return, and
     /// returns the result.
     ///
-    /// This is the fastest way to read a cached token. It changes no reference count, so threads
-    /// that read the same token do not slow each other down. A clone of the token or of its
-    /// [header value](AccessToken::authorization) has a reference count that all threads share.
+    /// This is the fastest way to read a cached token. Because it changes no reference count,
+    /// threads that read the same token do not slow each other down. By contrast, cloning the token
+    /// or its [header value](AccessToken::authorization) changes a reference count that all threads
+    /// share.
     ///
-    /// `read` is called at most once. It should return quickly: until it does, the token stays in
-    /// memory, even if another token has replaced it.
+    /// `read` is called at most once and should return quickly. Until `read` returns, the token
+    /// stays in memory, even if it has been replaced.
     ///
     /// ```no_run
     /// # use flinks_consents::{Consent, ConsentError};
@@ -88,8 +89,8 @@ impl Consent {
         shared_token::with_token(self, |cached| read(&cached.token)).await
     }
 
-    /// Returns the value of the `Authorization` header for a request: `Bearer …` with a valid
-    /// access token, marked as sensitive. The value is created once for each token.
+    /// Returns the value of the `Authorization` header for a request: `Bearer` followed by a valid
+    /// access token. The value is marked as sensitive and is created only once for each token.
     ///
     /// If the API can reject a token before it expires, use [`send`](Self::send) instead.
     ///
@@ -104,9 +105,9 @@ impl Consent {
         shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
-    /// Invalidates an access token that a server has rejected, for example if the Open Banking API
-    /// responded with 401. The next call to [`access_token`](Self::access_token) returns another
-    /// token, but not earlier than one second after the last refresh.
+    /// Invalidates an access token that has been rejected, for example by a 401 response from the
+    /// Open Banking API. The next call to [`access_token`](Self::access_token) returns another
+    /// token, but no sooner than one second after the last refresh.
     ///
     /// If the token has already been replaced, this method does nothing, so every caller that used
     /// the token can safely call this method.
@@ -136,9 +137,9 @@ impl Consent {
     /// Returns the time at which the refresh token expires if it is not used before then.
     /// ([O5](flinks::rules))
     ///
-    /// If the recorded time of the last refresh is in the future, this method returns the current
-    /// time. The wall clock was wrong when that time was recorded, so the age of the refresh token
-    /// is unknown.
+    /// If the recorded time of the last refresh is more than 10 minutes in the future, this method
+    /// returns the current time. The wall clock must have been wrong when the refresh was recorded,
+    /// so the age of the refresh token is unknown.
     ///
     /// # Errors
     ///
@@ -165,12 +166,12 @@ impl Consent {
     /// ([O10](flinks::rules))
     ///
     /// If Flinks refuses the access token, this method tries once more with another token. If the
-    /// consent ended because a refresh was refused, this method first tries to refresh it, because
-    /// the refusal might not have come from Flinks.
+    /// consent ended because a refresh was refused, this method first tries to refresh the consent,
+    /// because the refusal might not have come from Flinks.
     ///
-    /// The returned value reports Flinks' response. If the store is unavailable after the
+    /// The returned value reports only the outcome at Flinks. If the store is unavailable after the
     /// revocation, the next call and [`Consents::flush`](crate::Consents::flush) retry the removal.
-    /// Until it succeeds, this process returns no token for the consent.
+    /// Until the removal succeeds, this process returns no token for the consent.
     ///
     /// # Errors
     ///
@@ -206,10 +207,10 @@ impl Consent {
         self.shared.run_store_task(async move { consent.erase().await }).await
     }
 
-    /// Returns the name that identifies this consent in the log. By default, it is a short hash,
-    /// computed with a different key in each process. If
-    /// [`log_ids`](crate::ConsentsBuilder::log_ids) was called, it is the id. To find a consent's
-    /// log lines later, log this name together with the id.
+    /// Returns the name that identifies this consent in the log. By default, the name is a short
+    /// hash, computed with a different key in each process. If
+    /// [`log_ids`](crate::ConsentsBuilder::log_ids) was called, the name is the consent's id. To
+    /// find a consent's log lines later, log this name together with the id.
     pub fn log_name(&self) -> String {
         self.shared.log_name(&self.state.id)
     }

@@ -51,8 +51,8 @@ impl ConsentsBuilder {
         self
     }
 
-    /// Sets the policy for refreshes while the store is unavailable. A store is unavailable if it
-    /// does not respond in time or returns
+    /// Sets the policy for refreshes while the store is unavailable. The store counts as
+    /// unavailable if it does not respond in time or returns
     /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable). Default:
     /// [`OutagePolicy::FailClosed`].
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
@@ -61,7 +61,7 @@ impl ConsentsBuilder {
     }
 
     /// Sets a callback that is called for each [`Event`]. The callback runs in the task that emits
-    /// the event, so it should return quickly. If it panics, the panic is caught and logged.
+    /// the event, so it should return quickly. A panic in the callback is caught and logged.
     pub fn on_event(mut self, callback: impl Fn(&ConsentId, &Event) + Send + Sync + 'static) -> Self {
         self.0.on_event = Some(Box::new(callback));
         self
@@ -97,7 +97,7 @@ impl Consents {
         &self.0.client
     }
 
-    /// Returns the client's clock. Use it in your own tasks that work with the consents.
+    /// Returns the client's clock. Use this clock in your own tasks that work with the consents.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         self.0.clock()
     }
@@ -134,14 +134,14 @@ impl Consents {
         Ok(self.new_consent(id).exchange_code(code).await?.consent)
     }
 
-    /// Returns a builder for a new consent. It can set an owner and a label, and can revoke the
-    /// replaced consent's connection.
+    /// Returns a builder for a new consent. Use the builder to set an owner or a label, or to
+    /// revoke the replaced consent's connection.
     pub fn new_consent(&self, id: &ConsentId) -> NewConsent {
         NewConsent::new(self.consent(id))
     }
 
-    /// Lists an owner's consents in a stable order. A page that is shorter than its limit is the
-    /// last page.
+    /// Lists an owner's consents in a stable order. A page with fewer consents than its limit is
+    /// the last page. The list does not include new consents that have not been stored yet.
     ///
     /// ```
     /// # use flinks_consents::{ConsentError, Consents, OwnerId, Page};
@@ -155,8 +155,7 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The list does not include a new consent that has not
-    /// been stored yet.
+    /// Returns an error if the store fails.
     pub async fn list(&self, owner: &OwnerId, page: &Page) -> Result<Vec<ConsentStatus>, ConsentError> {
         runtime::current(self.clock().as_ref())?;
         let records = self.0.call_store(StoreCall::List, |store| store.list(owner, page)).await?;
@@ -225,9 +224,9 @@ impl Consents {
         Ok(consent)
     }
 
-    /// Stores all pending writes: changes that could not be stored earlier. [`Event::NotStored`]
-    /// reports each of them, except the end of a consent. Before the process exits, call
-    /// [`shutdown`](Self::shutdown) instead, which also waits for in-flight refreshes.
+    /// Stores all pending writes: changes that could not be stored earlier. Each of them has been
+    /// reported by [`Event::NotStored`], unless it records the end of a consent. Before the process
+    /// exits, call [`shutdown`](Self::shutdown) instead, which also waits for in-flight refreshes.
     ///
     /// # Errors
     ///
@@ -255,10 +254,10 @@ impl Consents {
         states.into_iter().map(|state| Consent { shared: Arc::clone(&self.0), state }).collect()
     }
 
-    /// Waits for all in-flight refreshes and then stores all pending writes. Call this method
-    /// before the process exits: after the last request, but before the runtime shuts down. A
-    /// runtime that shuts down cancels its refreshes, and a refresh token that Flinks has just
-    /// issued can then be lost.
+    /// Waits for all in-flight refreshes and then stores all pending writes. Call this method after
+    /// the last request, before the runtime shuts down and the process exits. A runtime that shuts
+    /// down cancels its refreshes, and a refresh token that Flinks has just issued can then be
+    /// lost.
     ///
     /// This method waits for at most `limit`, which should exceed the combined timeouts of one call
     /// to Flinks and two calls to the store. With the default timeouts, 45 seconds is enough. New
@@ -311,8 +310,9 @@ impl Consents {
     /// Lists up to `limit` consents whose refresh tokens expire within `within` if unused, ordered
     /// by idle deadline.
     ///
-    /// - Consents whose recorded last refresh is in the future come first. The wall clock was wrong
-    ///   when that time was recorded, so the age of the refresh token is unknown.
+    /// - Consents whose recorded last refresh is more than 10 minutes in the future come first. The
+    ///   wall clock must have been wrong when that refresh was recorded, so the age of the refresh
+    ///   token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

@@ -12,10 +12,10 @@ use crate::store::{InvalidId, StoreError};
 ///
 /// Possible causes include a store failure, an unknown consent id, an ended consent and a failed
 /// call to Flinks. [`advice`](Self::advice) suggests what to do about the error. A `ConsentError`
-/// provides most of the predicates of [`flinks::Error`].
+/// provides most of the methods of [`flinks::Error`].
 ///
-/// The error contains no secrets, and its message contains no text from a server. Cloning is cheap.
-/// ([A3, A6](flinks::rules))
+/// The error contains no secrets, and its `Display` output contains no text from a server. Cloning
+/// is cheap. ([A3, A6](flinks::rules))
 #[derive(Clone)]
 pub struct ConsentError(Arc<Inner>);
 
@@ -122,8 +122,8 @@ impl ConsentError {
         }
     }
 
-    /// Returns the first `ConsentError` among `error` and its sources. Use it, for example, on an
-    /// error from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
+    /// Returns the first `ConsentError` among `error` and its sources. Use this function, for
+    /// example, on an error from an HTTP client that uses [`BearerAuth`](crate::BearerAuth).
     pub fn find_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -173,8 +173,8 @@ impl ConsentError {
         matches!(self.0.kind, Kind::Store(StoreError::Unavailable(_)))
     }
 
-    /// Returns `true` if no consent is stored under the id: it was never stored or was forgotten,
-    /// or the application uses the wrong store. In that case,
+    /// Returns `true` if no consent is stored under the id: the consent was never stored or has
+    /// been forgotten, or the application uses the wrong store. In that case,
     /// [`needs_consent`](Self::needs_consent) also returns `true`. If many consents are unknown at
     /// once, first check that the application uses the right store.
     pub fn is_unknown_consent(&self) -> bool {
@@ -186,7 +186,7 @@ impl ConsentError {
         matches!(self.0.kind, Kind::Ended)
     }
 
-    /// Returns whether the end user must authorize again. [`refusal`](Self::refusal) returns how
+    /// Returns whether the end user must authorize again. [`refusal`](Self::refusal) indicates how
     /// certain it is that the consent has ended. ([O6](flinks::rules))
     pub fn needs_consent(&self) -> bool {
         match &self.0.kind {
@@ -223,7 +223,7 @@ impl ConsentError {
     }
 
     /// Returns the cause of the error. Returns `None` if the store failed, if no consent is stored
-    /// under the id, or if the consent has ended.
+    /// under the id, or if the record shows that the consent has ended.
     pub fn cause(&self) -> Option<Cause> {
         match &self.0.kind {
             Kind::Store(_) | Kind::NotFound | Kind::Ended => None,
@@ -255,7 +255,7 @@ impl ConsentError {
     }
 
     /// Returns whether the server may have received a request. Returns `false` only if it is
-    /// certain that the server did not.
+    /// certain that the server did not receive one.
     pub fn may_have_been_sent(&self) -> bool {
         match &self.0.kind {
             _ if self.0.follows_request => true,
@@ -300,12 +300,12 @@ impl ConsentError {
         self.call()?.operation()
     }
 
-    /// Returns the OAuth error code of the response. See [`flinks::Error::oauth_error`].
+    /// Returns the OAuth error code in the response. See [`flinks::Error::oauth_error`].
     pub fn oauth_error(&self) -> Option<&OAuthError> {
         self.call()?.oauth_error()
     }
 
-    /// Returns the `FlinksCode` of the response. See [`flinks::Error::flinks_code`].
+    /// Returns the `FlinksCode` in the response. See [`flinks::Error::flinks_code`].
     pub fn flinks_code(&self) -> Option<&FlinksCode> {
         self.call()?.flinks_code()
     }
@@ -329,7 +329,8 @@ impl ConsentError {
     pub fn advice(&self) -> Advice {
         if let Kind::Call(error) = &self.0.kind {
             return match (error.advice(), self.0.refusal) {
-                // The refusal was only suspected at first but is now confirmed.
+                // The response alone did not show that the refusal was final, but the refusal is
+                // now confirmed.
                 (Advice::WaitOrStartOver, Some(Refusal::Final)) => Advice::StartOver,
                 (advice, _) => advice,
             };

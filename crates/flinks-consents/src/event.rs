@@ -1,4 +1,4 @@
-//! Events for consents and for the application's own token.
+//! Events that concern consents or the application's own token.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::SystemTime;
@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use crate::error::ConsentError;
 use crate::metrics;
 
-/// An event for a consent or for the application's own token.
+/// An event that concerns a consent or the application's own token.
 ///
-/// Each event is also logged with `tracing`. A caller that waits for a refresh may receive its
+/// Each event is also logged with `tracing`. A caller that waits for a refresh may receive the
 /// result before the event is emitted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -25,13 +25,14 @@ pub enum Event {
     RefreshFailed {
         /// The error returned by the refresh.
         error: ConsentError,
-        /// When the cached token expires. Until then, callers receive it. `None` if no valid token
-        /// is cached, in which case callers receive the error.
+        /// When the cached token expires. Until then, callers receive that token. `None` if no
+        /// valid token is cached, in which case callers receive the error.
         valid_until: Option<SystemTime>,
     },
     /// A refresh token is about to idle out (expire because it was not used) or has already idled
-    /// out. A refresh follows this event. [`KeepAlive`](crate::KeepAlive) refreshes consents that
-    /// are rarely used. ([O5](flinks::rules))
+    /// out. A refresh is attempted immediately after this event. Use
+    /// [`KeepAlive`](crate::KeepAlive) to refresh consents that are rarely used.
+    /// ([O5](flinks::rules))
     #[non_exhaustive]
     IdleDeadlineNear {
         /// When the refresh token expires if it remains unused.
@@ -39,7 +40,7 @@ pub enum Event {
     },
     /// A refresh was refused, perhaps by a gateway. The consent is now suspected to have ended, but
     /// that is not confirmed yet. Until a refresh succeeds or the refusal is confirmed, at most one
-    /// refresh per minute is sent. This event is emitted again for each further refusal.
+    /// refresh per minute is sent. This event is emitted again for every further refusal.
     /// ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentSuspected {

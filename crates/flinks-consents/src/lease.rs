@@ -26,7 +26,7 @@ pub(crate) struct LeaseWaiter<'a> {
     waits: u32,
 }
 
-/// The maximum time for which a lease is treated as valid, whatever timeout its holder uses.
+/// The maximum time for which a lease is treated as valid, regardless of its holder's timeouts.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
 /// The maximum time that a process waits for a lease, as a multiple of the lease duration. A
 /// process may have to wait until the lease of a crashed process expires, and then for other
@@ -41,9 +41,9 @@ impl<'a> LeaseWaiter<'a> {
 
     /// Returns the unexpired lease that another process holds on the record, if any.
     ///
-    /// The clock of the lease holder may be wrong. A lease is therefore treated as expired only if
-    /// this process has seen the lease unchanged for its full duration, or if the local wall clock
-    /// is more than [`MAX_SKEW`] past the expiry time.
+    /// The lease holder's clock may be wrong. A lease is therefore treated as expired only if this
+    /// process has seen the lease unchanged for its full duration, or if the local wall clock is
+    /// more than [`MAX_SKEW`] past the expiry time.
     pub(crate) fn lease_of_another<'r>(&mut self, record: &'r Record, owner: &str) -> Option<&'r Lease> {
         let lease = record.lease.as_deref()?;
         if lease.owner == owner {

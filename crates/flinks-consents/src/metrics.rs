@@ -32,7 +32,7 @@ pub(crate) fn describe() {
     describe_counter!(KEEP_ALIVE_CONSENTS, Unit::Count, "Consents that keep-alive runs have examined");
     describe_gauge!(KEEP_ALIVE_DUE, Unit::Count, "Consents that were due when the last complete run started");
     describe_gauge!(KEEP_ALIVE_LAST_RUN, Unit::Seconds, "Unix time at which the last complete run ended");
-    // A dashboard then shows 0 instead of no data.
+    // Initialize the gauges so that a dashboard shows 0 instead of no data.
     change(WAITING_CALLERS, 0.0);
     change(PENDING_WRITES, 0.0);
 }

@@ -67,9 +67,9 @@ pub enum Replaced {
     Revoked,
     /// The connection had already ended.
     AlreadyEnded,
-    /// The new consent, or another consent that belongs to the same owner, has the same subject as
-    /// the old consent. Revoking the old token would also end that consent's connection, so nothing
-    /// was revoked. ([O10](flinks::rules))
+    /// The old consent has the same subject as the new consent or as another consent that belongs
+    /// to the same owner. Revoking the old token would therefore also end a connection that is
+    /// still in use, so nothing was revoked. ([O10](flinks::rules))
     SameSubject,
     /// Nothing was revoked, because the tokens do not show whether both consents belong to the same
     /// end user at the same provider.
@@ -171,8 +171,8 @@ impl NewConsent {
     ) -> Result<StoredConsent, SpendError<AuthorizationCode, ConsentError>> {
         let shared = &self.consent.shared;
         let now = shared.clock().wall();
-        // Load the old consent before the code is spent, because the new consent replaces its
-        // record.
+        // Load the old consent before the code is spent, because storing the new consent replaces
+        // the old record.
         let old = match self.on_replaced {
             OnReplaced::Keep => None,
             OnReplaced::Revoke => match self.consent.current_record().await {
@@ -260,7 +260,7 @@ impl NewConsent {
             others = shared.call_store(StoreCall::List, |store| store.list(owner, &FIRST_SIBLINGS)).await?;
             others.retain(|other| other.id != current.id);
         }
-        // Since the exchange, the end user has authorized again.
+        // The end user has authorized again since the exchange.
         if current.grant != grant {
             others.push(current);
         }
@@ -272,7 +272,7 @@ impl NewConsent {
         Ok(false)
     }
 
-    /// Returns an access token for the old consent: either the stored token or one from another
+    /// Returns an access token for the old consent: either the stored token or one from a new
     /// refresh.
     async fn token_of(&self, old: &Record) -> Result<AccessToken, Replaced> {
         let shared = &self.consent.shared;

@@ -1,5 +1,5 @@
-//! A record change that might not have been stored yet, and the decision on whether it still
-//! applies to the stored record.
+//! A record change that might not have been stored yet, and the logic that decides whether the
+//! change still applies to the stored record.
 //!
 //! All functions in this module are pure. `save.rs` performs the writes.
 
@@ -64,7 +64,7 @@ pub(crate) enum Verdict {
 }
 
 impl PendingWrite {
-    /// Returns the record to store. `None` for a removal.
+    /// Returns the record to store, or `None` for a removal.
     pub(crate) fn record(&self) -> Option<&Record> {
         match self {
             Self::NewConsent { record, .. } | Self::Refreshed { record, .. } | Self::Ended { record, .. } => {
@@ -126,7 +126,7 @@ impl PendingWrite {
             return Verdict::Apply;
         }
         match (self, attempt) {
-            // The end user has just authorized.
+            // The end user has just authorized this consent.
             (Self::NewConsent { .. }, Attempt::First) => Verdict::Apply,
             (Self::NewConsent { .. }, Attempt::Deferred) => {
                 // If the grant is the same, the first attempt succeeded even though it seemed to
@@ -163,7 +163,7 @@ impl PendingWrite {
         Verdict::Apply
     }
 
-    /// Returns whether this write, which is newer than `pending`, replaces it.
+    /// Returns whether this write replaces `pending`, which is older.
     pub(crate) fn replaces(&self, pending: &Self) -> bool {
         match (self, pending) {
             (Self::Removal { grant }, other) => other.record().is_some_and(|record| record.grant == *grant),

@@ -157,8 +157,7 @@ impl Consent {
         self.load().await
     }
 
-    /// Returns the access token in a record if the token is still valid and has not been
-    /// invalidated.
+    /// Returns the access token in a record if the token has neither expired nor been invalidated.
     pub(crate) fn usable_token_in(&self, record: &Record) -> Option<Arc<CachedToken>> {
         let StoredToken { secret, issued_at, lifetime } = record.access_token.as_deref()?;
         let cache = &self.state.cache;
@@ -166,8 +165,8 @@ impl Consent {
         if cache.is_invalidated(id) {
             return None;
         }
-        // The cached token tracks its age on both clocks, but the record tracks it only on the wall
-        // clock.
+        // The cached token measures its age on both clocks, whereas the record contains only the
+        // wall-clock time.
         if let Some(current) = cache.current()
             && current.id == id
         {
@@ -295,7 +294,7 @@ impl Consent {
         Ok(WriteOutcome::Applied)
     }
 
-    /// Returns the record after a successful refresh.
+    /// Returns the record, updated with the result of a successful refresh.
     pub(crate) fn record_after_refresh(&self, record: Record, tokens: &Tokens, refreshed_at: SystemTime) -> Record {
         Record {
             refresh_token: tokens.refresh_token.clone().unwrap_or(record.refresh_token),
@@ -311,7 +310,7 @@ impl Consent {
         }
     }
 
-    /// Returns the record after a failed refresh, together with the error, which contains the
+    /// Returns the record, updated with the result of a failed refresh, and the error with the
     /// refusal that applies to the consent. (O6)
     fn record_after_failure(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
         let released = Record { lease: None, ..leased };

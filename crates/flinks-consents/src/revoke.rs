@@ -24,8 +24,8 @@ impl Consent {
             self.state.cache.replace(None);
         }
         let (revoked, grant) = match self.revoke_at_flinks().await {
-            // The token determines which connection was revoked, no matter which grant the store
-            // had before.
+            // The token determines which connection was revoked, regardless of which grant was
+            // stored before.
             Ok(token) => (Revoked::Confirmed, token.grant.or(stored)),
             Err(error) if error.is_unknown_consent() => return Ok(Revoked::NotFound),
             Err(error) if is_invalid_grant(&error) && stored.is_some() => (Revoked::AlreadyEnded, stored),

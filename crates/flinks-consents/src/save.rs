@@ -54,14 +54,14 @@ impl Consent {
                 return Err(error);
             }
         };
-        // There was no pending write when the refresh started, so the end user has authorized again
-        // since then.
+        // There was no pending write when the refresh started, so the end user has since authorized
+        // again.
         if local.pending_write().is_some() {
             return Ok(WriteOutcome::Superseded);
         }
         let write = match write {
-            // The consent has been replaced, revoked or forgotten since then, so a missing record
-            // stays missing.
+            // The consent has been replaced, revoked or forgotten since the refresh started, so a
+            // missing record stays missing.
             PendingWrite::Refreshed { record, expected, used, .. } if self.state.cache.epoch() != epoch => {
                 PendingWrite::Refreshed { record, expected, used, if_missing: IfMissing::Drop }
             }
@@ -220,7 +220,8 @@ impl Consent {
                 Some(generation) => next.after(generation),
                 None => next.with_random_generation(),
             };
-            // If the store has no record, its owner index may have no entry for the owner.
+            // If the consent has no stored record, the store's owner index may have no entry for
+            // the owner.
             next.is_owner_new |= expected.is_none();
             if self.shared.swap(expected, &next).await? {
                 return Ok((WriteOutcome::Applied, expected.is_some()));
@@ -257,7 +258,8 @@ impl Consent {
     pub(crate) fn defer(&self, local: &mut LocalRecord, write: PendingWrite, error: &ConsentError) -> Option<Event> {
         let is_end = matches!(write, PendingWrite::Ended { .. });
         self.set_local(local, LocalRecord::Pending(Box::new(write)));
-        // If this write is lost, one more refresh is sent and refused, so no event is needed.
+        // If this write is lost, the only consequence is one more refused refresh, so no event is
+        // needed.
         if is_end {
             return None;
         }
@@ -332,8 +334,8 @@ impl Consent {
     }
 
     /// Remembers the stored record as [`remember`](Self::remember) does, from a task that does not
-    /// hold the lock. If another task holds it, that task is about to remember a newer record, so
-    /// this method does nothing.
+    /// hold the lock. If another task holds the lock, that task is about to remember a newer
+    /// record, so this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);

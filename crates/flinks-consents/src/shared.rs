@@ -38,7 +38,7 @@ pub(crate) struct Shared {
 
 pub(crate) type Callback = Box<dyn Fn(&ConsentId, &Event) + Send + Sync>;
 
-/// How the log identifies a consent.
+/// How a consent is identified in the log.
 pub(crate) enum LogNames {
     /// A keyed hash of the id. Each process uses a different key.
     Hashed(RandomState),
@@ -51,7 +51,7 @@ pub(crate) enum LogNames {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutagePolicy {
-    /// Refreshes nothing. Once the cached token has expired, calls fail with an error for which
+    /// Sends no refreshes. Once the cached token has expired, calls fail with an error for which
     /// [`ConsentError::is_store`] returns `true`.
     #[default]
     FailClosed,
@@ -60,11 +60,11 @@ pub enum OutagePolicy {
     /// in use stay in memory.
     ///
     /// Once a process has received a new refresh token, it no longer refreshes without the store,
-    /// because Flinks could end the consent if two processes use the same refresh token. The outage
-    /// may already have begun when Flinks replaces a token for the first time. In that case, until
-    /// the store is available again (see [`Event::NotStored`]), only the process that received the
-    /// new token has it, and all other processes still have the old one. If your server replaces
-    /// refresh tokens, use [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
+    /// because Flinks could end the consent if two processes used the same refresh token. If Flinks
+    /// replaces a token for the first time during an outage, only the process that received the new
+    /// token has it until the store is available again (see [`Event::NotStored`]), and all other
+    /// processes still have the old token. If your server replaces refresh tokens, use
+    /// [`FailClosed`](Self::FailClosed). ([A5](flinks::rules))
     RefreshWithoutStore,
 }
 
@@ -145,7 +145,7 @@ impl Shared {
     }
 
     /// Runs `work` in a separate task. The task completes even if the caller is cancelled, and a
-    /// shutdown waits for it. Returns `None` if it panics or its runtime shuts down.
+    /// shutdown waits for it. Returns `None` if the task panics or its runtime shuts down.
     pub(crate) async fn run_in_task<T: Send + 'static>(
         &self,
         runtime: &Handle,

@@ -21,8 +21,8 @@ use crate::runtime;
 use crate::single_flight::{Leader, Waiter};
 use crate::token_cache::{Epoch, MIN_REFRESH_INTERVAL, Need, NextStep, Outcome, TokenCache};
 
-/// The source of a shared access token. An implementation is a handle, and all its clones refer to
-/// the same source.
+/// The source of a shared access token. An implementing type is a handle, and all clones of a
+/// handle refer to the same source.
 pub(crate) trait Source: Clone + Send + Sync + 'static {
     const KIND: TokenKind;
 
@@ -103,7 +103,7 @@ pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, Co
             Start::Waiting(waiter, _) => waiter,
         };
         let fetched = outcome(source, waiter).await?;
-        // Otherwise the in-flight fetch found a token in the store, so this caller tries again.
+        // If the in-flight fetch only found a token in the store, this caller tries again.
         if fetched.was_refreshed {
             return Ok(fetched.token.token.clone());
         }
@@ -149,7 +149,8 @@ fn start<S: Source>(source: &S, need: Need) -> Start {
 /// this function also limits the duration of the fetch.
 async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
     let _waiting = WaitingCaller::new();
-    // Registers no waker: each poll checks on which runtime the caller is polled.
+    // This future registers no waker. Each time it is polled, it checks which runtime the caller is
+    // running on.
     let elsewhere = poll_fn(|_| {
         let is_elsewhere = runtime::is_other(waiter.runtime(), source.clock().as_ref());
         if is_elsewhere { Poll::Ready(()) } else { Poll::Pending }

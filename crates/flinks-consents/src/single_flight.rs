@@ -21,7 +21,7 @@ struct Inner<S, T> {
 /// A task and the callers that wait for its outcome. The task is in flight until its outcome is
 /// known.
 struct Flight<T> {
-    /// The runtime of the task.
+    /// The runtime that the task runs on.
     runtime: Option<Id>,
     /// The outcome. It is `None` if the leader was dropped before it finished the task.
     outcome: OnceLock<Option<T>>,
@@ -86,8 +86,8 @@ impl<S, T: Clone> SingleFlight<S, T> {
         leader.0.finish(Some(outcome));
     }
 
-    /// Abandons the in-flight task of `waiter`, so that the next caller becomes the leader. All
-    /// waiting callers receive `outcome`.
+    /// Abandons the in-flight task that `waiter` is waiting for, so that the next caller becomes
+    /// the leader. All waiting callers receive `outcome`.
     pub(crate) fn give_up(&self, waiter: &Waiter<T>, outcome: T) {
         let abandoned = self.lock().in_flight.take_if(|flight| Arc::ptr_eq(flight, &waiter.0));
         if let Some(flight) = abandoned {
@@ -105,7 +105,7 @@ impl<S, T: Clone> SingleFlight<S, T> {
 }
 
 impl<T> Flight<T> {
-    /// Passes the outcome to the waiting callers, unless it is already known.
+    /// Sets the outcome and wakes the waiting callers, unless an outcome has already been set.
     fn finish(&self, outcome: Option<T>) {
         if self.outcome.set(outcome).is_ok() {
             self.finished.notify_waiters();
@@ -120,7 +120,7 @@ impl<T> Drop for Leader<T> {
 }
 
 impl<T: Clone> Waiter<T> {
-    /// Returns the runtime of the in-flight task.
+    /// Returns the runtime that the in-flight task runs on.
     pub(crate) fn runtime(&self) -> Option<Id> {
         self.0.runtime
     }

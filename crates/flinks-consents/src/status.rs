@@ -16,7 +16,7 @@ pub struct ConsentStatus {
     pub owner: Option<OwnerId>,
     /// The consent's label, such as the bank's name.
     pub label: Option<String>,
-    /// When the end user authorized the consent, as far as is known.
+    /// When the end user authorized the consent or, for an imported consent, when it was imported.
     pub consented_at: SystemTime,
     /// When the refresh token expires if it is not used before then. ([O5](flinks::rules))
     pub idle_deadline: SystemTime,
@@ -44,7 +44,7 @@ pub enum ConsentStanding {
     Ended {
         /// When the consent ended. `None` if the time is not known.
         at: Option<SystemTime>,
-        /// The reason why the consent ended.
+        /// Why the consent ended.
         reason: EndReason,
     },
 }

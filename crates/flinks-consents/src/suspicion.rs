@@ -29,7 +29,8 @@ impl Suspicion {
         let status = error.status().unwrap_or_default();
         let code = error.oauth_error().map(|code| first_bytes(&Sha256::digest(code.as_str())));
         match earlier {
-            // A time in the future was written while the clock was wrong, so its age is unknown.
+            // A time in the future was written while the clock was wrong, so the age of the
+            // suspicion is unknown.
             Some(earlier) if earlier.status == status && earlier.code == code && earlier.first_seen <= now => {
                 Self { last_seen: now, ..earlier }
             }
@@ -39,7 +40,7 @@ impl Suspicion {
 
     /// Returns how long the next refresh must wait, or `None` if the refresh can start now.
     pub(crate) fn remaining_wait(&self, now: SystemTime) -> Option<Duration> {
-        // A time in the future does not cause a wait.
+        // If the last refusal is dated in the future, no wait is needed.
         let since = now.duration_since(self.last_seen).ok()?;
         SUSPECTED_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }
@@ -56,7 +57,7 @@ impl Suspicion {
     }
 }
 
-/// Returns whether the response shows that the request failed for a reason other than the grant.
+/// Returns whether the response shows that the request failed for a reason unrelated to the grant.
 /// Such a response proves that the request reached Flinks.
 pub(crate) fn clears_suspicion(error: &Error) -> bool {
     if error.refusal().is_some() {

@@ -77,9 +77,9 @@ struct Failure {
 /// The shortest time between two refreshes. This is also the shortest possible token lifetime, so a
 /// short lifetime cannot cause a refresh loop. (O3)
 pub(crate) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// The time after a rejection during which further rejections do not replace the token, unless the
-/// server has accepted the new token. A server that rejects every token therefore causes at most
-/// one refresh per minute.
+/// The time after a rejection during which further rejections do not cause the token to be
+/// replaced, unless the server has accepted the new token. A server that rejects every token
+/// therefore causes at most one refresh per minute.
 const KEEP_REJECTED: Duration = Duration::from_secs(60);
 /// The longest lifetime of an access token: see
 /// [`Client::restore_access_token`](flinks::outbound::Client::restore_access_token).
@@ -112,8 +112,8 @@ impl TokenCache {
         Self { current: ArcSwapOption::empty(), flight: SingleFlight::new(Control::default()) }
     }
 
-    /// Passes the current token to `read` and returns the result. If a refresh is due, returns
-    /// `read` as the error instead.
+    /// Passes the current token to `read` and returns the result. If no token is cached or a
+    /// refresh is due, returns `read` as the error instead.
     ///
     /// Takes no lock and changes no reference count, so threads do not contend for the token. The
     /// guard that keeps the token in memory occupies one of its thread's eight slots, which all
@@ -170,10 +170,9 @@ impl TokenCache {
         }
     }
 
-    /// Invalidates a token that a server has rejected. Does nothing if an earlier rejection
-    /// replaced a token within the last minute and the server has not
-    /// [accepted](Self::accept_replay) the new token. In that case, the token is not the cause of
-    /// the rejections.
+    /// Invalidates a token that a server has rejected. Does nothing if a token was replaced after a
+    /// rejection within the last minute and the server has not [accepted](Self::accept_replay) the
+    /// new token. In that case, the tokens are not the cause of the rejections.
     ///
     /// Returns `true` if the token has been or will be replaced, so that the request can be sent
     /// again.
@@ -193,8 +192,8 @@ impl TokenCache {
         })
     }
 
-    /// Records that a server accepted the token that replaced a rejected one. After that, the next
-    /// rejection can replace the token again.
+    /// Records that a server accepted the token that replaced a rejected one. After that, the token
+    /// can be replaced again if it is rejected.
     pub(crate) fn accept_replay(&self) {
         self.flight.with_state(|control| control.keep_rejected_until = Duration::ZERO);
     }
@@ -320,7 +319,7 @@ impl Control {
     fn record_failure(&mut self, error: &ConsentError, clock: &dyn Clock) {
         let now = clock.monotonic();
         if error.is_suspected() {
-            // The record shows how long to wait, and another process may end the suspicion at any
+            // The record shows how long to wait, and another process may clear the suspicion at any
             // time. Therefore, the cache only enforces the minimum time between two refreshes.
             self.next_refresh_at = self.next_refresh_at.max(now.saturating_add(MIN_REFRESH_INTERVAL));
             self.last_failure = Some(Failure { error: error.clone(), count: 0 });

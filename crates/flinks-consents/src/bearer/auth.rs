@@ -1,4 +1,4 @@
-//! The middleware settings that are common to all HTTP clients.
+//! The middleware settings that are shared by all supported HTTP clients.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use super::TokenSource;
 ///
 /// - It adds an `Authorization: Bearer …` header, which is marked as sensitive. A request that
 ///   already has an `Authorization` header is sent unchanged.
-/// - If the API responds with 401, the middleware invalidates the token, gets another one and sends
-///   the request again. It returns the second response, whatever its status.
+/// - If the API responds with 401, the middleware invalidates the token, obtains another one and
+///   sends the request again. It returns the second response, whatever its status.
 /// - It sends the token only to the origin of the base URL: the same scheme, host and port. A
 ///   request to another origin is sent without a token.
 /// - A request with a non-idempotent method, such as POST, is not sent again, unless

@@ -9,12 +9,12 @@
 //!              may the request be sent again? ──no──► return the rejection
 //!                           │ yes
 //!                           ▼
-//!              get another token ─► send ─► return the response, also if it is a rejection
+//!              get another token ─► send ─► return the response, even if it is a rejection
 //! ```
 //!
-//! If the second token is also rejected, the token is not the cause. For the next minute,
+//! If the second token is also rejected, the tokens are not the cause. For the next minute,
 //! rejections are returned without another refresh. The same applies after a rejected request that
-//! may not be sent again, because nothing shows that the server accepts the second token.
+//! may not be sent again, because nothing shows yet whether the server accepts the second token.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;
@@ -74,8 +74,8 @@ mod sealed {
     }
 }
 
-/// The values that a request needs from a cached token: its `Authorization` header, and the id
-/// for [`reject`](sealed::Tokens::reject).
+/// The values that a request needs from a cached token: the `Authorization` header, and the id for
+/// [`reject`](sealed::Tokens::reject).
 pub struct Credential {
     header: HeaderValue,
     token: TokenId,
@@ -145,8 +145,8 @@ impl Consent {
     ///
     /// `request` receives the value of the `Authorization` header, which is marked as sensitive,
     /// and is called at most twice. A rejected token is [invalidated](Self::invalidate). If the
-    /// second token is also rejected, the token is not the cause, so this method returns the second
-    /// result. For the next minute, rejections do not cause another refresh.
+    /// second token is also rejected, the tokens are not the cause, so this method returns the
+    /// second result. For the next minute, rejections do not cause another refresh.
     ///
     /// The request may have any method. `is_rejected` must therefore return `true` only for a
     /// response that proves that the API did not process the request, such as a 401, and never for

@@ -19,9 +19,9 @@ impl<S: TokenSource> BearerAuth<S> {
     /// `http_body_util::Full<Bytes>` or `String`. Requests need absolute URIs, because a request
     /// without a host has no origin and is sent without a token.
     ///
-    /// Place concurrency limits and buffers above this layer, because it reserves the inner service
-    /// and then waits for a token. Do not follow redirects below it, because it cannot see which
-    /// server has responded.
+    /// Place concurrency limits and buffers above this layer, because this layer reserves the inner
+    /// service before it waits for a token. Do not follow redirects below this layer, because it
+    /// cannot see which server has responded.
     ///
     /// ```
     /// # use flinks_consents::{BearerAuth, Consent};

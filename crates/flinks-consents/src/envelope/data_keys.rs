@@ -98,7 +98,8 @@ enum Age {
 }
 
 impl DataKeys {
-    /// Creates an empty set of data keys. The first call to seal or open a value calls `provider`.
+    /// Creates an empty set of data keys. `provider` is called when the first value is sealed or
+    /// opened.
     pub fn new(provider: impl KeyProvider) -> Self {
         Self {
             provider: Arc::new(provider),
@@ -135,8 +136,8 @@ impl DataKeys {
         self
     }
 
-    /// Sets the timeout for a call to the provider. Default: 3 seconds. A call that times out counts
-    /// as [`KeyError::Unavailable`].
+    /// Sets the timeout for a call to the provider. Default: 3 seconds. A call that times out is
+    /// treated as [`KeyError::Unavailable`].
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -240,7 +241,8 @@ impl DataKeys {
             if let Ok(key) = &result {
                 state.retry_at = Duration::ZERO;
                 state.sealing = Some(SealingKey { key: key.clone(), values: 0, since: clock.monotonic() });
-                // Values that were sealed with this key can be opened without a call.
+                // Values that were sealed with this key can be opened without a call to the
+                // provider.
                 state.insert_unwrapped(Arc::clone(&key.wrapped), key.key.clone(), capacity);
             }
             result

@@ -98,7 +98,7 @@ fn second_field(fields: &str) -> Option<&str> {
 }
 
 /// Returns whether a header has a version number. The header must not start with the prefix of a
-/// version that this crate reads.
+/// version that this crate supports.
 fn has_other_version(header: &str) -> bool {
     let version = header.strip_prefix("flinks").and_then(|rest| rest.split(':').next());
     version.is_some_and(|version| version.parse::<u32>().is_ok())

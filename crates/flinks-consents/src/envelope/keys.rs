@@ -1,4 +1,4 @@
-//! The keys of an envelope: the name key, which hides ids, and the encryption keys.
+//! The keys of an envelope: the name key, which is used to hide ids, and the encryption keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,16 +44,16 @@ impl fmt::Debug for Key {
 
 /// A store's keys: a name key that never changes and encryption keys that can be rotated.
 ///
-/// Each encryption key has an id, which is stored unencrypted with each value that the key
-/// encrypts. New values are encrypted with the newest key, and values encrypted with any key in the
-/// set can be decrypted.
+/// Each encryption key has an id, which is stored unencrypted with each value that is encrypted
+/// with that key. New values are encrypted with the newest key, and values encrypted with any key
+/// in the set can be decrypted.
 ///
 /// To rotate the encryption key without downtime:
 ///
 /// 1. Add the new key to every process with [`with_decryption_key`](Self::with_decryption_key).
 /// 2. In every process, pass the new key to [`new`](Self::new) and keep the old key for decryption.
-/// 3. Remove the old key after 30 days. The record of every consent that has not ended is rewritten
-///    within 30 days.
+/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended has
+///    been rewritten.
 ///
 /// The record of an ended consent is not rewritten, so removing the old key makes that record
 /// unreadable.
@@ -91,8 +91,8 @@ impl EncryptionKeys {
         })
     }
 
-    /// Adds a key that is used only for decryption. It either encrypted older values or will soon
-    /// encrypt new values in other processes.
+    /// Adds a key that is used only for decryption: either a key that older values were encrypted
+    /// with, or one that other processes will soon use for new values.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl EncryptionKeys {
     /// Replaces the name key with that of `current`.
     ///
     /// A store calls this method when its keys are replaced at run time. With a different name key,
-    /// the store would not find any of its records.
+    /// the store could not find any of its records.
     #[must_use]
     pub fn with_name_key_of(self, current: &Self) -> Self {
         Self { name_key: current.name_key.clone(), ..self }

@@ -27,10 +27,10 @@
 //!
 //! # Keys from a key management service
 //!
-//! [`EncryptionKeys`] are part of the configuration. With a [`KeyProvider`], records are encrypted
-//! with data keys instead, and each value contains its wrapped data key. A value can therefore be
-//! read in any store and from any backup, as long as the service can unwrap the key. An
-//! [`Envelope`] seals and opens values with either kind of key.
+//! [`EncryptionKeys`] come from the application's configuration. With a [`KeyProvider`], records
+//! are encrypted with data keys instead, and each value contains its wrapped data key. A value can
+//! therefore be read in any store and from any backup, as long as the service can unwrap the key.
+//! An [`Envelope`] seals and opens values with either kind of key.
 //!
 //! To move from configured keys to a service, or back, without downtime:
 //!
@@ -157,8 +157,8 @@ impl Envelope {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, a call to the provider still completes, and a later call uses its
-    /// result.
+    /// If the future is dropped, an in-flight call to the provider still completes, and a later
+    /// call to this method uses the result.
     pub async fn seal(&self, record: &Record, location: &str) -> Result<Vec<u8>, EnvelopeError> {
         match &self.keys {
             Keys::Configured(keys, _) => keys.seal(record, location),
@@ -180,8 +180,8 @@ impl Envelope {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, a call to the provider still completes, and a later call uses its
-    /// result.
+    /// If the future is dropped, an in-flight call to the provider still completes, and a later
+    /// call to this method uses the result.
     pub async fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         let value = SealedValue::parse(value)?;
         let (configured, data_keys) = match &self.keys {
@@ -223,8 +223,8 @@ impl EncryptionKeys {
     /// # Errors
     ///
     /// Returns an [`EnvelopeError`] if the value is damaged, was sealed by a newer version of this
-    /// crate or was moved from another location, or if the key set does not contain the key that it
-    /// was encrypted with.
+    /// crate or was moved from another location, or if the key set does not contain the value's
+    /// key.
     pub fn open(&self, value: &[u8], location: &str) -> Result<Record, EnvelopeError> {
         let value = SealedValue::parse(value)?;
         let KeyName::Configured(id) = value.key else { return Err(EnvelopeError::NoKeyProvider) };

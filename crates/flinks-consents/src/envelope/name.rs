@@ -1,4 +1,4 @@
-//! Hidden names: keyed hashes of ids. A reader of the store cannot learn the ids from them.
+//! Hidden names: keyed hashes of ids. A reader of the store cannot derive the ids from the names.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ impl EncryptionKeys {
 
     /// Returns a fingerprint that identifies the name key without revealing it.
     ///
-    /// With a different name key, a store would not find its records and would store every consent
+    /// With a different name key, a store could not find its records and would store every consent
     /// a second time. To detect a changed name key, a store can save the fingerprint with its
     /// records and return an error if the fingerprint later differs.
     pub fn name_key_fingerprint(&self) -> String {

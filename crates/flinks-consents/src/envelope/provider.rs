@@ -7,12 +7,12 @@ use super::keys::Key;
 
 /// A service that generates data keys and unwraps them, such as a cloud KMS or an HSM.
 ///
-/// A data key encrypts records. It is stored together with each record that it encrypts, wrapped
-/// (encrypted) with a master key that never leaves the service. [`DataKeys`](super::DataKeys) calls
-/// the provider rarely, because it keeps data keys in memory.
+/// A data key is used to encrypt records. It is stored with each of these records, wrapped (that
+/// is, encrypted) with a master key that never leaves the service. [`DataKeys`](super::DataKeys)
+/// calls the provider rarely, because it keeps data keys in memory.
 ///
-/// The following provider uses AWS KMS. The encryption context is authenticated by KMS, so that a
-/// policy can restrict the master key to this application:
+/// The following provider uses AWS KMS. KMS authenticates the encryption context, so a policy can
+/// restrict the master key to this application:
 ///
 /// ```ignore
 /// use aws_sdk_kms::primitives::Blob;
@@ -66,8 +66,8 @@ use super::keys::Key;
 /// }
 /// ```
 ///
-/// This provider needs only the permissions `kms:GenerateDataKey` and `kms:Decrypt` for the master
-/// key. The example `key_provider.rs` implements a provider for tests.
+/// This provider needs only the `kms:GenerateDataKey` and `kms:Decrypt` permissions for the master
+/// key. The `key_provider.rs` example implements a provider for tests.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Generates a new data key.
     ///
@@ -82,8 +82,8 @@ pub trait KeyProvider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns [`KeyError::Damaged`] if the service did not wrap this key or cannot unwrap it any
-    /// more. Otherwise, returns the same errors as [`generate_key`](Self::generate_key).
+    /// Returns [`KeyError::Damaged`] if the service did not wrap this key or can no longer unwrap
+    /// it. Otherwise, returns the same errors as [`generate_key`](Self::generate_key).
     fn unwrap_key<'a>(&'a self, wrapped: &'a [u8]) -> KeyFuture<'a, Key>;
 }
 
@@ -93,7 +93,7 @@ pub type KeyFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, KeyError>> + S
 /// A data key and its wrapped form.
 #[derive(Clone)]
 pub struct DataKey {
-    /// The key that encrypts records.
+    /// The key that is used to encrypt records.
     pub key: Key,
     /// The wrapped key, which is stored with each record. At most
     /// [`MAX_WRAPPED_BYTES`](Self::MAX_WRAPPED_BYTES) bytes long.
@@ -119,7 +119,7 @@ pub enum KeyError {
     /// The service did not respond, or is temporarily unavailable. The same call may succeed later.
     Unavailable,
     /// The service refused the call, for example because this process has no permission to use the
-    /// master key. The call fails until a setting is corrected.
+    /// master key. Further calls fail until a setting is corrected.
     Refused,
     /// The wrapped key is not valid, or was wrapped with a master key that no longer exists.
     Damaged,

@@ -37,8 +37,8 @@ pub trait WorkLeases: TokenStore {
         1
     }
 
-    /// Acquires the lease on a shard for `duration`, or extends it if `holder` already holds it.
-    /// Returns `false` if another holder has it.
+    /// Acquires the lease on a shard for `duration`, or extends the lease if `holder` already holds
+    /// it. Returns `false` if another holder holds the lease.
     fn acquire<'a>(&'a self, shard: u16, holder: &'a str, duration: Duration) -> StoreFuture<'a, bool> {
         let _ = (shard, holder, duration);
         Box::pin(std::future::ready(Ok(true)))
@@ -85,13 +85,13 @@ pub trait WorkLeases: TokenStore {
 
     /// Lists up to `limit` consents in a shard that have ended but have not been reported yet.
     ///
-    /// A consent is added to this list when an ended record replaces one that has not ended. If the
-    /// first record of a consent has already ended, the consent is not added. A
+    /// A consent is added to this list when a record that is marked as ended replaces one that is
+    /// not. A consent whose first record is already marked as ended is not added. A
     /// [`Migration`](crate::migrate::Migration) relies on this.
     ///
     /// Returns `None` if the store does not keep a list of ended consents that have not been
     /// reported. Without this list, each worker reports only the consents whose end it has detected
-    /// itself. When the process exits, those not yet reported are forgotten.
+    /// itself. Any that it has not reported when its process exits are never reported.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))

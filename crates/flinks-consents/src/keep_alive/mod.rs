@@ -92,8 +92,8 @@ impl KeepAlive {
         self
     }
 
-    /// Sets the average number of refreshes that this worker starts per second. Default: 10. The
-    /// minimum is 1. The rates of several workers add up.
+    /// Sets the maximum average number of refreshes that this worker starts per second.
+    /// Default: 10. The minimum is 1. The rates of several workers add up.
     #[must_use]
     pub fn rate(mut self, rate: u32) -> Self {
         self.worker.rate = rate.max(1);

@@ -7,8 +7,8 @@
 //! 2. Refresh the suspected consents. (O6)
 //! 3. Report the consents that have ended, unless the run has stopped early.
 //!
-//! A run that stops early or is dropped saves a [`Plan`] for the next run. The next run of the same
-//! worker starts with the unfinished shards. If the last run stopped early, the next one first
+//! A run that stops early or is dropped leaves a [`Plan`] for the next run. The next run of the
+//! same worker starts with the unfinished shards. If the last run stopped early, the next one first
 //! refreshes a single consent as a probe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +29,8 @@ use super::worker::{Selection, Worker};
 pub(super) struct Plan {
     /// The shards that the last run did not finish, in that run's order.
     unfinished: Vec<u16>,
-    /// `true` if the last run stopped early, so that the next run must first refresh a single
-    /// consent.
+    /// `true` if the last run stopped early, which means that the next run must first refresh a
+    /// single consent.
     must_probe: bool,
     /// The ended consents that this worker has detected but not yet reported. This is used only if
     /// the store does not keep its own list of unreported consents.

@@ -47,7 +47,7 @@ pub struct Summary {
     pub unstored: Option<ConsentError>,
     /// The number of shards that were skipped because another worker had leased them.
     pub shards_leased_elsewhere: u16,
-    /// The reason why the run stopped early. `None` if the run processed all due consents.
+    /// Why the run stopped early. `None` if the run processed all due consents.
     pub stopped: Option<Stopped>,
 }
 
@@ -55,16 +55,16 @@ pub struct Summary {
 /// the individual consents.
 ///
 /// A run that stops early reports no ended consents. The next run of the same worker first
-/// refreshes a single consent. If that refresh succeeds, the run continues where the stopped run
-/// left off.
+/// refreshes a single consent. If that refresh succeeds or receives a final refusal, the run
+/// continues where the stopped run left off.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// The reason why the run stopped.
+    /// Why the run stopped.
     pub reason: StopReason,
 }
 
-/// The reason why a run stopped early, with the last error.
+/// The reason a run stopped early, with the last error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StopReason {

@@ -21,7 +21,7 @@ use crate::store::{
 /// use a `MigratingStore` created with `new`. The [module documentation](super) describes the
 /// deployments.
 ///
-/// An operation on a consent that is still in the old store, or in neither store, calls both
+/// An operation on a consent that is still in the old store, or in neither store, accesses both
 /// stores.
 ///
 /// [`due`](TokenStore::due) loads each due record, and [`list`](TokenStore::list) loads all of the
@@ -34,7 +34,7 @@ pub(super) struct Stores<Old, New> {
     new_consents: Target,
 }
 
-/// The store in which new consents are stored.
+/// Which of the two stores receives new consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Old,
@@ -57,7 +57,8 @@ impl<Old, New> MigratingStore<Old, New> {
     /// Combines the two stores as [`new`](Self::new) does, but stores new consents in the old store.
     ///
     /// Processes that use this store can run alongside processes that use only the old store, and
-    /// alongside processes that use a store created with `new`. Nothing may be moved yet.
+    /// alongside processes that use a store created with `new`. Do not run a
+    /// [`Migration`](super::Migration) yet.
     pub fn prepare(old: Old, new: New) -> Self {
         Self(Arc::new(Stores { old, new, new_consents: Target::Old }))
     }
@@ -91,7 +92,7 @@ impl<Old: ScanRecords, New: TokenStore> TokenStore for MigratingStore<Old, New> 
         Box::pin(self.0.remove(id, generation))
     }
 
-    /// Lists the records in the order of their ids.
+    /// Lists the records ordered by id.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
         Box::pin(self.0.list(owner, page))
     }
@@ -113,7 +114,8 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
         self.load_new(id).await
     }
 
-    /// Loads the record from the new store. Returns `None` if it is not known to be authoritative.
+    /// Loads the record from the new store. Returns `None` if the record is not known to be
+    /// authoritative.
     async fn load_moved(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
         Ok(self.new.load(id).await?.filter(|record| Mark::of(record) == Mark::None))
     }
@@ -144,7 +146,7 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
     /// A process that stores new consents in the other store may have stored the same consent since
     /// the first check. Each of the two processes checks again after its write, so at least one of
     /// them finds the other's record. A process that finds another record removes its own and
-    /// fails.
+    /// returns `false`.
     async fn insert(&self, record: &Record) -> Result<bool, StoreError> {
         let id = record.id();
         match self.new_consents {
@@ -177,7 +179,7 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
             if self.load_moved(id).await?.is_some() {
                 return self.new.remove(id, generation).await;
             }
-            // Nothing may be moved yet, because other processes may be using only the old store.
+            // No record may be moved yet, because other processes may be using only the old store.
             if self.new_consents == Target::Old && self.new.load(id).await?.is_none() {
                 return self.old.remove(id, generation).await;
             }
@@ -261,7 +263,7 @@ async fn insert_into<S: TokenStore>(store: &S, record: &Record) -> Result<bool, 
     Err(KEEPS_CHANGING)
 }
 
-/// Lists all records of an owner.
+/// Lists all of an owner's records.
 async fn list_all<S: TokenStore>(store: &S, owner: &OwnerId) -> Result<Vec<Record>, StoreError> {
     const PAGE: usize = 1000;
     let mut records = Vec::new();

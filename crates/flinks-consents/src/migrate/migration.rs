@@ -14,9 +14,9 @@ use crate::store::{ConsentId, Record, ScanPage, ScanRecords, StoreError};
 /// Moves all consents from an old store to a new one, while the application uses both through a
 /// [`MigratingStore`](super::MigratingStore).
 ///
-/// Each record is copied, read back and compared before it is removed from the old store. A
-/// migration can be stopped at any time and run again: it moves the records that are still in the
-/// old store. Several migrations can run at the same time.
+/// Each record is copied, read back and compared with the original before it is removed from the
+/// old store. A migration can be stopped at any time and run again: it then moves the records that
+/// are still in the old store. Several migrations can run at the same time.
 #[must_use = "a migration does nothing until `run` is called"]
 pub struct Migration<Old, New> {
     old: Old,
@@ -35,17 +35,17 @@ pub struct Migration<Old, New> {
 #[non_exhaustive]
 pub struct MigrationSummary {
     /// The number of consents that were moved. Each record was read back from the new store and
-    /// compared before it was removed from the old store.
+    /// compared with the original before it was removed from the old store.
     pub moved: u64,
     /// The number of consents that other processes kept changing. Run the migration again to move
     /// them.
     pub busy: u64,
-    /// The number of records that cannot be read or did not pass the comparison. They stay in the
-    /// old store.
+    /// The number of records that could not be read or did not pass the comparison. They stay in
+    /// the old store.
     pub unreadable: u64,
     /// The number of consents for which both stores have a record, for example because a backup of
-    /// the old store was restored. Nothing was changed, and the record in the new store is used.
-    /// [`Migration::on_conflict`] receives their ids.
+    /// the old store was restored. Neither record was changed, and the one in the new store is
+    /// used. [`Migration::on_conflict`] receives their ids.
     pub conflicts: u64,
 }
 
@@ -113,7 +113,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Sets a callback that is called after each consent, and for each page with unreadable records.
+    /// Sets a callback that is called after each consent has been processed, and for each page with
+    /// unreadable records.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
         self
@@ -132,8 +133,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Moves all consents that are in the old store. Then scans the new store, to complete moves that
-    /// another process began before it was stopped.
+    /// Moves all consents that are in the old store. Then scans the new store to complete any moves
+    /// that stopped processes left unfinished.
     ///
     /// # Errors
     ///
@@ -183,14 +184,16 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         }
     }
 
-    /// Scans the new store once and settles what stopped processes have left there.
+    /// Scans the new store once and settles any marked records that stopped processes have left
+    /// there.
     async fn settle_all(&self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
             let page = self.with_timeout(self.new.scan(cursor.as_deref(), PAGE)).await?;
             for record in page.records {
                 match self.with_timeout(settle_if_moved(&self.old, &self.new, record)).await {
-                    // The migration has counted a damaged record, and another task settles a busy one.
+                    // A damaged record has already been counted, and a busy record is settled by
+                    // another task.
                     Ok(()) | Err(StoreError::Damaged(_) | StoreError::Busy(_)) => {}
                     Err(error) => return Err(error),
                 }
@@ -203,7 +206,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     }
 
     async fn move_one(&self, record: Record) -> Result<Outcome, StoreError> {
-        // This is left over from an earlier migration to the old store.
+        // This reservation is left over from an earlier migration to the old store.
         if Mark::of(&record) == Mark::Reservation {
             return Ok(Outcome::Absent);
         }

@@ -2,14 +2,14 @@
 //!
 //! 1. Deploy every process with [`MigratingStore::prepare`], which uses both stores but stores new
 //!    consents in the old one, so that processes that use only the old store still find them.
-//! 2. When no process uses only the old store any more, deploy every process with
-//!    [`MigratingStore::new`], which stores new consents in the new store.
+//! 2. Once no process uses only the old store, deploy every process with [`MigratingStore::new`],
+//!    which stores new consents in the new store.
 //! 3. When this deployment is also complete, run a [`Migration`].
 //! 4. When its summary [is complete](MigrationSummary::is_complete), deploy every process with only
 //!    the new store.
 //!
-//! If all processes are stopped between two deployments, the first step is not necessary. To move
-//! the consents back, follow the same steps with the two stores swapped.
+//! If you stop all processes between deployments, you can skip the first step. To move the consents
+//! back, follow the same steps with the two stores swapped.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -40,8 +40,8 @@
 //! # Protocol
 //!
 //! For each consent, the record in the old store is authoritative if there is one. Otherwise, the
-//! record in the new store is. During the migration, nothing creates a record in the old store, so a
-//! consent that has left it never returns.
+//! record in the new store is. During the migration, nothing creates a record in the old store, so
+//! a consent that has left the old store never returns to it.
 //!
 //! ```text
 //!             old store       new store                authoritative
@@ -55,11 +55,11 @@
 //!
 //! - The commit is one conditional removal from the old store. It fails if the record has changed
 //!   since it was copied, so a move and a change are mutually exclusive. A move does not change the
-//!   record or its generation, so other processes do not notice it, and a lease stays valid.
-//! - Every step is conditional on the generation in its store. A reservation has a random
-//!   generation that is used only once, and a copy can replace only the reservation that the copy's
-//!   writer made while the old store had the record. A delayed step therefore cannot bring back a
-//!   record that was removed or replaced, no matter how long the delay, even after a crash.
+//!   record or its generation, so other processes do not notice it, and any lease stays valid.
+//! - Every step is conditional on the generation in the store that it changes. A reservation has a
+//!   random generation that is used only once, and a copy can replace only the reservation that the
+//!   copy's writer made while the old store had the record. A delayed step therefore cannot bring
+//!   back a record that was removed or replaced, no matter how long the delay, even after a crash.
 //! - A copy of the current generation is never replaced. A task that finds such a copy continues
 //!   with the verification. The new store is read before the old one, so that a copy that another
 //!   task is about to commit is recognized as current.
@@ -68,8 +68,8 @@
 //! - If the application removes a record from the old store, the record is first moved, because a
 //!   removal from the old store is a commit.
 //!
-//! If a process stops between two steps, the next migration continues from there. It also removes a mark
-//! that is left in the new store although the record has left the old one.
+//! If a process stops between two steps, the next migration continues from there. The migration
+//! also removes any mark that is left in the new store after the record has left the old one.
 //!
 //! | file | content |
 //! | --- | --- |

@@ -137,7 +137,7 @@ where
 }
 
 /// Settles a record that was found in the new store, if the old store has no record of the consent.
-/// A process that stopped between two steps leaves such a record.
+/// A process that stopped between two steps leaves such a record behind.
 pub(super) async fn settle_if_moved<O, N>(old: &O, new: &N, found: Record) -> Result<(), StoreError>
 where
     O: TokenStore + ?Sized,
@@ -149,9 +149,9 @@ where
     Ok(())
 }
 
-/// Removes the mark from a committed copy, or removes a reservation that is no longer needed. `found` was loaded from
-/// the new store, and the old store has no record of the consent. Changes nothing if the record has
-/// changed.
+/// Removes the mark from a committed copy, or removes a reservation that is no longer needed.
+/// `found` was loaded from the new store, and the old store has no record of the consent. Changes
+/// nothing if the record has changed since then.
 async fn settle<N: TokenStore + ?Sized>(new: &N, found: Record) -> Result<(), StoreError> {
     let generation = found.generation;
     match Mark::of(&found) {

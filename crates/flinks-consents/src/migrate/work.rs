@@ -37,7 +37,8 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
         let id = match found {
             Lookup::Record(record) => record.id().clone(),
             Lookup::Unreadable => return Ok(Lookup::Unreadable),
-            // The record may have been moved. Its name is its id in a store without hidden names.
+            // The record may have been moved. In a store without hidden names, a record's name is
+            // its id.
             Lookup::Missing => match item.name.parse::<ConsentId>() {
                 Ok(id) => id,
                 Err(_) => return Ok(Lookup::Missing),

@@ -177,8 +177,8 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
     let ended = Record { standing: Standing::Ended(None), ..record("conformance: ended", ago(9999))? };
     let suspicion = Suspicion { status: 403, code: None, first_seen: now, last_seen: now };
     let suspected = Record { standing: Standing::Suspected(suspicion), ..record("conformance: suspected", ago(9990))? };
-    // This record looks as if it was written by a machine whose clock was twenty years ahead. No
-    // real clock is that far ahead.
+    // This record looks as if it had been written by a machine whose clock was twenty years ahead.
+    // No real clock is that far ahead.
     let ahead = now.checked_add(DAY.saturating_mul(7300)).unwrap_or(now);
     let from_the_future = record("conformance: from the future", ahead)?;
     for record in [&recent, &older, &ended, &suspected, &from_the_future, &oldest] {
@@ -318,7 +318,7 @@ async fn check_concurrent_swaps<S: TokenStore>(open: &impl Fn() -> S) -> Result<
     }
 }
 
-/// Returns the violation unless the condition is true.
+/// Returns the violation as an error unless the condition is true.
 fn ensure(condition: bool, violation: &'static str) -> Result<(), Violation> {
     if condition { Ok(()) } else { Err(Violation(violation)) }
 }

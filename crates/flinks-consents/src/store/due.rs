@@ -8,8 +8,8 @@ use super::record::{IDLE, MAX_SKEW, Record};
 /// The condition under which [`TokenStore::due`](super::TokenStore::due) lists a consent.
 ///
 /// A consent is due if its refresh token idles out before the end of the window. It is also due if
-/// the stored time of its last refresh is in the future: the wall clock was ahead when that time
-/// was recorded, so the age of the refresh token is unknown.
+/// the stored time of its last refresh is more than 10 minutes in the future: the wall clock must
+/// have been ahead when the refresh was recorded, so the age of the refresh token is unknown.
 ///
 /// A store that loads all its records calls [`rank`](Self::rank) for each record. A store with an
 /// index of deadlines compares [`Record::idle_deadline`] with [`before`](Self::before) and

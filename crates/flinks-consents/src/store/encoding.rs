@@ -113,8 +113,8 @@ impl Record {
             Standing::Ended(end) => end.map(EncodedEnd::from),
             Standing::Active | Standing::Suspected(_) => None,
         };
-        // Uses the lowest version that has all needed fields, so that processes with an earlier
-        // version of this crate can read the record if possible.
+        // Uses the lowest version that has all the required fields, so that processes with an
+        // earlier version of this crate can read the record if possible.
         let version = match (&self.owner, &self.label, &end, &suspicion) {
             (None, None, None, None) => 1,
             (None, None, None, Some(_)) => 2,

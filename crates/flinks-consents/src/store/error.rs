@@ -21,7 +21,8 @@ pub enum StoreError {
     /// The store cannot be used until a setting, such as a permission or a key, is corrected.
     Misconfigured(Reason),
     /// The stored value is not a valid record. A store keeps a damaged value, unless a write that
-    /// began before the damage replaces it. To store a new record, first move the value elsewhere.
+    /// began before the damage replaces it. To store a new record, first move the damaged value
+    /// elsewhere.
     Damaged(Reason),
 }
 

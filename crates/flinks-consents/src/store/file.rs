@@ -35,14 +35,14 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 /// - Only the owner of a file can read it, unless the store is shared with a group.
 /// - The name of each file is a hash that does not reveal the id of the consent.
 /// - The records are not encrypted, so use an encrypted disk.
-/// - Use a local disk: the file locks of some network file systems are unreliable.
+/// - Use a local disk: file locks are unreliable on some network file systems.
 ///
 /// # Damaged files
 ///
 /// If a file does not contain a valid record, the store renames it so that its name contains
 /// `.damaged`, and reports the error once. The store has no record of the affected consent until
-/// you restore the file or the end user authorizes again. A damaged file may contain a secret, and
-/// this crate never removes it.
+/// you restore the file or the end user authorizes again. This crate never removes a damaged file,
+/// which may contain a secret.
 ///
 /// # A missing directory
 ///
@@ -128,8 +128,8 @@ impl FileStoreOptions {
 
     /// Requires that the directory already contains a store.
     ///
-    /// Without this option, a process that starts before a volume is mounted creates an empty store
-    /// at the mount point, without any of the existing consents.
+    /// Without this option, a process that starts before a volume is mounted creates a new, empty
+    /// store at the mount point.
     pub fn must_exist(mut self) -> Self {
         self.creation = Creation::Refused;
         self

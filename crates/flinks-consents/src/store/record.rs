@@ -60,7 +60,7 @@ pub(crate) struct End {
     pub(crate) reason: EndReason,
 }
 
-/// The reason why a consent ended. ([O5, O6](flinks::rules))
+/// The reason a consent ended. ([O5, O6](flinks::rules))
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
@@ -139,7 +139,7 @@ impl Record {
         }
     }
 
-    /// Returns this record with a generation for a store that has no record of the consent.
+    /// Returns this record with a random generation, for a store that has no record of the consent.
     pub(crate) fn with_random_generation(self) -> Self {
         Self { generation: random_generation(), ..self }
     }

@@ -154,7 +154,8 @@ impl<S> FaultyStore<S> {
         self.fail_nth(operation, 1, fault);
     }
 
-    /// Arms a fault for the `nth` call to an operation from now on. The next call is number 1.
+    /// Arms a fault for the `nth` call to an operation, counting from now. Number 1 is the next
+    /// call.
     ///
     /// For example, a refresh calls `compare_and_swap` twice: first to lease the consent and then
     /// to store the result.

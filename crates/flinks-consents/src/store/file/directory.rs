@@ -5,7 +5,7 @@
 //! <hash>.json             a record
 //! <hash>.new              an unfinished record, which will replace the record by a rename
 //! <hash>.damaged-<random> a damaged record, which was renamed
-//! <two digits>.lock       the lock of all records whose hash starts with these two digits
+//! <two digits>.lock       the lock for all records whose hashes start with these two digits
 //! ```
 //!
 //! Each operation opens the directory by its path, checks the marker, and does all its work in the
@@ -223,7 +223,7 @@ impl OpenDirectory<'_> {
     /// Reads the version and the text of a file. Returns `None` if the file does not exist.
     ///
     /// The version is not newer than the text: if another program writes to the file in the
-    /// meantime, the file's version changes after this function has read it.
+    /// meantime, the file's version no longer equals the returned one.
     pub(super) fn read_with_version(&self, name: &OsStr) -> Result<Option<(Option<FileVersion>, Secret)>, StoreError> {
         let Some(file) = self.open_to_read(name)? else { return Ok(None) };
         let version = FileVersion::of(&file).map_err(at_path(&self.path(name)))?;

@@ -7,10 +7,11 @@
 //!
 //! Each call lists the directory, requests the version of each file, and reads only the files whose
 //! version has changed. On a local file system, the result is therefore the same as if the call had
-//! read every file, no matter which process or program changed a file. These files are read by every call:
+//! read every file, no matter which process or program changed a file. Every call reads the
+//! following files:
 //!
-//! - a file that was changed less than about two seconds before it was last read, because its next
-//!   change may not change its version;
+//! - a file that was changed less than about two seconds before it was last read, because the next
+//!   change might not give the file a new version;
 //! - a file without a readable record, so that it is reported every time;
 //! - every file on systems without file versions.
 
@@ -28,7 +29,7 @@ use crate::store::{ConsentId, OwnerId, Record, StoreError};
 /// An index of the records in a directory.
 #[derive(Default)]
 pub(super) struct Index {
-    /// The entries of the last call, ordered by name. The lock is held only to copy or to replace
+    /// The entries from the last call, ordered by name. The lock is held only to copy or to replace
     /// the pointer. If two calls overlap, the entries from either call are correct.
     entries: Mutex<Arc<[Entry]>>,
     /// The keys of the hash function for owners.
@@ -85,8 +86,8 @@ impl Index {
         Ok(Refreshed { entries, files_read, unreadable })
     }
 
-    /// Returns whether a record probably belongs to an owner. If the result is `false`, the record
-    /// does not belong to the owner.
+    /// Returns whether a record may belong to an owner. If the result is `false`, the record
+    /// certainly does not.
     pub(super) fn may_belong_to(&self, entry: &Entry, owner: &OwnerId) -> bool {
         entry.owner == Some(self.hashing.hash_one(owner))
     }

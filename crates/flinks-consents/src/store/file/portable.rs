@@ -61,9 +61,9 @@ impl Handle {
     }
 }
 
-/// The version of a file, which does not exist on these systems: the standard library provides
-/// neither a file's unique number nor the time of its last change, and any program can set the time
-/// of its last modification.
+/// A placeholder for file versions, which do not exist on these systems: the standard library
+/// provides neither a file's unique number nor the time of its last change, and any program can set
+/// the time of its last modification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FileVersion {}
 

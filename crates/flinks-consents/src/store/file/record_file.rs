@@ -18,7 +18,8 @@ pub(super) struct RecordFile<'a> {
     name: OsString,
 }
 
-/// A locked record file. No other thread or process changes the file until this value is dropped.
+/// A locked record file. No other thread or process can change the file until this value is
+/// dropped.
 pub(super) struct LockedRecordFile<'a> {
     file: RecordFile<'a>,
     /// The lock is released when this file is closed, even if the process is killed.

@@ -72,8 +72,8 @@ impl Handle {
     }
 }
 
-/// The version of a file. Every change to a file's content, owner or permissions changes its
-/// version, and so does replacing it with another file.
+/// The version of a file. Every change to a file's content, owner or permissions changes the file's
+/// version, and so does replacing the file with another one.
 ///
 /// The system updates the time of the last change (`ctime`), which programs cannot set. The version
 /// therefore also changes if a backup program restores the time of the last modification (`mtime`).
@@ -106,7 +106,7 @@ impl FileVersion {
         }
     }
 
-    /// Returns whether a change at or after `now` gives the file a different version.
+    /// Returns whether a change at or after `now` would give the file a different version.
     ///
     /// File systems round times: FAT, for example, rounds to two seconds. Two changes in quick
     /// succession can therefore have the same time and, because inode numbers are reused, the same
@@ -144,7 +144,7 @@ pub(super) fn create_directory(path: &Path, sharing: Sharing) -> io::Result<()> 
     }
 }
 
-/// The user and the group that can access the files of a store.
+/// The user and the group that can access a store's files.
 #[derive(Debug)]
 pub(super) struct Access {
     /// The owner of the files that this process creates.
