@@ -20,9 +20,9 @@ use crate::deadline::Timestamps;
 ///   once the clock has been advanced far enough.
 ///
 /// To test a single call, use a clock that stands still. A whole application would hang with such a
-/// clock, because every wait would last until the test advanced the clock: the delay before a
-/// retry, the delay between two refreshes of a consent, and the wait for a refresh by another
-/// process. For an application, use a running clock and advance it:
+/// clock, because the delay before a retry, the delay between two refreshes of a consent, and the
+/// wait for a refresh by another process would each last until the test advanced the clock. For an
+/// application, use a running clock and advance it:
 ///
 /// ```
 /// use std::time::Duration;
