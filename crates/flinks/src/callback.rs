@@ -21,7 +21,8 @@ pub struct Started<P> {
     /// The URL to redirect the end user's browser to. It contains the `state`, so keep it out of
     /// logs.
     pub url: Secret,
-    /// The pending authorization, which verifies the callback when the end user returns.
+    /// The pending authorization, which is required to verify the callback when the end user
+    /// returns.
     pub pending: P,
 }
 

@@ -152,7 +152,8 @@ impl Client {
     /// # Cancel safety
     ///
     /// If the future is dropped after the request has been sent, the response is lost, including
-    /// any new refresh token. Run the call in a separate task (`tokio::spawn`).
+    /// any new refresh token. If the caller may be cancelled, run the call in a separate task
+    /// (`tokio::spawn`).
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request =
             self.authentication.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
@@ -168,7 +169,7 @@ impl Client {
 
     /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// Only `Ok` proves that the connection has ended. It means that the response was a 204 or a
+    /// Only `Ok` proves that the connection has ended. `Ok` means that the response was a 204 or a
     /// 200 with an empty body. [O10](crate::rules)
     ///
     /// # Errors
