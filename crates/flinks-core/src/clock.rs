@@ -24,8 +24,9 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns whether both clocks show a time before the given moment: the monotonic clock before
     /// `monotonic`, and the wall clock less than `since_epoch` after the Unix epoch.
     ///
-    /// Each read of a cached token calls this method. [`SystemClock`] implements it without
-    /// converting the times; for any other clock, the default implementation is sufficient.
+    /// This method is called each time a cached token is read. [`SystemClock`] implements the
+    /// method without converting the times; for any other clock, the default implementation is
+    /// sufficient.
     fn is_before(&self, monotonic: Duration, since_epoch: Duration) -> bool {
         let wall = self.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.monotonic() < monotonic && wall < since_epoch

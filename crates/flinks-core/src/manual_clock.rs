@@ -83,8 +83,8 @@ impl ManualClock {
     /// would during a real wait.
     ///
     /// Deadlines for calls and token store operations are also implemented as sleeps. Make these
-    /// deadlines longer than `longest`, or they will expire as soon as the call waits for the
-    /// network. The client waits up to 30 seconds between attempts.
+    /// deadlines longer than `longest`; otherwise, each deadline expires as soon as its operation
+    /// waits for the network. The client waits up to 30 seconds between attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }

@@ -1,4 +1,4 @@
-//! Executes calls: deadlines, attempts, the waits between attempts, and log messages (A5).
+//! Executes calls, including their deadlines, attempts, waits and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;

@@ -99,8 +99,8 @@ impl Client {
 
     /// Exchanges an authorization code for tokens.
     ///
-    /// The code is sent once. A failed attempt is repeated only if no part of the request has left
-    /// this machine.
+    /// The code is sent at most once. A failed attempt is repeated only if no part of the request
+    /// has left this machine.
     ///
     /// A code that this client or a clone has sent in the last ten minutes is rejected, for example
     /// if the end user reloads the callback page. Only the first exchange of a code returns the
@@ -141,8 +141,8 @@ impl Client {
     /// Refreshes an access token with a refresh token. This restarts the refresh token's 30-day
     /// idle period.
     ///
-    /// If the response contains a new refresh token, it replaces the old one. Store the new refresh
-    /// token before you use the access token. [O5](crate::rules)
+    /// If the response contains a new refresh token, that token replaces the old one. Store the new
+    /// refresh token before you use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///

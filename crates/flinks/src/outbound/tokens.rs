@@ -23,8 +23,8 @@ pub struct Tokens {
     /// The refresh token for requesting the next access token.
     ///
     /// According to the Flinks documentation, a refresh token is present after an authorization
-    /// code has been exchanged. After a refresh, a new one is present only if the server replaced
-    /// the old one. [O5](crate::rules)
+    /// code has been exchanged. After a refresh, a refresh token is present only if the server
+    /// replaced the old one. [O5](crate::rules)
     pub refresh_token: Option<RefreshToken>,
     /// The scope, if the response contains it.
     pub scope: Option<String>,
