@@ -17,12 +17,12 @@ impl AbsoluteUrl {
     ///
     /// # Errors
     ///
-    /// Returns the reason as a verb phrase, such as `must not contain user info`.
+    /// Returns the reason `text` is invalid as a verb phrase, such as `must not contain user info`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Self::parse_with(text, None)
     }
 
-    /// Like [`parse`](Self::parse), but also accepts plain HTTP to the private host
+    /// Parses `text` like [`parse`](Self::parse), but also accepts plain HTTP to the private host
     /// `plain_http_host`.
     pub(crate) fn parse_with(text: &str, plain_http_host: Option<&str>) -> Result<Self, &'static str> {
         // This check comes before `Url::parse`, which drops or replaces such characters.
@@ -84,8 +84,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// Returns the reason the authority of a URL is invalid, or `None` if the authority is valid.
 ///
 /// Rejects user info and port 0. Also rejects a host that another URL parser might read as a
-/// different host: the host must be spelled the same way in the authority and in the parsed `url`.
-/// Only an IPv6 address may be spelled in several ways.
+/// different host: except for case, the host must be spelled the same way in the authority and in
+/// the parsed `url`. Only an IPv6 address may be spelled in several ways.
 fn authority_problem(authority: &str, url: &Url) -> Option<&'static str> {
     if url.port() == Some(0) {
         return Some("must not use port 0");

@@ -11,7 +11,7 @@ use crate::absolute_url::{AbsoluteUrl, is_loopback};
 
 /// The base URL of an API. The URL uses `https`, or `http` to a loopback address.
 ///
-/// Parsing rejects everything that could select another host or put a credential into the URL:
+/// Parsing rejects anything that could select another host or put a credential into the URL:
 ///
 /// - user info, a query or a fragment
 /// - a backslash or a character that is not visible ASCII
@@ -191,10 +191,10 @@ impl BaseUrlOptions {
 /// Returns whether a path includes an endpoint path or the start of an endpoint path. Such a path
 /// has one of these forms:
 ///
-/// - The path ends with an API version (`/api/v1`).
-/// - The path contains an API version followed by a resource id (`/v3/<GUID>/…`).
-/// - The path contains an API version and ends with an operation (`/api/v1/token`). The operation
-///   is `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
+/// - The path ends with `api` and a version (`/api/v1`).
+/// - The path contains a version followed directly by a resource id (`/v3/<GUID>/…`).
+/// - The path contains a version and ends with an operation (`/api/v1/token`). The operation is
+///   `initiate` or an endpoint defined by RFC 6749 or RFC 7009.
 ///
 /// A gateway's prefix, such as `/flinks/v1` or `/api/v1/flinks`, has none of these forms.
 fn includes_endpoint(path: &str) -> bool {
@@ -265,7 +265,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// The error returned if parsing a [`BaseUrl`] fails. The error never contains the parsed text.
+/// The error returned if parsing a [`BaseUrl`] fails. The error never contains the input text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidBaseUrl(&'static str);
 

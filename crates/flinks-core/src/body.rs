@@ -13,7 +13,7 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// The body of a response.
 ///
-/// Chunks are joined as they arrive, because even a small chunk can keep a buffer alive that is
+/// Chunks are joined as they arrive, because even a small chunk can keep alive a buffer that is
 /// larger than the whole body.
 pub(crate) enum Body {
     /// A body that arrived in one chunk.
@@ -70,8 +70,8 @@ pub(crate) async fn read_body(response: &mut Response<'_>) -> Result<Body, Trans
     Ok(body)
 }
 
-/// Joins two parts in a new vector with at least this capacity. Growing a vector in the usual way
-/// would leave copies of a token in freed memory.
+/// Joins two parts in a new vector with a capacity of at least `capacity` bytes. Growing a vector
+/// in the usual way would leave copies of a token in freed memory.
 fn joined(first: &[u8], second: &[u8], capacity: usize) -> Zeroizing<Vec<u8>> {
     let length = first.len().saturating_add(second.len());
     let mut joined = Zeroizing::new(Vec::with_capacity(capacity.max(length)));

@@ -15,8 +15,8 @@ pub const DEFAULT_STREAM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A response body that is not JSON, such as a PDF or CSV file.
 ///
-/// The body is read in chunks as it arrives. The call's timeout covers the time until the last
-/// chunk.
+/// The body is read in chunks as it arrives. The call's timeout applies until the last chunk has
+/// been read.
 pub struct ByteStream {
     response: reqwest::Response,
     remaining: u64,

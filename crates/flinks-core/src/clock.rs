@@ -21,11 +21,12 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the wall-clock time.
     fn wall(&self) -> SystemTime;
 
-    /// Returns whether both clocks are before the given moment: the monotonic clock before
+    /// Returns whether both clocks show a time before the given moment: the monotonic clock before
     /// `monotonic`, and the wall clock less than `since_epoch` after the Unix epoch.
     ///
-    /// Each read of a cached token calls this method. [`SystemClock`] implements it without
-    /// converting the times; for any other clock, the default implementation is sufficient.
+    /// This method is called each time a cached token is read. [`SystemClock`] implements the
+    /// method without converting the times; for any other clock, the default implementation is
+    /// sufficient.
     fn is_before(&self, monotonic: Duration, since_epoch: Duration) -> bool {
         let wall = self.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.monotonic() < monotonic && wall < since_epoch
@@ -34,8 +35,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns a future that completes after `duration` on the monotonic clock.
     ///
     /// The client sleeps for up to 30 seconds between attempts. The client also uses a sleep as the
-    /// deadline for a call or a token store operation. If a test clock completed such a sleep on
-    /// its own, every call would time out before it started.
+    /// deadline for a call or a token store operation. If a test clock completed such a sleep
+    /// immediately, every call would time out before it started.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 

@@ -143,7 +143,7 @@ fn find_name(fields: &[Field], name: &str) -> Option<&'static str> {
     fields.iter().find(|field| field.name == name).map(|field| field.name)
 }
 
-/// Collects the known field names of an object and skips the values.
+/// Collects the known field names in an object and skips the values.
 struct PresentFieldsVisitor(&'static [Field]);
 
 impl<'de> Visitor<'de> for PresentFieldsVisitor {

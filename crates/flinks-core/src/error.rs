@@ -10,9 +10,9 @@ use crate::transport_error::TransportError;
 
 /// The error returned by an operation. `E` is the type of the operation's documented error body.
 ///
-/// The error contains the operation's name and the response's status and request ids. `Debug` and
-/// `Display` output never contains a URL, a header, a body or a secret. The error has no source.
-/// Only [`Error::body`] and [`Error::head`] return text from the server.
+/// The error contains the name of the operation, and the status and the request ids of the
+/// response. `Debug` and `Display` output never contains a URL, a header, a body or a secret. The
+/// error has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {
@@ -36,9 +36,9 @@ pub enum ErrorKind<E> {
     /// The server responded with a 3xx status. Redirects are never followed, because the request
     /// contains a credential.
     Redirect,
-    /// The status is not a documented success status, and the body is not the documented error
-    /// body. The [`InvalidResponse`] describes why the body does not match. The value is `None` if
-    /// the body is empty or was not read.
+    /// The status is not a documented success status, and the body does not match the documented
+    /// error format. The [`InvalidResponse`] describes the mismatch. The value is `None` if the
+    /// body is empty or was not read.
     Status(Option<InvalidResponse>),
     /// The status is 2xx, but the body does not match its schema.
     InvalidResponse(InvalidResponse),
@@ -60,7 +60,8 @@ impl<E> Error<E> {
         self.head().map(ResponseHead::status)
     }
 
-    /// Returns the status and the request ids of the response, or `None` if no response arrived.
+    /// Returns the status and selected headers of the response, such as the request ids. Returns
+    /// `None` if no response arrived.
     pub fn head(&self) -> Option<&ResponseHead> {
         self.0.head.as_ref()
     }
@@ -218,7 +219,7 @@ impl InvalidRequest {
     }
 
     /// Returns the argument's name in the OpenAPI document, or `body`, `path` or `request` if the
-    /// error is not about a single argument.
+    /// error does not concern a single argument.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -233,8 +234,8 @@ impl fmt::Display for InvalidRequest {
 impl std::error::Error for InvalidRequest {}
 
 /// The error returned if a response body does not match its schema. The error contains the name of
-/// the invalid field, the position of the problem and the length of the body, but no text from the
-/// body.
+/// the invalid field, the position of the error in the body and the length of the body, but no text
+/// from the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InvalidResponse {
     pub(crate) reason: &'static str,
@@ -246,13 +247,13 @@ pub struct InvalidResponse {
 }
 
 impl InvalidResponse {
-    /// Creates an error about the body as a whole.
+    /// Creates an error that concerns the body as a whole.
     pub(crate) fn of_body(reason: &'static str, length: usize) -> Self {
         Self { reason, field: None, line: 0, column: 0, length, is_json: false }
     }
 
-    /// Returns whether the body of an error response is valid JSON, but not the documented error
-    /// body. Gateways send such responses.
+    /// Returns whether the body of an error response is valid JSON but does not match the
+    /// documented error format. Gateways send such responses.
     pub fn is_json(&self) -> bool {
         self.is_json
     }
@@ -263,8 +264,8 @@ impl InvalidResponse {
         self.field
     }
 
-    /// Returns the line and column of the error, starting at 1. Both numbers are 0 if the error is
-    /// about the body as a whole.
+    /// Returns the line and column of the error, starting at 1. Both numbers are 0 if the error
+    /// concerns the body as a whole.
     pub fn position(&self) -> (usize, usize) {
         (self.line, self.column)
     }

@@ -19,7 +19,7 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
 }
 
 /// Returns whether a field of a JSON body can have one of these names. This check is cheaper than
-/// parsing the body, and almost every success body fails it.
+/// parsing the body, and it rules out almost every success body.
 ///
 /// In JSON, a field name follows a quotation mark and appears verbatim unless it contains an escape
 /// sequence. The loops have no early exit, so that the compiler can vectorize them.

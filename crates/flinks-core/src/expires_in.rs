@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 /// token request was sent.
 ///
 /// The value is read leniently, because an unusual lifetime must not make the token unusable.
-/// `299`, `299.0` and `"299"` all mean 299 seconds. `null`, `0` and anything that is not a finite
-/// number mean that the lifetime is *unknown*. A lifetime is at most [`ExpiresIn::MAX`], so
-/// arithmetic on lifetimes cannot overflow.
+/// `299`, `299.0` and `"299"` all mean 299 seconds. `null`, `0` and anything that does not
+/// represent a finite number mean that the lifetime is *unknown*. A lifetime is at most
+/// [`ExpiresIn::MAX`], so arithmetic on lifetimes cannot overflow.
 ///
 /// ```
 /// use flinks_core::ExpiresIn;

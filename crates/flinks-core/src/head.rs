@@ -16,7 +16,7 @@ pub struct ResponseHead {
     trace_id: Option<HeaderValue>,
     retry_after: Option<HeaderValue>,
     content_type: Option<HeaderValue>,
-    /// The headers in the response that are documented for the operation.
+    /// The response headers that are documented for the operation.
     documented: Vec<(&'static str, HeaderValue)>,
 }
 
@@ -52,9 +52,10 @@ impl ResponseHead {
     /// is marked as sensitive so that `Debug` does not print it. If the response contains several
     /// headers with this name, returns the first.
     ///
-    /// Also returns the headers that have their own methods on this type. Returns `None` if the
-    /// response does not contain the header, if its value is longer than 8 KiB, or if the document
-    /// does not describe it.
+    /// This method also returns a header that has its own method on this type, even if the document
+    /// does not describe the header. Returns `None` for any other undocumented header, if the
+    /// response does not contain the header, or if the value is longer than 8 KiB (256 bytes for an
+    /// undocumented header).
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
         let documented = self.documented.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         documented.map(|(_, value)| value).or_else(|| self.always_kept(name))
@@ -120,7 +121,8 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-/// The maximum length of a header value. Longer values are dropped, because no id is that long.
+/// The maximum length of the value of a header that is always kept. Longer values are dropped,
+/// because no id is that long.
 const MAX_HEADER_BYTES: usize = 256;
 
 /// The maximum length of a documented header's value.

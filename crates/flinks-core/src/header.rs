@@ -40,7 +40,7 @@ impl fmt::Debug for Authorization {
 /// libraries do not print it.
 #[doc(hidden)]
 pub trait HeaderArgument {
-    /// Returns this secret as the value of the header called `name`.
+    /// Returns this secret as the value of the `name` header.
     fn header_value(&self, name: &'static str) -> Result<HeaderValue, InvalidRequest>;
 }
 

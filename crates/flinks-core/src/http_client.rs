@@ -86,7 +86,7 @@ pub(crate) fn build(
         .no_deflate()
         .no_hickory_dns();
     if base_url.is_loopback() {
-        // With fixed addresses, a hosts file cannot redirect the unencrypted requests for
+        // The addresses are fixed so that a hosts file cannot redirect the unencrypted requests for
         // `localhost` to another machine.
         builder = builder.no_proxy().resolve_to_addrs("localhost", &LOOPBACK);
     } else if base_url.is_plain_http_exception() {

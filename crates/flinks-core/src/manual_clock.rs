@@ -20,9 +20,9 @@ use crate::deadline::Timestamps;
 ///   once the clock has been advanced far enough.
 ///
 /// To test a single call, use a clock that stands still. A whole application would hang with such a
-/// clock, because every wait would last until the test advanced the clock: the delay before a
-/// retry, the delay between two refreshes of a consent, and the wait for a refresh by another
-/// process. For an application, use a running clock and advance it:
+/// clock, because the delay before a retry, the delay between two refreshes of a consent, and the
+/// wait for a refresh by another process would each last until the test advanced the clock. For an
+/// application, use a running clock and advance it:
 ///
 /// ```
 /// use std::time::Duration;
@@ -83,8 +83,8 @@ impl ManualClock {
     /// would during a real wait.
     ///
     /// Deadlines for calls and token store operations are also implemented as sleeps. Make these
-    /// deadlines longer than `longest`, or they will expire as soon as the call waits for the
-    /// network. The client waits up to 30 seconds between attempts.
+    /// deadlines longer than `longest`; otherwise, each deadline expires as soon as its operation
+    /// waits for the network. The client waits up to 30 seconds between attempts.
     pub fn auto_advancing(longest: Duration) -> Self {
         Self::with_pace(Pace::AutoAdvancing { longest })
     }

@@ -119,7 +119,7 @@ impl MultipartBody {
         })
     }
 
-    /// Sets the body of a request.
+    /// Sets the body of `request` to this body.
     ///
     /// # Errors
     ///

@@ -100,8 +100,8 @@ impl PlainHost {
     }
 
     /// Returns whether a connection without TLS may use an address to which `host` resolves. For
-    /// the allowed host, the address must be a private or loopback address. For any other host, it
-    /// must be a loopback address.
+    /// the allowed host, the address must be a private or loopback address. For any other host, the
+    /// address must be a loopback address.
     pub fn accepts(&self, host: &str, address: IpAddr) -> bool {
         if self.matches(host) { is_private(address) } else { address.is_loopback() }
     }

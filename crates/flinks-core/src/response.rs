@@ -47,7 +47,7 @@ impl<'t> Response<'t> {
     }
 }
 
-/// The body, status and request ids of a documented success response.
+/// The body of a documented success response, with the status and selected headers.
 pub struct ResponseValue<T> {
     head: ResponseHead,
     value: T,
@@ -58,7 +58,7 @@ impl<T> ResponseValue<T> {
         Self { head, value }
     }
 
-    /// Returns the status and the request ids of the response.
+    /// Returns the status and selected headers of the response, such as the request ids.
     pub fn head(&self) -> &ResponseHead {
         &self.head
     }
@@ -73,7 +73,7 @@ impl<T> ResponseValue<T> {
         self.value
     }
 
-    /// Returns the head (the status and the request ids) and the body.
+    /// Returns the head (the status and selected headers) and the body.
     pub fn into_parts(self) -> (ResponseHead, T) {
         (self.head, self.value)
     }
@@ -185,8 +185,8 @@ async fn empty_or_else<E>(
     Err(Error::new(Some(head), kind))
 }
 
-/// Reads a response whose status is not 2xx. If the body is the operation's documented error body,
-/// the returned error contains it, even if the status is undocumented (A6).
+/// Reads a response whose status is not 2xx. If the body matches the operation's documented error
+/// format, the returned error contains the body, even if the status is undocumented (A6).
 #[doc(hidden)]
 pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E> {
     let head = ResponseHead::from_response(&response);
@@ -206,7 +206,7 @@ pub async fn response_error<E: ReplyBody>(mut response: Response<'_>) -> Error<E
     Error::new(Some(head), kind)
 }
 
-/// Returns the value for a documented redirect that is read without its target, such as a 304.
+/// Returns the value for a documented redirect whose target is not read, such as a 304.
 #[doc(hidden)]
 pub fn head_response<E>(response: &Response<'_>) -> Result<ResponseValue<()>, Error<E>> {
     Ok(ResponseValue::new(ResponseHead::from_response(response), ()))

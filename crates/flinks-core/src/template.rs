@@ -11,7 +11,7 @@ use crate::base_url::BaseUrl;
 use crate::error::InvalidRequest;
 use crate::request::Operation;
 
-/// The `User-Agent` header of every request.
+/// The value of the `User-Agent` header in every request.
 pub(crate) const PRODUCT: &str = concat!("flinks-rust/", env!("CARGO_PKG_VERSION"));
 
 /// The templates for one transport: one for each operation that has been called.

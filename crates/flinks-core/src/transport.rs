@@ -124,10 +124,10 @@ impl Transport {
         &self.http
     }
 
-    /// Sends `request` once. A redirect that the operation does not document is an error.
+    /// Sends `request` once. A redirect that is not documented for the operation is an error.
     ///
-    /// Starts `timer`, which limits the time until the response has been read, unless the response is
-    /// a stream.
+    /// Unless the response is a stream, starts `timer`, which limits the time until the response
+    /// has been read.
     #[doc(hidden)]
     pub async fn execute<'t, E>(
         &self,

@@ -29,8 +29,8 @@ impl TransportError {
         self.kind
     }
 
-    /// Returns whether the request may have reached the server. The result is `false` if no
-    /// connection was established.
+    /// Returns whether the request may have reached the server. For example, the result is `false`
+    /// if no connection was established.
     pub fn may_have_been_sent(&self) -> bool {
         self.may_have_been_sent
     }

@@ -1,5 +1,5 @@
-//! Builds a Flinks Connect widget URL and authorizes an end user whose bank asks security
-//! questions, using a local Flinks emulator.
+//! Uses a local Flinks emulator to build a Flinks Connect widget URL and to authorize an end user
+//! whose bank asks security questions.
 
 #![allow(clippy::print_stdout)] // a terminal program
 

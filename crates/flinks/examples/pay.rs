@@ -1,5 +1,5 @@
-//! Starts a payment session with a local Flinks emulator, and shows a token's fate when the
-//! response is lost.
+//! Starts a payment session with a local Flinks emulator, and shows how a token's fate is reported
+//! if the response is lost.
 
 #![allow(clippy::print_stdout)] // a terminal program
 

@@ -29,9 +29,9 @@ use crate::settings::Settings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The errors that this type returns never contain a value. However, the library that parses the
-/// file may quote a line of the file in its own error, as `toml` does in `Display`. For `toml`,
-/// print `message()` instead.
+/// The errors that this type returns never contain the value of a field. However, the library that
+/// parses the file may quote a line of the file in its own error, as `toml` does in `Display`. For
+/// `toml`, print `message()` instead.
 ///
 /// # Variables and fields
 ///

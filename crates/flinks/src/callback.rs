@@ -21,7 +21,8 @@ pub struct Started<P> {
     /// The URL to redirect the end user's browser to. It contains the `state`, so keep it out of
     /// logs.
     pub url: Secret,
-    /// The pending authorization, which verifies the callback when the end user returns.
+    /// The pending authorization, which is required to verify the callback when the end user
+    /// returns.
     pub pending: P,
 }
 
@@ -55,7 +56,8 @@ impl CsrfState {
         parameters.into_result(form)
     }
 
-    /// Compares the `state` in a callback with the expected `state` in constant time.
+    /// Compares the `state` in a callback with the expected `state`. The comparison takes constant
+    /// time.
     pub(crate) fn check(&self, received: Option<&str>, form: &CallbackForm) -> Result<(), Error> {
         let Some(received) = received else {
             return Err(form.rejection("`state` is missing"));

@@ -63,8 +63,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The `FlinksCode` in a Connect error, which identifies the kind of error. Do not use the HTTP
-    /// status for this purpose. [C6](crate::rules)
+    /// The `FlinksCode` in a Connect error. Use this code, not the HTTP status, to identify the
+    /// kind of error. [C6](crate::rules)
     ///
     /// The codes and their meanings come from several pages of the Flinks documentation.
     FlinksCode {
@@ -80,7 +80,8 @@ codes! {
         CONCURRENT_SESSION = "CONCURRENT_SESSION",
         /// `DISABLED_INSTITUTION`: the bank is unavailable.
         DISABLED_INSTITUTION = "DISABLED_INSTITUTION",
-        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must unlock it there.
+        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must have the bank unlock
+        /// it.
         DISABLED_LOGIN = "DISABLED_LOGIN",
         /// `INVALID_LOGIN`: the `LoginId` is unknown or belongs to another customer, or the bank
         /// rejected the user name and password.

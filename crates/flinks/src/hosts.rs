@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::operation::Product;
 
 /// Rejects a base URL whose host belongs to another product according to the Flinks documentation.
-/// Also rejects a base URL with a path if its host belongs to `product`. Other hosts, such as a
+/// Also rejects a base URL with a path if the host belongs to `product`. Other hosts, such as a
 /// gateway's, are accepted.
 pub(crate) fn check_host(base_url: &BaseUrl, product: Product) -> Result<(), Error> {
     let reason = match product_of(base_url.host()) {

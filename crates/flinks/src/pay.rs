@@ -132,9 +132,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Returns a [`SpendError`] that states whether the token was spent. An expired token is
-    /// rejected before anything is sent: the error is [`SpendError::Unspent`], but the token can no
-    /// longer be used. [P4](crate::rules)
+    /// Returns a [`SpendError`] that reports the token's fate. An expired token is rejected before
+    /// anything is sent: the error is [`SpendError::Unspent`], but the token can no longer be used.
+    /// [P4](crate::rules)
     ///
     /// # Cancel safety
     ///
@@ -324,8 +324,8 @@ impl NewSession {
     /// # Errors
     ///
     /// Returns an error if a field is empty, or if the amount is 0 or has more than 15 digits. A
-    /// larger amount may not be exactly representable as a JSON number. [`Error::field`] names the
-    /// invalid field.
+    /// larger amount might not be exactly representable as a JSON number. [`Error::field`] names
+    /// the invalid field.
     pub fn new(reference_id: impl Into<String>, amount: Cents, customer: Customer) -> Result<Self, Error> {
         let reference_id = reference_id.into();
         let Customer { name, email } = customer;

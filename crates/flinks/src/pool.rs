@@ -146,8 +146,9 @@ impl<C: SingleUse> TokenPool<C> {
     /// Shuts down the pool: drops its tokens, stops requesting tokens in advance, and waits up to
     /// `limit` for in-flight requests to complete.
     ///
-    /// Returns the number of requests that have not completed. They are cancelled when the runtime
-    /// shuts down, and each costs one unused token.
+    /// Returns the number of requests that have not completed. These requests are cancelled when
+    /// the last clone of the pool is dropped or the runtime shuts down, and each may cost one
+    /// unused token.
     ///
     /// [`token`](Self::token) still works after the shutdown and sends a request for each token.
     pub async fn shutdown(&self, limit: Duration) -> usize {
@@ -248,7 +249,7 @@ impl<C: SingleUse> Worker<C> {
                 Ok(_) => state.back_off(self.client.clock().monotonic(), UNUSABLE_TOKEN_PAUSE),
                 Err(error) => {
                     let now = self.client.clock().monotonic();
-                    // Workers that fail at the same time are counted as one failure.
+                    // Simultaneous failures of several workers count as one failure.
                     if now >= state.next_fetch_at {
                         state.failures = state.failures.saturating_add(1);
                     }

@@ -1,4 +1,4 @@
-//! Executes calls: deadlines, attempts, the waits between attempts, and log messages (A5).
+//! Executes calls, including their deadlines, attempts, waits and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -49,7 +49,7 @@ impl RetryPolicy {
     }
 }
 
-/// Executes calls. The deadline of a call includes all of its retries.
+/// Executes calls. The deadline for a call covers all of its attempts.
 #[derive(Clone)]
 pub(crate) struct CallExecutor {
     pub(crate) server: Server,
@@ -64,8 +64,8 @@ pub(crate) struct CallExecutor {
     pub(crate) max_attempts: u32,
 }
 
-/// The longest `Retry-After` delay that a call waits for. If the server requests a longer delay,
-/// the error is returned to the caller.
+/// The longest `Retry-After` delay that a call honours. If the server requests a longer delay, the
+/// error is returned to the caller.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The maximum duration of the first wait. The maximum doubles with each subsequent wait, up to
 /// `LONGEST_WAIT`.
@@ -81,7 +81,7 @@ impl CallExecutor {
     }
 
     /// Calls `attempt` until it succeeds, until it fails in a way that must not be retried, or
-    /// until the timeout is reached.
+    /// until the maximum number of attempts or the timeout is reached.
     pub(crate) async fn call<T, F>(
         &self,
         operation: Operation,
@@ -142,7 +142,7 @@ impl CallExecutor {
         let mut may_have_been_sent = false;
         loop {
             attempt = attempt.saturating_add(1);
-            // The call's clock may be coarse, or may not advance in a test.
+            // The call's clock may be coarse, or might not advance in a test.
             let started = Instant::now();
             let running = pin!(run_attempt());
             // The transport's timer limits every attempt to the call's timeout. For the first

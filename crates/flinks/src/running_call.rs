@@ -34,8 +34,8 @@ pub(crate) struct Success<T> {
     pub(crate) value: T,
 }
 
-/// A call in progress. The call is recorded when this value is dropped. If that happens before
-/// [`finish`](Self::finish), the call was cancelled.
+/// A call in progress. The call is recorded when this value is dropped. If the value is dropped
+/// before [`finish`](Self::finish) is called, the call is recorded as cancelled.
 pub(crate) struct RunningCall {
     operation: Operation,
     span: Span,

@@ -111,7 +111,7 @@ impl Settings {
     }
 
     /// Sets the certificate that the client uses to authenticate itself in the TLS handshake
-    /// (mTLS). Newer Flinks endpoints require one.
+    /// (mTLS). Newer Flinks endpoints require a client certificate.
     ///
     /// ```no_run
     /// use flinks::Settings;

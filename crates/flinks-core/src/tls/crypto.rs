@@ -73,8 +73,8 @@ impl fmt::Display for UnknownProvider {
 impl std::error::Error for UnknownProvider {}
 
 impl CryptoProvider {
-    /// Returns the provider, or `None` if this is the default provider of the process and none is
-    /// installed.
+    /// Returns the provider, or `None` if this is the default provider of the process and no
+    /// default provider is installed.
     pub(crate) fn get(self) -> Option<Arc<Provider>> {
         match self {
             #[cfg(feature = "rustls")]

@@ -73,8 +73,8 @@ impl Client {
     /// # Cancel safety
     ///
     /// If the future is dropped, the token and the challenge are lost, and the bank may have
-    /// counted the answer. If the caller may be cancelled, run the call in a separate task
-    /// (`tokio::spawn`).
+    /// counted the answer as an attempt. If the caller may be cancelled, run the call in a separate
+    /// task (`tokio::spawn`).
     pub async fn answer(
         &self,
         token: AuthorizeToken,
@@ -151,7 +151,8 @@ impl Authorize {
     }
 
     /// Creates a request for an end user who has connected before. Flinks fetches the data from the
-    /// bank, which may ask questions and take minutes (`MostRecentCached: false`).
+    /// bank (`MostRecentCached: false`). The bank may ask security questions, and the call may take
+    /// minutes.
     pub fn live(login_id: &LoginId) -> Self {
         Self(Self::from_login_id(login_id).most_recent_cached(false))
     }
@@ -285,9 +286,9 @@ impl Session {
 
 /// The security questions from a bank.
 ///
-/// [`Client::answer`] takes a challenge by value, so it can be answered only once. You can
-/// serialize the challenge into the end user's session, in case a different machine receives the
-/// answer. Treat the challenge as a secret.
+/// [`Client::answer`] takes the challenge by value, so the challenge can be answered only once. You
+/// can serialize the challenge into the end user's session, in case a different machine receives
+/// the answer. Treat the challenge as a secret.
 #[derive(Serialize, Deserialize, derive_more::Debug)]
 #[debug("Challenge {{ questions: {}, .. }}", questions.len())]
 #[must_use = "the end user is not authorized until the challenge is answered"]
@@ -380,8 +381,8 @@ impl AnswerError {
         self.challenge.as_ref()
     }
 
-    /// Splits this error into the underlying error and the challenge, so that the challenge can be
-    /// answered again.
+    /// Splits this error into the underlying error and the challenge. The challenge is `None` if it
+    /// cannot be answered again.
     pub fn into_parts(self) -> (SpendError<AuthorizeToken>, Option<Challenge>) {
         (self.error, self.challenge)
     }

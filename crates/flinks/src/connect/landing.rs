@@ -39,10 +39,10 @@ pub enum StatePlacement {
     /// The `state` is not in the URL. Only the [`PendingLanding`] in the session ties the landing
     /// to the end user.
     ///
-    /// This placement is weaker. A verified landing proves that this session has started *a* visit
-    /// to the widget within the last 30 minutes. It does not prove that the landing belongs to that
-    /// visit: another site can send the end user's browser to your redirect URL with a login id of
-    /// its choice while the visit is pending.
+    /// This placement is weaker than the others. A verified landing proves that this session has
+    /// started *a* visit to the widget within the last 30 minutes. It does not prove that the
+    /// landing belongs to that visit: another site can send the end user's browser to your redirect
+    /// URL with a login id of its choice while the visit is pending.
     Session,
 }
 
@@ -72,7 +72,8 @@ impl StatePlacement {
 #[non_exhaustive]
 #[must_use = "load the URL in an iframe and keep the pending landing in the end user's session"]
 pub struct StartedWidget {
-    /// The URL for one iframe. It contains the token and the `state`, so keep it out of logs.
+    /// The URL for one iframe. It contains the token and, depending on the placement, the `state`,
+    /// so keep it out of logs.
     pub url: WidgetUrl,
     /// The pending landing, which is required to verify the redirect from the widget.
     pub pending: PendingLanding,
@@ -83,7 +84,7 @@ impl Widget {
     /// [C5](crate::rules)
     ///
     /// Keep the pending landing in the end user's session, where nobody else can read or replace
-    /// it. It protects against forged landings.
+    /// it. The pending landing protects against forged landings.
     ///
     /// # Errors
     ///
@@ -125,8 +126,8 @@ impl Client {
     /// landing. Sends nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
-    /// the path, `callback` can also be the bare query. Keep it out of logs; see [Callbacks and
-    /// landings](crate#callbacks-and-landings).
+    /// the path, `callback` can also be the bare query. Keep `callback` out of logs; see [Callbacks
+    /// and landings](crate#callbacks-and-landings).
     ///
     /// The `state` does not authenticate the login id, because the end user can edit the URL.
     /// Continue with [`UnverifiedLoginId::authorize`].
@@ -164,7 +165,7 @@ const LANDING: CallbackForm = CallbackForm {
     result: "loginId",
     details: &["institution"],
     // A visit can take longer than a login on a bank's page. The token that starts the visit is
-    // valid for the same length of time.
+    // also valid for 30 minutes.
     max_age: Duration::from_secs(30 * 60),
     too_late: "the widget was not completed within 30 minutes",
     mismatch: "`state` does not match the pending landing",
@@ -185,7 +186,7 @@ pub struct Landing {
 /// A login id that a browser sent.
 ///
 /// Flinks does not sign the landing URL, so the end user can replace the login id in it. Before
-/// using it, your application must do two things:
+/// your application uses the login id, it must do two things:
 ///
 /// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) it with the resulting
 ///    session. A successful confirmation proves that the login belongs to your Flinks customer id.
@@ -226,7 +227,7 @@ impl UnverifiedLoginId {
         Authorize::cached(&self.0)
     }
 
-    /// Returns the login id if it matches the login id of `session`. Sends nothing.
+    /// Returns the login id if it matches the login id in `session`. Sends nothing.
     ///
     /// A match does not show whether the login belongs to the end user; see [`UnverifiedLoginId`].
     ///

@@ -35,12 +35,12 @@ pub enum WidgetMessage {
 
 impl Widget {
     /// Reads a `message` event that a script on your page received and sent to your application.
-    /// `origin` is `event.origin`, and `data` is the JSON text of `event.data`. Sends nothing.
-    /// [C5](crate::rules)
+    /// `origin` is `event.origin`, which this method compares with the widget's origin, and `data`
+    /// is the JSON text of `event.data`. Sends nothing. [C5](crate::rules)
     ///
     /// The script must also compare `event.origin` with [`message_origin`](Self::message_origin),
     /// because other pages can post messages to your page. The end user controls the script, so
-    /// this check does not authenticate the message. Verify the URL of a redirect with
+    /// neither comparison authenticates the message. Verify the URL of a redirect with
     /// [`Client::verify_landing`](super::Client::verify_landing).
     ///
     /// A landing can be verified only once. If your application verifies the landing from the

@@ -262,8 +262,8 @@ impl AuthorizeToken {
 pub struct AuthorizeHeader(types::AuthorizeToken);
 
 impl AuthorizeHeader {
-    /// The name of the header. Requests to `/GenerateAuthorizeToken` send the secret key in a
-    /// header of the same name. Never send the secret key to `/Authorize`.
+    /// The name of the header. Requests to `/GenerateAuthorizeToken` carry the secret key in a
+    /// header with the same name. Never send the secret key to `/Authorize`.
     pub const NAME: &'static str = "flinks-auth-key";
 
     /// Returns the value. Keep it out of logs, and mark the header as sensitive.

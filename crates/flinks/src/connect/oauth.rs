@@ -28,8 +28,8 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep it out of logs; see
-    /// [Callbacks and landings](crate#callbacks-and-landings). Continue with
+    /// callback URL or its query. Keep `callback` out of logs; see [Callbacks and
+    /// landings](crate#callbacks-and-landings). Continue with
     /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
     /// # Errors
@@ -38,8 +38,9 @@ impl Client {
     ///
     /// - the `state` is missing or does not match the pending authorization,
     /// - the authorization started more than 10 minutes ago,
-    /// - a parameter appears more than once, or
-    /// - the callback contains neither a login id nor an error, or contains both.
+    /// - a parameter that Flinks adds appears more than once,
+    /// - the callback contains neither a login id nor an error, or contains both, or
+    /// - the login id is empty or contains an invalid character.
     ///
     /// If the `state` matches and the bank reported an error, [`Error::oauth_error`] returns the
     /// reported code.
@@ -91,7 +92,7 @@ impl CustomOAuth<'_> {
     /// authorization.
     ///
     /// Keep the pending authorization in the end user's session, where nobody else can read or
-    /// replace it. It protects against forged callbacks.
+    /// replace it. The pending authorization protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, parameters } = self;
         let state = CsrfState::new(client.executor.clock.as_ref());

@@ -12,7 +12,8 @@ use crate::{Language, RedirectUrl};
 
 impl Client {
     /// Creates a widget that adds the `loginId` and `institution` parameters to `redirect_url` and
-    /// redirects the end user there. [`verify_landing`](Self::verify_landing) verifies the landing.
+    /// redirects the end user there. Use [`verify_landing`](Self::verify_landing) to verify the
+    /// landing.
     pub fn widget(&self, redirect_url: &RedirectUrl) -> Widget {
         Widget {
             base_url: self.iframe.as_str().to_owned(),

@@ -35,7 +35,7 @@ pub enum Advice {
     FixInput,
     /// Correct the configuration. The credentials, the base URL or another setting is wrong, or the
     /// server rejects the requests that this version of the crate sends. The call will keep failing
-    /// until this is corrected.
+    /// until the configuration is corrected.
     FixConfiguration,
     /// Find out what happened before you repeat the call. Either this version of the crate does not
     /// recognise the response, or a call that spends a token (for example, one that starts a
@@ -63,8 +63,8 @@ impl Advice {
 }
 
 impl Error {
-    /// Returns the recommended next step. If several rules match the error, the first one
-    /// determines the advice.
+    /// Returns the recommended next step. If several conditions apply to the error, the one that is
+    /// checked first determines the advice.
     pub fn advice(&self) -> Advice {
         if self.needs_user() {
             return Advice::AskUser;

@@ -49,11 +49,11 @@ pub enum Cause {
     /// The response was a redirect. The client never follows redirects, because its requests carry
     /// secrets.
     ///
-    /// Check the base URL. With custom OAuth, also check that Flinks has whitelisted your redirect
-    /// URL and the URLs that your application calls. [A2, C7](crate::rules)
+    /// Check the base URL. If you use custom OAuth, also check that Flinks has whitelisted your
+    /// redirect URL and the URLs that your application calls. [A2, C7](crate::rules)
     Redirect,
-    /// The response status does not indicate success, and the body is not the documented error
-    /// body.
+    /// The response status does not indicate success, and the body does not match the documented
+    /// error format.
     Status,
     /// The response cannot be used: it is not HTTP, is too large, or indicates success but has an
     /// undocumented body. [`Error::field`] may name the affected field. [A6](crate::rules)

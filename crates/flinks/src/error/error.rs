@@ -14,7 +14,7 @@ use crate::{FlinksCode, OAuthError};
 /// Use [`cause`](Self::cause), [`advice`](Self::advice) and the `is_*` and `needs_*` methods to
 /// classify an error. The documentation for these methods includes Flinks' recommendations.
 ///
-/// An error never contains a secret. `Debug` and `Display` omit text from the server, which is
+/// An error never contains a secret. `Debug` and `Display` omit text from the server. This text is
 /// available from [`message`](Self::message), [`flinks_code`](Self::flinks_code),
 /// [`oauth_error`](Self::oauth_error) and the request ids. [`source`](std::error::Error::source) is
 /// always `None`. Cloning is cheap. [A3, A6](crate::rules)
@@ -33,8 +33,8 @@ pub(super) struct Inner {
     attempts: u32,
     /// Whether an earlier attempt of the same call may have reached the server.
     pub(super) earlier_may_have_been_sent: bool,
-    /// Whether the response has an unsuccessful status and a JSON body that is not the documented
-    /// error body.
+    /// Whether the response has an unsuccessful status and a JSON body that does not match the
+    /// documented error format.
     pub(super) is_undocumented_json: bool,
     /// Whether the outcome of a call that spends a token is unknown.
     pub(super) is_outcome_unknown: bool,
@@ -49,14 +49,14 @@ pub(crate) struct ErrorBody {
 }
 
 impl Error {
-    /// Returns the product whose call failed, or `None` if the error is about a value that was
+    /// Returns the product whose call failed, or `None` if the error concerns a value that was
     /// rejected before a client used it.
     pub fn product(&self) -> Option<Product> {
         self.0.operation.map(Operation::product)
     }
 
-    /// Returns the `operationId` of the failed call, or a name such as `widget` for a local step
-    /// that sends no request.
+    /// Returns the `operationId` of the failed call, or this crate's own name for a grant or a
+    /// local step, such as `refresh` or `widget`.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation.map(Operation::id)
     }
@@ -71,7 +71,7 @@ impl Error {
         self.0.body.code.as_ref()
     }
 
-    /// Returns the `error` from an Outbound response or from an end user's callback.
+    /// Returns the OAuth `error` code from an Outbound response or from an end user's callback.
     /// [O7, C7, O10](crate::rules)
     pub fn oauth_error(&self) -> Option<&OAuthError> {
         self.0.body.oauth.as_ref()
@@ -83,7 +83,7 @@ impl Error {
         self.0.body.message.as_deref()
     }
 
-    /// Returns the delay that the server requested with `Retry-After`, unless the call already
+    /// Returns the delay that the server requested with `Retry-After`, unless the call has already
     /// waited that long and retried.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.retry_after {
@@ -184,8 +184,7 @@ impl Error {
             _ if error.status().is_some_and(|status| status.is_success()) => {
                 Kind::Malformed { field: None, detail: Detail::Value("undocumented success status") }
             }
-            // Pay's refusals have no body (P6), and Outbound's refusals may not have one either
-            // (O6).
+            // Pay's refusals have no body (P6), and Outbound's refusals may lack one (O6).
             ErrorKind::Status(None) if operation.product() != Product::Connect => {
                 match error.status().map(|status| status.as_u16()) {
                     Some(400 | 401 | 403 | 429) => Kind::Rejected,

@@ -18,15 +18,16 @@ pub(crate) enum Kind {
     NotSent(TransportErrorKind),
     /// The request may have reached the server, but no complete response was received.
     Interrupted(TransportErrorKind),
-    /// The server responded with the documented error body.
+    /// The server responded with the documented error body, or with no body and a status that
+    /// refuses the request, such as 401.
     Rejected,
     /// The response was a redirect.
     Redirect,
-    /// The response status does not indicate success, and the body is not the documented error
-    /// body.
+    /// The response status does not indicate success, and the body does not match the documented
+    /// error format.
     #[default]
     Status,
-    /// The response status indicates success, but the body is not the documented success body.
+    /// The response status indicates success, but the body does not match the documented format.
     Malformed { field: Option<&'static str>, detail: Detail },
     /// An end user's callback cannot be trusted or read. The string states the reason.
     Callback(&'static str),

@@ -33,9 +33,9 @@ impl Error {
 
     /// Returns whether a token was refused.
     ///
-    /// Connect rejects a token with the message "You must provide a valid authorize token". Pay
-    /// refuses a session token with a 401 when a payment session is started, and Outbound refuses
-    /// an access token with a 401 when a connection is revoked.
+    /// If Connect refuses a token, the message is "You must provide a valid authorize token". Pay
+    /// and Outbound refuse a token with a 401: Pay when a payment session is started, and Outbound
+    /// when a connection is revoked.
     ///
     /// A refused token has already been spent, has expired, or belongs to another customer or
     /// environment. Flinks recommends requesting a new token for each attempt.
@@ -49,8 +49,8 @@ impl Error {
     }
 
     /// Returns whether the end user must enter a different user name, password or answer, or must
-    /// take action at the bank. Also returns `true` if the end user declined consent on the bank's
-    /// page. [C6, C7](crate::rules)
+    /// take action at the bank. Also returns `true` if the end user declined to consent on the
+    /// bank's page. [C6, C7](crate::rules)
     pub fn needs_user(&self) -> bool {
         self.has_oauth_error(&[OAuthError::ACCESS_DENIED])
             || self.has_flinks_code(&[

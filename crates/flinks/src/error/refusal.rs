@@ -7,7 +7,7 @@ use super::kind::Kind;
 use crate::OAuthError;
 use crate::operation::Operation;
 
-/// How certain it is that a refused refresh has ended a consent. [O6](crate::rules)
+/// How certain it is that a refused refresh means that the consent has ended. [O6](crate::rules)
 ///
 /// ```
 /// use flinks::{Error, Refusal};
@@ -35,9 +35,9 @@ pub enum Refusal {
         /// The minimum wait before a second refusal with the same status and error code can confirm
         /// this refusal.
         ///
-        /// If `confirm_after` is zero, such a refusal confirms this one, provided that a different
-        /// consent has been refreshed since the first refusal. Without such a refresh, the refusal
-        /// that confirms this one must come at least 24 hours after the first refusal.
+        /// If `confirm_after` is zero, such a second refusal confirms this refusal, provided that a
+        /// different consent has been refreshed since the first refusal. Without such a refresh,
+        /// the second refusal must come at least 24 hours after the first.
         confirm_after: Duration,
     },
 }
@@ -62,7 +62,7 @@ impl Error {
     ///
     /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must
     /// consent again, unless the error code names another reason. A response with an unreadable
-    /// body, such as a firewall's error page, does not mean this. Use [`refusal`](Self::refusal) to
+    /// body, such as a firewall's error page, does not count. Use [`refusal`](Self::refusal) to
     /// find out whether a refused refresh is final. [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
         match self.0.operation {
@@ -72,8 +72,8 @@ impl Error {
         }
     }
 
-    /// Returns how certain it is that a refused refresh has ended the consent, or `None` if no
-    /// refresh was refused or the error code names another reason. [O6](crate::rules)
+    /// Returns how certain it is that a refused refresh means that the consent has ended, or `None`
+    /// if no refresh was refused or the error code names another reason. [O6](crate::rules)
     pub fn refusal(&self) -> Option<Refusal> {
         if self.0.operation != Some(Operation::OutboundRefresh) {
             return None;

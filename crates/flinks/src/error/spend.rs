@@ -6,10 +6,10 @@ use super::advice::Advice;
 use super::error::Error;
 use super::verdict::TokenFate;
 
-/// The error returned by calls that spend a single-use token. It also reports the token's fate.
+/// The error returned by calls that spend a single-use token. The variant reports the token's fate.
 /// [P3, C3](crate::rules)
 ///
-/// Only [`Unspent`](Self::Unspent) returns the token, so an unsafe retry with the same token is
+/// Only [`Unspent`](Self::Unspent) contains the token, so an unsafe retry with the same token is
 /// impossible:
 ///
 /// ```
@@ -55,9 +55,9 @@ impl<T> SpendError<T> {
 
     /// Returns the recommended next step.
     ///
-    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. If the token is
-    /// an authorization code, the end user must consent again. After any other call, find out what
-    /// happened before you repeat it.
+    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]: if the token is
+    /// an authorization code, the end user must consent again, and after any other call, you must
+    /// find out what happened before you repeat the call.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) => error.advice(),

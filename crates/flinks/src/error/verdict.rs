@@ -83,7 +83,7 @@ impl Error {
     fn verdict_on_response(&self, rejected: TokenFate) -> Verdict {
         // The server, or a gateway in front of it, failed. Only a `FlinksCode` proves that Flinks
         // itself rejected the token, because a gateway's error body may resemble the documented
-        // one.
+        // error body.
         let failed = match self.flinks_code() {
             Some(_) => rejected,
             None => TokenFate::Unknown,

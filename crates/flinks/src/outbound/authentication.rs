@@ -6,8 +6,8 @@ use flinks_outbound::types;
 use crate::error::Error;
 use crate::validate::token_problem;
 
-/// The method that your application uses to authenticate itself. Configure the one that your Flinks
-/// environment expects, because the client does not try the others. [O2](crate::rules)
+/// The method that your application uses to authenticate itself. Configure the method that your
+/// Flinks environment expects, because the client does not try any other. [O2](crate::rules)
 #[derive(Clone, derive_more::Debug)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
@@ -43,7 +43,7 @@ impl ClientAuthentication {
         }
     }
 
-    /// Returns a token request with the credentials, unless they belong in a header.
+    /// Returns a token request, which contains the credentials unless they belong in a header.
     pub(super) fn request(&self, grant_type: types::GrantType) -> types::TokenRequest {
         let request = types::TokenRequest::new(grant_type);
         match self {

@@ -41,10 +41,10 @@ impl Client {
     }
 
     /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep it out of logs; see
-    /// [Callbacks and landings](crate#callbacks-and-landings).
+    /// callback URL or its query. Keep `callback` out of logs; see [Callbacks and
+    /// landings](crate#callbacks-and-landings).
     ///
-    /// The returned code is bound to the redirect URI of the authorization, byte for byte.
+    /// The returned code is bound to the exact redirect URI of the authorization.
     /// [O9, O10](crate::rules)
     ///
     /// # Errors
@@ -53,8 +53,9 @@ impl Client {
     ///
     /// - the `state` is missing or does not match the pending authorization,
     /// - the authorization started more than 10 minutes ago,
-    /// - a parameter appears more than once, or
-    /// - the callback contains neither a code nor an error, or contains both.
+    /// - a parameter that Flinks adds appears more than once,
+    /// - the callback contains neither a code nor an error, or contains both, or
+    /// - the code is empty or contains an invalid character.
     ///
     /// If the `state` matches and the callback contains an error, [`Error::oauth_error`] returns
     /// that error's code.
@@ -109,7 +110,7 @@ impl AuthorizationRequest<'_> {
     /// authorization.
     ///
     /// Keep the pending authorization in the end user's session, where nobody else can read or
-    /// replace it. It protects against forged callbacks.
+    /// replace it. The pending authorization protects against forged callbacks.
     pub fn start(self) -> Started<PendingAuthorization> {
         let Self { client, provider_id, redirect_uri, scope, language } = self;
         let state = CsrfState::new(client.clock().as_ref());

@@ -99,8 +99,8 @@ impl Client {
 
     /// Exchanges an authorization code for tokens.
     ///
-    /// The code is sent once. A failed attempt is repeated only if no part of the request has left
-    /// this machine.
+    /// The code is sent at most once. A failed attempt is repeated only if no part of the request
+    /// has left this machine.
     ///
     /// A code that this client or a clone has sent in the last ten minutes is rejected, for example
     /// if the end user reloads the callback page. Only the first exchange of a code returns the
@@ -141,8 +141,8 @@ impl Client {
     /// Refreshes an access token with a refresh token. This restarts the refresh token's 30-day
     /// idle period.
     ///
-    /// If the response contains a new refresh token, it replaces the old one. Store the new refresh
-    /// token before you use the access token. [O5](crate::rules)
+    /// If the response contains a new refresh token, that token replaces the old one. Store the new
+    /// refresh token before you use the access token. [O5](crate::rules)
     ///
     /// # Errors
     ///
@@ -152,7 +152,8 @@ impl Client {
     /// # Cancel safety
     ///
     /// If the future is dropped after the request has been sent, the response is lost, including
-    /// any new refresh token. Run the call in a separate task (`tokio::spawn`).
+    /// any new refresh token. If the caller may be cancelled, run the call in a separate task
+    /// (`tokio::spawn`).
     pub async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Tokens, Error> {
         let request =
             self.authentication.request(types::GrantType::RefreshToken).refresh_token(refresh_token.secret().clone());
@@ -168,7 +169,7 @@ impl Client {
 
     /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// Only `Ok` proves that the connection has ended. It means that the response was a 204 or a
+    /// Only `Ok` proves that the connection has ended. `Ok` means that the response was a 204 or a
     /// 200 with an empty body. [O10](crate::rules)
     ///
     /// # Errors

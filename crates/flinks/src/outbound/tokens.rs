@@ -23,8 +23,8 @@ pub struct Tokens {
     /// The refresh token for requesting the next access token.
     ///
     /// According to the Flinks documentation, a refresh token is present after an authorization
-    /// code has been exchanged. After a refresh, a new one is present only if the server replaced
-    /// the old one. [O5](crate::rules)
+    /// code has been exchanged. After a refresh, a refresh token is present only if the server
+    /// replaced the old one. [O5](crate::rules)
     pub refresh_token: Option<RefreshToken>,
     /// The scope, if the response contains it.
     pub scope: Option<String>,
@@ -76,9 +76,9 @@ impl AccessToken {
         self.0.bearer.deadline().map(Deadline::lifetime)
     }
 
-    /// Returns the token's remaining lifetime according to the monotonic clock or the wall clock,
-    /// whichever is shorter. Returns zero if the token has expired, and `None` if its lifetime is
-    /// unknown. [A4, O3](crate::rules)
+    /// Returns the token's remaining lifetime: the shorter of the two values according to the
+    /// monotonic clock and the wall clock. Returns zero if the token has expired, and `None` if its
+    /// lifetime is unknown. [A4, O3](crate::rules)
     pub fn remaining(&self) -> Option<Duration> {
         self.0.bearer.deadline().map(Deadline::remaining)
     }
