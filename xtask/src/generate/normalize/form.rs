@@ -19,13 +19,13 @@ pub struct Normalized {
     pub secret_types: BTreeSet<String>,
     /// The locations of all properties and parameters that are marked as secrets.
     pub secrets: Vec<SecretPlace>,
-    /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
-    /// named schema and a property.
+    /// The response properties that are treated as absent if they cannot be decoded, each given as
+    /// a named schema and a property.
     pub lenient: BTreeSet<(String, String)>,
     /// The schemas that choose between other schemas, keyed by name. The document has a placeholder
     /// for each.
     pub choices: BTreeMap<String, Choice>,
-    /// The names on the wire of renamed properties.
+    /// The wire names of renamed properties.
     pub wire_names: WireNames,
     /// The names of all schemas, keyed by type name.
     pub schema_names: BTreeMap<String, String>,
@@ -113,7 +113,7 @@ impl Operation {
 }
 
 impl OtherBody {
-    /// Returns the result in words.
+    /// Describes the result in words.
     pub(crate) fn words(&self) -> &'static str {
         match self {
             Self::Stream(_) => "stream of bytes",

@@ -103,7 +103,7 @@ pub(super) fn response_headers(operation: &Value) -> Vec<String> {
     names.into_iter().filter(|name| !known.contains(&name.as_str())).collect()
 }
 
-/// Replaces `default` with the ranges of statuses that it describes: `4XX` and `5XX`, and `2XX` if no
+/// Replaces `default` with the status ranges that it describes: `4XX` and `5XX`, and `2XX` if no
 /// successful response is documented.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };

@@ -355,8 +355,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the keys of the public items that represent a place in a body: a field, a builder method,
-/// or an argument of the constructor. The contents of a list or map belong to the field that
+/// Returns the keys of the public items that represent a place in a body: a field, a builder
+/// method, or a constructor argument. The contents of a list or map belong to the field that
 /// contains the list or map.
 fn body_keys(found: &Found<'_>) -> Vec<String> {
     let mut keys = Vec::new();
