@@ -83,7 +83,7 @@ pub(super) fn full_text(root: &Path) -> Result<String> {
     let mut full = format!("# Flinks for Rust\n\n> {SUMMARY}\n");
     for (_, paths) in documents(root)? {
         for path in paths {
-            // This README consists mostly of figures.
+            // This README consists mostly of benchmark figures.
             if path.starts_with("crates/flinks-bench") {
                 continue;
             }

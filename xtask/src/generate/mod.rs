@@ -59,7 +59,7 @@ use refusals::Refusals;
 pub struct Generated {
     /// The generated file, as text.
     pub text: String,
-    /// The public items of the generated file.
+    /// The public items in the generated file.
     pub public_api: PublicApi,
     /// The corrected document without unused parts, before it was normalized.
     pub prepared: serde_json::Value,

@@ -155,7 +155,7 @@ impl LintReport {
     }
 }
 
-/// Returns the targets of all list entries that refer to a component.
+/// Returns the overlay targets that select the list entries that refer to a component.
 fn references(document: &Value, pointer: &str) -> Vec<String> {
     fn search(value: &Value, at: &str, reference: &str, lists: &mut Vec<String>) {
         match value {

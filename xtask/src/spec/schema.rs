@@ -125,7 +125,7 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
-/// Returns whether a schema chooses between other schemas.
+/// Returns whether a schema is a choice between other schemas.
 pub(crate) fn is_choice(schema: &Value) -> bool {
     schema.get("oneOf").is_some() || schema.get("anyOf").is_some()
 }
@@ -283,8 +283,8 @@ pub(crate) fn reachable(document: &Value, roots: Vec<String>) -> BTreeSet<String
     reached
 }
 
-/// Returns the names of the schemas that extend a schema with `allOf`, directly or through another
-/// schema.
+/// Returns the names of the schemas that use `allOf` to extend a schema, directly or through
+/// another schema.
 pub(crate) fn extensions(document: &Value, base: &str) -> Vec<String> {
     let schemas = || object(document, "/components/schemas").into_iter().flatten();
     let extends = |schema: &Value, known: &BTreeSet<String>| {

@@ -71,7 +71,7 @@ pub(crate) fn wire_name(field: &syn::Field, name: &Ident) -> Result<String> {
     Ok(serde_argument(&field.attrs, "rename")?.unwrap_or_else(|| name.to_string().trim_start_matches("r#").to_owned()))
 }
 
-/// Sets a field's name on the wire and keeps the other arguments in `#[serde(…)]`.
+/// Sets a field's wire name and keeps the other arguments in `#[serde(…)]`.
 pub(super) fn rename(field: &mut syn::Field, wire: &str) -> Result<()> {
     let mut others = Vec::new();
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {

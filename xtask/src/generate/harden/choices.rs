@@ -1,4 +1,4 @@
-//! Generates the enums for schemas that choose between other schemas.
+//! Generates the enums for choices between schemas.
 
 use std::collections::BTreeMap;
 

@@ -81,7 +81,7 @@ pub(super) fn harden(
     Ok((module, secrets))
 }
 
-/// Restores the name on the wire for each renamed property.
+/// Restores the wire name of each renamed property.
 fn restore_wire_names(items: &mut [Item], normalized: &Normalized) -> Result<()> {
     if normalized.wire_names.is_empty() {
         return Ok(());

@@ -1,7 +1,8 @@
-//! Finds the choices in responses: schemas that choose between other schemas.
+//! Finds the choices in responses. A choice is a schema whose value matches one of several other
+//! schemas.
 //!
-//! typify represents such a choice as an untagged enum, which fails on a new alternative. The enum
-//! in the generated code keeps a value that matches no known alternative.
+//! typify represents a choice as an untagged enum, which fails on a new alternative. The enum in
+//! the generated code keeps a value that matches no known alternative.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use super::merge::TARGET_KEY;
 use super::names::{NameIndex, Names};
 use crate::spec::schema::{self, CHOICE_KEY, SCHEMAS, is_type_name, pascal, reference};
 
-/// The member of a choice that names the schema for values that match no known alternative.
+/// The key under which a choice names the schema for values that match no known alternative.
 const BASE_KEY: &str = "x-xtask-base";
 
 /// Converts each named schema that has a discriminator and is extended by other schemas to a choice

@@ -190,8 +190,7 @@ fn distributed(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     has_alternatives.then_some(Value::Object(choice))
 }
 
-/// Returns a schema without `allOf` that has the same meaning, or `None` if there is no such
-/// schema.
+/// Returns an equivalent schema without `allOf`, or `None` if no such schema exists.
 fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     if let Some(name) = referenced(schema) {
         return named.merged(name);

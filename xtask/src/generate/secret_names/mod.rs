@@ -10,7 +10,7 @@
 //! for names are:
 //!
 //! - `token`, `secret`, `password` and similar words identify a secret, unless a later word shows
-//!   that the field is about the secret (`token_type`, `password_expired_at`) or the first word is
+//!   that the field describes the secret (`token_type`, `password_expired_at`) or the first word is
 //!   a flag (`has_password`). A page token is not a secret.
 //! - `key` identifies a secret, unless the word before it rules this out (`idempotency_key`,
 //!   `public_key`, `sort_key`). A bare `key` next to `value` is the name of an entry.

@@ -6,9 +6,9 @@
 //! as a different server or a different list of values in a response. Changed descriptions are
 //! counted but not listed.
 //!
-//! The public items of the generated code are compared as well, and each report lists the items
-//! that changed. If an item was changed or removed, the next version is a breaking release, even if
-//! all changes to the document are reported as compatible.
+//! The public items in the generated code are also compared, and each report lists the items that
+//! changed. If an item was changed or removed, the next version is a breaking release, even if all
+//! changes to the document are reported as compatible.
 
 mod change;
 mod compare;
@@ -59,7 +59,7 @@ pub struct ProductDiff {
     pub changes: Vec<Change>,
     /// The number of changed descriptions.
     pub reworded: usize,
-    /// The changed public items of the generated code.
+    /// The changed public items in the generated code.
     pub interface: Vec<Difference>,
     /// The version increment that the changes require.
     pub step: Step,

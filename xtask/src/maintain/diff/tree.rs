@@ -61,7 +61,7 @@ pub(super) struct Differences<'a> {
     steps: HashMap<Pair, BTreeSet<&'a Step>>,
 }
 
-/// A place in a body whose facts may differ.
+/// A place in a body, with facts that may differ between the two versions.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     /// The path to the place, with the versions of each place on the path. The first entry is the

@@ -1,4 +1,4 @@
-//! The wording of places and values in reports.
+//! The wording for places and values in reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
