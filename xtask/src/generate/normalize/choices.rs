@@ -50,8 +50,8 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
     }
 }
 
-/// For each schema with a discriminator, returns the schemas that extend it. Must be called before
-/// the parts of an `allOf` are merged.
+/// For each schema with a discriminator, returns the schemas that extend that schema. Must be
+/// called before the parts of an `allOf` are merged.
 pub(super) fn extensions(document: &Value) -> BTreeMap<String, Vec<String>> {
     let is_base = |schema: &Value| schema.get("discriminator").is_some() && !schema::is_choice(schema);
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();

@@ -19,8 +19,9 @@
 //! - A bare `code` next to a field of an OAuth 2.0 request or response, such as `grant_type`,
 //!   `redirect_uri` or `client_id`, is an authorization code. Otherwise, a bare `code` in an error
 //!   response, in an object such as `country`, or next to `message`, `error`, `description`,
-//!   `name`, `status` or a similar field is a value from a list. In a path, it is a secret only
-//!   after a segment such as `/verify`. In all other places, a bare `code` looks like a secret.
+//!   `name`, `status` or a similar field is a value from a list. In a path, a bare `code` is a
+//!   secret only after a segment such as `/verify`. In all other places, a bare `code` looks like a
+//!   secret.
 //! - A PIN next to the fields of a postal address is a postal code.
 //! - An object whose properties are described is not a secret, but its properties can be. In an
 //!   object named after a secret, such as `access_token`, a property with a general name such as
