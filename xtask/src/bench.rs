@@ -32,8 +32,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> std::io::Result<ExitStatus>
         cargo.arg("--no-default-features");
     }
     // Build scripts read these variables, which `cargo run` sets for this program. If their values
-    // differed from those in a build from a terminal, ring and everything that depends on it would
-    // be rebuilt.
+    // differed from those in a build started from a terminal, ring and everything that depends on
+    // it would be rebuilt.
     let is_of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_package)) {
         cargo.env_remove(name);

@@ -1,4 +1,4 @@
-//! The error type of all stages. An error names the location of the problem.
+//! The error type for all stages. An error states the location of the problem.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Cure {
 }
 
 impl Error {
-    /// Combines several errors into one.
+    /// Combines several errors into one error.
     ///
     /// # Errors
     ///
@@ -82,8 +82,8 @@ impl Error {
         self
     }
 
-    /// Replaces the pointers of this error and of all errors combined with it. If `map` returns
-    /// `None` for a pointer, that pointer stays as it is.
+    /// Replaces the pointers in this error and in all errors combined with it. If `map` returns
+    /// `None` for a pointer, that pointer is kept.
     #[must_use]
     pub(crate) fn map_pointers(mut self, map: &dyn Fn(&str) -> Option<String>) -> Self {
         if let Some(pointer) = &mut self.0.pointer

@@ -20,7 +20,7 @@ use xtask::maintain::{lint, release, update};
 use xtask::prose::Rules;
 
 /// The generator allocates millions of small syntax tree nodes. With glibc's allocator, a large
-/// document takes half as long again.
+/// document takes half as long again to process.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -113,7 +113,7 @@ enum Command {
         /// The documents (YAML or JSON)
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Print a first overlay that makes the document acceptable
+        /// Print a draft overlay that makes the document acceptable
         ///
         /// The overlay corrects each problem that has a likely correction and removes the
         /// operations with other problems. Review each action: its description states the problem
@@ -144,9 +144,9 @@ enum Command {
     },
     /// Print the documents with their overlays applied, for use in other tools
     ///
-    /// If several products are printed, each YAML document starts with `---`, and each JSON document
-    /// starts on a new line. Exit codes: 0 done, 1 a document or an overlay is invalid or stale, 2
-    /// invalid command line.
+    /// If the documents for several products are printed, each YAML document starts with `---`, and
+    /// each JSON document starts on a new line. Exit codes: 0 done, 1 a document or an overlay is
+    /// invalid or stale, 2 invalid command line.
     Spec {
         /// Print only this product's document
         #[arg(long, value_enum)]
@@ -230,7 +230,7 @@ fn main() -> ExitCode {
 }
 
 /// Regenerates the code for one product. If `product` is `None`, regenerates the code for all
-/// products and the lists of public items for the hand-written crates.
+/// products, and also the lists of public items in the hand-written crates.
 fn run_regenerate(root: &Path, product: Option<Product>, mode: Mode) -> ExitCode {
     let mut codes = Vec::new();
     for (product, outcome) in regenerate(root, &products(product), mode) {

@@ -25,7 +25,8 @@ impl Product {
     }
 
     /// Returns the server URL from the document, or `None` if the URL does not identify the
-    /// product. An import uses the URL to find the product for a page that does not name one.
+    /// product. An import uses the URL to find the product for a page that does not name its
+    /// product.
     pub fn server(self) -> Option<&'static str> {
         match self {
             Self::Pay => Some("https://www.{baseurl}.com"),

@@ -1,4 +1,4 @@
-//! The list and the text of all documents.
+//! Lists all documents and combines their text.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ tokens that can be used once, consents that are kept alive, and errors that stat
 /// The table of contents of the guide.
 const CONTENTS: &str = "crates/flinks-guide/pages/SUMMARY.md";
 
-/// The documents other than the pages of the guide, by section.
+/// The documents other than the guide's pages, grouped by section.
 const SECTIONS: [(&str, &[&str]); 3] = [
     (
         "Crates",
@@ -48,11 +48,11 @@ const SECTIONS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Returns the paths of all documents, relative to the project's root, by section.
+/// Returns the paths of all documents, relative to the project's root and grouped by section.
 ///
 /// # Errors
 ///
-/// Returns an error if the table of contents of the guide cannot be read.
+/// Returns an error if the guide's table of contents cannot be read.
 pub fn documents(root: &Path) -> Result<Vec<(&'static str, Vec<PathBuf>)>> {
     let contents = Path::new(CONTENTS);
     let folder = contents.parent().unwrap_or(contents);
@@ -83,7 +83,7 @@ pub(super) fn full_text(root: &Path) -> Result<String> {
     let mut full = format!("# Flinks for Rust\n\n> {SUMMARY}\n");
     for (_, paths) in documents(root)? {
         for path in paths {
-            // This README consists mostly of figures.
+            // This README consists mostly of benchmark figures.
             if path.starts_with("crates/flinks-bench") {
                 continue;
             }

@@ -2,11 +2,11 @@
 //!
 //! | file | content | source |
 //! | --- | --- | --- |
-//! | `crates/flinks-guide/pages/runbook.md` | what to do about each code and message | `topics.toml` of `flinks-cli` |
+//! | `crates/flinks-guide/pages/runbook.md` | what to do about each code and message | `topics.toml` in `flinks-cli` |
 //! | `llms.txt` | a list of all documents, for tools that read the documentation | the documents |
 //! | `llms-full.txt` | the text of all documents | the documents |
 //!
-//! [`links`] finds links that lead nowhere.
+//! [`links`] finds broken links.
 
 mod library;
 pub mod links;
@@ -19,13 +19,13 @@ use crate::{Error, Result};
 
 pub use self::library::documents;
 
-/// Writes the files, or compares them with the sources.
+/// Writes the derived files, or checks whether they are up to date.
 ///
 /// # Errors
 ///
 /// Returns one error for each file that could not be derived or written.
 pub fn write(root: &Path, mode: Mode) -> Vec<(PathBuf, Result<Outcome>)> {
-    // The other files include the runbook, so it is written first.
+    // The other files contain the text of the runbook, so the runbook is written first.
     let runbook = Path::new(runbook::PATH);
     let mut outcomes = vec![derive(root, runbook, runbook::text(root), mode)];
     outcomes.push(derive(root, Path::new("llms.txt"), library::list(root), mode));

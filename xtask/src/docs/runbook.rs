@@ -1,4 +1,4 @@
-//! The chapter of the guide that lists what to do about each code and message.
+//! The guide chapter that lists what to do about each code and message.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -59,7 +59,7 @@ use refusals::Refusals;
 pub struct Generated {
     /// The generated file, as text.
     pub text: String,
-    /// The public items of the generated file.
+    /// The public items in the generated file.
     pub public_api: PublicApi,
     /// The corrected document without unused parts, before it was normalized.
     pub prepared: serde_json::Value,
@@ -111,7 +111,8 @@ pub struct Inspected {
     /// that the overlay makes invalid. If an action is stale, this list also contains the fields that
     /// are neither marked as secrets nor exempted, because the action may have marked them.
     pub overlay_errors: Vec<Error>,
-    /// Whether the overlay has stale actions, which the generated code does not include.
+    /// Whether the overlay has stale actions, whose corrections are missing from the generated
+    /// code.
     pub has_stale_actions: bool,
     /// The code generated without the stale actions, or an error that lists the problems from all
     /// stages.
@@ -165,8 +166,8 @@ fn correct(root: &Path, product: Product, published: serde_json::Value) -> Resul
     Ok(Corrected { document, has_stale_actions: false, errors })
 }
 
-/// Returns the name that error messages use for a corrected document. It includes the overlay,
-/// because either file can cause an error in a corrected document.
+/// Returns the name that error messages use for a corrected document. The name includes the
+/// overlay, because either file can cause an error in a corrected document.
 fn document_with_overlay(product: Product) -> PathBuf {
     format!("{} with {}", product.document().display(), product.overlay().display()).into()
 }
@@ -277,7 +278,7 @@ pub enum Mode {
     Check,
 }
 
-/// Compares the generated files of `products` with newly generated text. If `mode` is
+/// Compares the generated files for `products` with newly generated text. If `mode` is
 /// [`Mode::Write`], writes the files that differ. Nothing is written if code generation fails for
 /// any of the documents.
 ///

@@ -98,8 +98,8 @@ pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
     Err(error.at("/components/schemas"))
 }
 
-/// Calls progenitor for `operations` and for the schemas in `schemas`, or for all schemas if
-/// `schemas` is `None`.
+/// Calls progenitor for `operations` and the schemas in `schemas`. If `schemas` is `None`, all
+/// schemas are included.
 fn run(
     openapi: &OpenAPI,
     normalized: &Normalized,

@@ -1,8 +1,8 @@
 //! Finds everything in a document that prevents code generation.
 //!
-//! [`generate`] reports the problems from the first stage that fails. This module sets the
-//! operations with these problems aside and continues with the others until code can be generated
-//! from the rest of the document.
+//! [`generate`] reports the problems from the first stage that fails. This module sets aside the
+//! operations with these problems and continues with the other operations until code can be
+//! generated from the rest of the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,7 @@ pub(crate) fn suspects(document: &Value) -> Vec<Error> {
     errors.into_iter().map(|error| prepared.original(error)).collect()
 }
 
-/// Returns the operations that the errors are about.
+/// Returns the operations that the errors concern.
 fn refused_operations(document: &Value, errors: &[Error]) -> Vec<Place> {
     let scope = Scope::of(document);
     let places = schema::operations(document).into_iter();
@@ -75,7 +75,7 @@ impl<'a> Scope<'a> {
         Self { document, components: prepare::reach(document) }
     }
 
-    /// Returns whether an error is about an operation, a part that the operation shares with the
+    /// Returns whether an error concerns an operation, a part that the operation shares with the
     /// other operations on its path, or a component that the operation uses.
     pub(crate) fn contains(&self, place: &Place, error: &Error) -> bool {
         let pointer = error.pointer().unwrap_or_default();

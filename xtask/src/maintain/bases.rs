@@ -32,7 +32,7 @@ const PUBLISHED: [&str; 9] = [
 
 pub(super) const UPDATE: &str = "run `cargo xtask update` and read its summary";
 
-/// The bases of all published crates.
+/// The current version, the last release and the changelog of each published crate.
 pub(super) struct Bases(pub(super) Vec<Base>);
 
 pub(super) struct Base {

@@ -51,8 +51,8 @@ pub(crate) fn is_proposed(text: &str, proposal: Option<&Proposal>) -> Result<boo
     Ok(found.map(str::to_owned) == proposal.map(block))
 }
 
-/// Returns the version that a maintainer requested on a separate line outside the proposal, such as
-/// `Version: 0.2.0`.
+/// Returns the version that a maintainer requested with a line such as `Version: 0.2.0` outside the
+/// proposal.
 ///
 /// # Errors
 ///

@@ -68,8 +68,8 @@ impl LintReport {
         text
     }
 
-    /// Returns an overlay that makes the document acceptable: a correction for each problem that has
-    /// a likely one, and the removal of the operations with other problems.
+    /// Returns an overlay that makes the document acceptable: a correction for each problem with a
+    /// likely correction, and the removal of the operations with other problems.
     pub fn suggestion(&self) -> Value {
         let removed = self.removed_operations();
         let mut cures = self.cures(&removed);
@@ -104,7 +104,8 @@ impl LintReport {
                 continue;
             }
             let targets = match update {
-                // Without the component, the references to it could not be resolved.
+                // Removing the component would leave references without a target, so the references
+                // are removed instead.
                 None if pointer.starts_with("/components/") => references(&self.document, pointer),
                 _ => vec![json_path(&self.document, pointer)],
             };
@@ -118,7 +119,7 @@ impl LintReport {
 
     fn overlay(&self, cures: &BTreeMap<String, Action>, removed: &[(Place, &Error)]) -> Value {
         let cures = cures.iter().map(|(target, action)| action.to_json(target));
-        // An earlier action may be about an operation that is removed, so removals come last.
+        // Another action may concern an operation that is removed, so removals come last.
         let removals = removed.iter().map(|(place, error)| {
             let target = json_path(&self.document, &place.pointer());
             Action::removal(error).to_json(&target)
@@ -154,7 +155,7 @@ impl LintReport {
     }
 }
 
-/// Returns the targets of all list entries that refer to a component.
+/// Returns the overlay targets that select the list entries that refer to a component.
 fn references(document: &Value, pointer: &str) -> Vec<String> {
     fn search(value: &Value, at: &str, reference: &str, lists: &mut Vec<String>) {
         match value {

@@ -57,8 +57,8 @@ fn print(document: &Value, format: Format) -> Result<String> {
 }
 
 /// A value that is serialized so that YAML 1.1 parsers read it in the same way as YAML 1.2 parsers.
-/// Many tools still use YAML 1.1, for example all tools that use PyYAML. The keys of objects stay as
-/// they are, because the serializer cannot quote them.
+/// Many tools, such as those that use PyYAML, still read YAML 1.1. Object keys stay as they are,
+/// because the serializer cannot quote keys.
 struct Portable<'a>(&'a Value);
 
 impl Serialize for Portable<'_> {
@@ -72,8 +72,8 @@ impl Serialize for Portable<'_> {
     }
 }
 
-/// Returns whether YAML 1.1 reads an unquoted string as a date, a time, a number in base 60 or a
-/// merge key. The serializer quotes all other ambiguous strings.
+/// Returns whether a YAML 1.1 parser would read an unquoted string as a date, a time, a number in
+/// base 60 or a merge key. The serializer quotes all other ambiguous strings.
 fn has_other_type_in_yaml_1_1(text: &str) -> bool {
     let is_part_of_time = |c: char| c.is_ascii_digit() || ":-+._TtZz ".contains(c);
     let is_time = text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+')

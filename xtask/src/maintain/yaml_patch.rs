@@ -46,8 +46,8 @@ fn find(lines: &[&str], path: &[&str]) -> Option<Range<usize>> {
     Some(range)
 }
 
-/// Returns the lines of an entry without the line that contains its key. The whole document has no
-/// key, so all its lines are returned.
+/// Returns the lines of an entry without the line that contains its key. If the entry is the whole
+/// document, it has no key, so all lines are returned.
 fn below(entry: &Range<usize>, path: &[&str]) -> Range<usize> {
     let key = usize::from(!path.is_empty());
     entry.start.saturating_add(key)..entry.end

@@ -1,7 +1,7 @@
 //! Finds phrases that have confused readers of this project.
 //!
 //! ```text
-//! git ls-files ─► text: documents, comments, messages ─► patterns of prose.toml ─► findings
+//! git ls-files ─► text: documents, comments, messages ─► patterns in prose.toml ─► findings
 //! ```
 //!
 //! `text` splits a file into paragraphs, so a phrase is found even if it spans two lines.
@@ -20,10 +20,10 @@ use serde::Deserialize;
 use crate::git::git;
 use crate::{Error, Result};
 
-/// The file with the patterns and the allowed phrases, relative to the project's root.
+/// The file that contains the patterns and the allowed phrases, relative to the project's root.
 const RULES: &str = "xtask/prose.toml";
 
-/// The rules of `xtask/prose.toml`.
+/// The rules in `xtask/prose.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
@@ -42,7 +42,7 @@ pub struct Pattern {
     /// Matches the phrase.
     #[serde(deserialize_with = "regex")]
     regex: Regex,
-    /// Matches phrases that `regex` finds although they are plain English.
+    /// Matches phrases that are plain English even though `regex` finds them.
     #[serde(default, deserialize_with = "optional_regex")]
     except: Option<Regex>,
     /// A sentence with the phrase.
@@ -51,7 +51,7 @@ pub struct Pattern {
     write: String,
 }
 
-/// A phrase that is allowed although a pattern finds it.
+/// A phrase that is allowed even though a pattern finds it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Allowed {

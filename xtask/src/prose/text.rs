@@ -115,7 +115,7 @@ fn rust(source: &str) -> Vec<Paragraph> {
     paragraphs
 }
 
-/// Returns the blocks of lines that start with `//`, `///` or `//!`, read as Markdown.
+/// Returns the blocks of lines that start with `//`, `///` or `//!`, parsed as Markdown.
 fn comment_blocks(source: &str) -> Vec<Paragraph> {
     let mut paragraphs = Vec::new();
     let mut block: Vec<(usize, &str)> = Vec::new();
@@ -145,8 +145,8 @@ struct Position<'a> {
 impl Position<'_> {
     /// Moves to the end of the next occurrence of a literal and returns the number of its first line.
     ///
-    /// The spans of `proc-macro2` contain line numbers only with the feature `span-locations`,
-    /// which makes the generator's syntax trees a quarter larger and slower.
+    /// `proc-macro2` spans contain line numbers only if the `span-locations` feature is enabled.
+    /// That feature makes the generator's syntax trees a quarter larger and slower.
     fn next(&mut self, literal: &str) -> usize {
         let rest = self.source.get(self.offset..).unwrap_or_default();
         let start = self.offset.saturating_add(rest.find(literal).unwrap_or_default());
@@ -156,7 +156,7 @@ impl Position<'_> {
     }
 }
 
-/// Adds the string literals in `tokens` that contain a space to `paragraphs`. Skips doc comments,
+/// Adds to `paragraphs` each string literal in `tokens` that contains a space. Skips doc comments,
 /// which are also string literals.
 fn messages(tokens: TokenStream, position: &mut Position<'_>, paragraphs: &mut Vec<Paragraph>) {
     for token in tokens {

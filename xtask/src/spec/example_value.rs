@@ -7,7 +7,7 @@ use super::schema::escape;
 /// The maximum nesting depth of schemas. A longer chain of references is treated as a loop.
 const MAX_DEPTH: usize = 64;
 
-/// Returns the first reason why `value` does not match `schema`, or `None` if the value matches.
+/// Returns the first reason that `value` does not match `schema`, or `None` if the value matches.
 /// Checks types, required properties, lists of allowed values, and the parts of objects, lists and
 /// `allOf`. All other keywords are ignored.
 pub(super) fn mismatch(document: &Value, schema: &Value, value: &Value) -> Option<String> {
@@ -68,7 +68,7 @@ impl Check<'_> {
     }
 }
 
-/// Compares the type of a value, and the value itself, with `type` and `enum`.
+/// Checks a value against the `type` and the `enum` of a schema.
 fn type_mismatch(schema: &Map<String, Value>, value: &Value, at: &str) -> Option<String> {
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
     let has_type = match kind {

@@ -24,7 +24,8 @@ struct Example<'a> {
 /// the `corrected` document.
 pub fn check(published: &Value, corrected: &Value) -> Vec<Error> {
     let invalid = |document: &Value, example: &Example<'_>| mismatch(document, example.schema, example.value);
-    // A JSONPath selects a parameter by its name, so an inserted parameter does not move an example.
+    // A JSONPath selects a parameter by its name, so inserting a parameter does not change the path
+    // of an example.
     let key = |document: &Value, example: &Example<'_>| (json_path(document, &example.at), example.value.to_string());
     let already_invalid: BTreeSet<(String, String)> = examples(published)
         .iter()

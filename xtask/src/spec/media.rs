@@ -15,7 +15,8 @@ pub(crate) enum RequestBody {
 }
 
 impl RequestBody {
-    /// Returns how a body with this media type is sent, or `None` if the client cannot send it.
+    /// Returns how a body with this media type is sent, or `None` if the client cannot send such a
+    /// body.
     pub(crate) fn of(media_type: &str) -> Option<Self> {
         let essence = essence(media_type);
         if is_json(&essence) {
@@ -37,7 +38,8 @@ impl RequestBody {
     /// Returns the media type that the client sends if several are documented for a request body.
     pub(crate) fn choose(content: &Map<String, Value>) -> Option<(&str, Self)> {
         let known = content.keys().filter_map(|media_type| Some((media_type.as_str(), Self::of(media_type)?)));
-        // Other kinds of JSON, such as `application/json-patch+json`, can have another structure.
+        // Other kinds of JSON, such as `application/json-patch+json`, can have a different
+        // structure.
         known.min_by_key(|(media_type, body)| (*body, essence(media_type) != JSON))
     }
 }
@@ -54,7 +56,7 @@ pub(crate) fn without_charset(media_type: &str) -> String {
     parts.filter(|part| !is_charset(part)).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns whether a media type has a character encoding other than UTF-8.
+/// Returns whether a media type specifies a character encoding other than UTF-8.
 fn has_other_charset(media_type: &str) -> bool {
     let charset = media_type.split(';').map(str::trim).find(|part| is_charset(part));
     let value = charset.and_then(|part| part.split_once('=')).map(|(_, value)| value.trim_matches([' ', '"']));
@@ -65,7 +67,8 @@ fn is_charset(parameter: &str) -> bool {
     parameter.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
 }
 
-/// Returns whether a media type in lower case and without parameters is JSON.
+/// Returns whether a media type is JSON. The media type must be in lower case and have no
+/// parameters.
 pub(crate) fn is_json(essence: &str) -> bool {
     essence == JSON || essence.ends_with("+json")
 }

@@ -1,9 +1,9 @@
 //! The overlay stage applies the corrections in an OpenAPI Overlay 1.0 document.
 //!
 //! This stage is stricter than the standard: an action must have a reason (`description`), select
-//! exactly one place, and change that place. Once Flinks has corrected the document, the action is
-//! stale. [`apply`] rejects stale actions until they are removed. [`correct`] skips stale actions and
-//! returns them, so that two versions of a document can be compared.
+//! exactly one place, and change that place. Once Flinks has corrected the document, the action
+//! becomes stale. [`apply`] returns an error if any action is stale. [`correct`] skips stale
+//! actions and returns them, so that two versions of a document can be compared.
 
 mod format;
 mod listed_names;
@@ -17,10 +17,10 @@ use crate::{Error, Result};
 use format::Action;
 use stale::{REMOVE_ACTION, StaleActions, stale};
 
-/// A document to which the actions of an overlay have been applied.
+/// A document to which an overlay's actions have been applied.
 #[derive(Debug)]
 pub struct Corrected {
-    /// The document, without the corrections of stale actions.
+    /// The document, without the corrections from stale actions.
     pub document: Value,
     /// The errors for the stale actions. An action is stale if its target matches nothing, if it
     /// changes nothing, if it depends on a stale action, or if it lists a property that does not
@@ -78,7 +78,7 @@ pub fn correct(mut document: Value, overlay: &Value) -> Result<Corrected> {
 
 /// The outcome of a valid action.
 enum Outcome {
-    /// The action changed the place with this pointer.
+    /// The action changed the place at this pointer.
     Applied { target: String },
     /// The action is stale. Contains the reasons.
     Stale(Vec<Error>),

@@ -19,7 +19,7 @@ pub(crate) enum ParameterStyle {
 
 impl ParameterStyle {
     /// Returns the style of a parameter whose schema is `schema`, or `None` if the client cannot
-    /// send it.
+    /// send such a parameter.
     pub(crate) fn of(parameter: &Value, schema: &Value) -> Option<Self> {
         let text = |key: &str| parameter.get(key).and_then(Value::as_str);
         let place = text("in")?;

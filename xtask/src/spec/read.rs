@@ -125,7 +125,7 @@ pub fn overlay(root: &Path, product: Product) -> Result<Value> {
 ///
 /// # Errors
 ///
-/// Returns an error if the text is not valid YAML. The error names the line.
+/// Returns an error if the text is not valid YAML. The error states the line number.
 pub fn yaml(bytes: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::new(format!("invalid UTF-8: {error}")))?;
     // As in YAML 1.2, `y`, `on` and `no` are strings. Two of these words can be codes: `on` for

@@ -13,7 +13,7 @@ pub(crate) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options"
 /// The prefix of references to named schemas.
 pub(crate) const SCHEMAS: &str = "#/components/schemas/";
 
-/// The member of a choice in the normal form that lists references to its alternatives.
+/// The key under which a choice in the normal form lists references to its alternatives.
 pub(crate) const CHOICE_KEY: &str = "x-choice";
 
 /// Escapes a key for use as a step in a JSON pointer (RFC 6901).
@@ -46,8 +46,8 @@ pub(crate) fn json_path(document: &Value, pointer: &str) -> String {
     path
 }
 
-/// Returns the filter that selects exactly this entry of a list by its name, and by its location if
-/// another entry has the same name.
+/// Returns the filter that selects only this entry in a list. The filter compares the name and, if
+/// another entry has the same name, also the location.
 fn filter(list: &[Value], entry: &Value) -> Option<String> {
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     let (name, place) = (text(entry, "name")?, text(entry, "in"));
@@ -125,7 +125,7 @@ pub(crate) fn reference(name: &str) -> Value {
     serde_json::json!({ "$ref": format!("{SCHEMAS}{name}") })
 }
 
-/// Returns whether a schema chooses between other schemas.
+/// Returns whether a schema is a choice between other schemas.
 pub(crate) fn is_choice(schema: &Value) -> bool {
     schema.get("oneOf").is_some() || schema.get("anyOf").is_some()
 }
@@ -145,8 +145,8 @@ pub(crate) fn is_ignored_header(parameter: &Value) -> bool {
         && ["accept", "content-type", "authorization"].iter().any(|name| text("name").eq_ignore_ascii_case(name))
 }
 
-/// Returns the reference in an `allOf` with no other part. Such an `allOf` makes the reference nullable
-/// or describes it.
+/// If the only part of an `allOf` is a reference, returns the reference. Such an `allOf` makes the
+/// reference nullable or adds a description.
 pub(crate) fn single_reference(schema: &Value) -> Option<&Value> {
     match schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
         Some([part]) if referenced(part).is_some() => Some(part),
@@ -188,15 +188,15 @@ pub(crate) fn named<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     document.pointer("/components/schemas")?.get(name)
 }
 
-/// Converts a name to a method or argument name in the same way as progenitor.
+/// Converts a name to a method or argument name in the same way as progenitor does.
 pub(crate) fn snake(name: &str) -> String {
     identifier(name, "_")
 }
 
-/// Returns the argument name for each parameter of an operation, in document order. The location is
-/// added to a name that the generated code or an earlier parameter uses.
+/// Returns the argument name for each parameter of an operation, in document order. If the
+/// generated code or an earlier parameter already uses a name, the location is added to the name.
 pub(crate) fn argument_names(parameters: &[Value]) -> Vec<String> {
-    // `body` is the argument for the request body. The generated code uses the other names.
+    // `body` is the argument for the request body. The generated code uses the other names itself.
     let mut taken: BTreeSet<String> =
         ["body", "client", "credentials", "exchange", "headers", "request", "response", "send", "url"]
             .map(str::to_owned)
@@ -213,7 +213,7 @@ pub(crate) fn argument_names(parameters: &[Value]) -> Vec<String> {
     names.collect()
 }
 
-/// Converts a name to a field name in the same way as typify.
+/// Converts a name to a field name in the same way as typify does.
 pub(crate) fn field(name: &str) -> String {
     identifier(name, "x")
 }
@@ -283,8 +283,8 @@ pub(crate) fn reachable(document: &Value, roots: Vec<String>) -> BTreeSet<String
     reached
 }
 
-/// Returns the names of the schemas that extend a schema with `allOf`, directly or through another
-/// schema.
+/// Returns the names of the schemas that use `allOf` to extend a schema, directly or through
+/// another schema.
 pub(crate) fn extensions(document: &Value, base: &str) -> Vec<String> {
     let schemas = || object(document, "/components/schemas").into_iter().flatten();
     let extends = |schema: &Value, known: &BTreeSet<String>| {
@@ -316,7 +316,7 @@ pub(crate) fn resolve_at(components: &Value, value: &Value, at: String) -> (Valu
     (target.clone(), at)
 }
 
-/// Does the same as [`resolve_at`] but does not copy the target.
+/// Like [`resolve_at`], but does not copy the target.
 pub(crate) fn resolve_ref_at<'a>(components: &'a Value, value: &'a Value, at: String) -> (&'a Value, String) {
     let (target, pointer) = target(components, value);
     (target, pointer.map_or(at, |pointer| format!("/components{pointer}")))
@@ -327,8 +327,8 @@ pub(crate) fn resolve_ref<'a>(components: &'a Value, value: &'a Value) -> &'a Va
     target(components, value).0
 }
 
-/// Returns the target of a reference, and its JSON pointer relative to `components` if `value` is a
-/// reference.
+/// If `value` is a reference that can be resolved, returns its target and the target's JSON pointer
+/// relative to `components`. Otherwise, returns `value` and `None`.
 fn target<'a>(components: &'a Value, value: &'a Value) -> (&'a Value, Option<&'a str>) {
     let (mut value, mut at) = (value, None);
     // A chain of more than 16 references is treated as a loop.
@@ -358,8 +358,8 @@ pub(crate) fn origin(value: &Value) -> &str {
     value.get(ORIGIN_KEY).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Takes a JSON pointer into a document with moved objects, and returns the corresponding pointer
-/// into the original document.
+/// Converts a JSON pointer into a document with moved objects to the corresponding pointer into the
+/// original document.
 pub(crate) fn original(document: &Value, pointer: &str) -> String {
     let mut here = Some(document);
     let mut original = String::new();

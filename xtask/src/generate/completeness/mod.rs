@@ -1,6 +1,6 @@
 //! The completeness stage checks that the code contains everything in the document.
 //!
-//! The check compares each operation in the corrected document, before normalization, with the
+//! The check takes the corrected document before normalization and compares each operation with the
 //! operation's type in the generated code. Each parameter must appear as an argument, and each body
 //! property must appear as a field of the matching type. The check is independent of the
 //! implementation of the other stages.
@@ -8,8 +8,8 @@
 //! | module | contents |
 //! | --- | --- |
 //! | `code` | the types and operations in the generated code |
-//! | `operations` | the comparison of an operation with its arguments and outcomes |
-//! | `schemas` | the comparison of a schema with a type |
+//! | `operations` | the comparison of a documented operation with the generated arguments and outcomes |
+//! | `schemas` | the comparison of a schema with its generated type |
 
 mod code;
 mod operations;

@@ -1,4 +1,4 @@
-//! Compares an operation with its arguments and outcomes.
+//! Compares a documented operation with the generated arguments and outcomes.
 
 use serde_json::Value;
 use syn::Type;

@@ -1,4 +1,4 @@
-//! Compares a schema with a type.
+//! Compares a schema with its generated type.
 
 use std::collections::BTreeMap;
 
@@ -82,8 +82,8 @@ impl<'a> Comparison<'a> {
         self.fields(&properties, ty, at, MAX_DEPTH)
     }
 
-    /// Checks that a type has a field for each property. For an enum, checks that a variant has all
-    /// of these fields.
+    /// Checks that a type has a field for each property. For an enum, checks that at least one
+    /// variant has all of these fields.
     fn fields(&mut self, properties: &BTreeMap<&'a str, &'a Value>, ty: &Type, at: &str, depth: usize) -> Result<()> {
         let ty = &without_wrappers(ty);
         let name = type_name(ty);

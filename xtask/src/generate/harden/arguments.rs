@@ -38,7 +38,7 @@ pub(super) enum ArgumentPlace {
     /// The path, and the position of the argument in the path.
     Path(usize),
     Query,
-    /// The headers of the credentials that the caller chooses.
+    /// The headers for the credentials that the caller chooses.
     Credentials,
     Header,
     Body,

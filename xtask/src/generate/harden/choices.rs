@@ -1,4 +1,4 @@
-//! Generates the enums for schemas that choose between other schemas.
+//! Generates the enums for choices between schemas.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::uses::Uses;
 use crate::generate::normalize::form::{Choice, ChoiceVariant, Normalized};
 use crate::spec::schema::{self, pascal};
 
-/// Generates the enums for all choices. Their implementations are generated separately, because
-/// they depend on whether an enum is sent or received.
+/// Generates the enums for all choices. Their implementations are generated separately, because the
+/// implementations depend on whether an enum is sent or received.
 pub(super) fn enums(normalized: &Normalized) -> Vec<Item> {
     normalized.choices.iter().map(|(name, choice)| enumeration(normalized, name, choice)).collect()
 }
@@ -126,7 +126,7 @@ pub(super) fn reply_body(ident: &syn::Ident, uses: &Uses) -> Option<Item> {
     })
 }
 
-/// Generates the statements that return the alternative matched by a value.
+/// Generates the statements that return the alternative that a value matches.
 fn read(normalized: &Normalized, choice: &Choice) -> TokenStream {
     let attempt = |variant: &ChoiceVariant| {
         let (name, _) = names(variant);

@@ -1,4 +1,4 @@
-//! Generates the constructor and the setters of a request type.
+//! Generates the constructor and the setters for a request type.
 
 use quote::quote;
 use syn::{Ident, Item, Type, parse_quote};
@@ -68,7 +68,8 @@ fn is_text(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "String"))
 }
 
-/// Returns the position of a property in the document. typify sorts the fields.
+/// Returns the position of a property in the document. The position is needed because typify sorts
+/// the fields.
 fn position(ident: &Ident, wire: &str, normalized: &Normalized) -> Option<usize> {
     let ident = ident.to_string();
     let properties = normalized.schema_of(&ident)?.get("properties")?.as_object()?;

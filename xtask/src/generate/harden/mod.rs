@@ -17,8 +17,8 @@
 //! | `request` | the code that builds a request |
 //! | `outcome` | the code that decodes a response |
 //! | `types` | the hardened types |
-//! | `constructor` | the constructor and the setters of a request type |
-//! | `choices` | the enums for schemas that choose between other schemas |
+//! | `constructor` | the constructor and the setters for a request type |
+//! | `choices` | the enums for choices between schemas |
 //! | `reply_body` | constants for the fields of a response body |
 //! | `uses` | the types that are sent and the types that are received |
 //! | `secret_fields` | the fields that contain a secret |

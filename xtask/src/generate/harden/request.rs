@@ -74,7 +74,7 @@ fn path(facts: &form::Operation, arguments: &Arguments) -> Result<TokenStream> {
     Ok(if values.is_empty() { quote!(#format) } else { quote!(&format!(#format, #(#values),*)) })
 }
 
-/// Returns the style of a list or an object in generated code, or `None` for a scalar.
+/// Returns the expression for the style of a list or an object, or `None` for a scalar.
 fn style(style: ParameterStyle) -> Option<TokenStream> {
     match style {
         ParameterStyle::Scalar => None,
@@ -154,7 +154,7 @@ impl Body {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Returns whether a field of a form is a list.
+/// Returns whether any field in a form is a list.
 fn has_lists(schema: &Value, normalized: &Normalized) -> bool {
     let components = normalized.document.get("components").unwrap_or(&Value::Null);
     let schema = schema::resolve_ref(components, schema);
@@ -164,7 +164,8 @@ fn has_lists(schema: &Value, normalized: &Normalized) -> bool {
         .any(|property| property.get("type").is_some_and(|kind| kind == "array"))
 }
 
-/// Generates the statement that adds a multipart body to a request, one part for each property.
+/// Generates the statement that adds a multipart body to a request, with one part for each
+/// property.
 fn multipart(schema: &Value, normalized: &Normalized) -> TokenStream {
     let name = schema::referenced(schema).unwrap_or_default();
     let schema = schema::named(&normalized.document, name).unwrap_or(schema);

@@ -1,5 +1,5 @@
-//! Replaces the derived `Debug` of the types, removes `Serialize` from response types, and adds
-//! constants for response fields.
+//! Replaces the derived `Debug` implementations of the types, removes `Serialize` from response
+//! types, and adds constants for response fields.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::generate::normalize::form::{Bodies, Normalized};
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, pascal};
 
-/// Hardens the `types` module. Returns the hardened module, and the fields that contain a secret.
+/// Hardens the `types` module. Returns the hardened module and the fields that contain a secret.
 pub(super) fn harden(
     mut module: syn::ItemMod,
     normalized: &Normalized,
@@ -81,7 +81,7 @@ pub(super) fn harden(
     Ok((module, secrets))
 }
 
-/// Restores the name on the wire for each renamed property.
+/// Restores the wire name of each renamed property.
 fn restore_wire_names(items: &mut [Item], normalized: &Normalized) -> Result<()> {
     if normalized.wire_names.is_empty() {
         return Ok(());
@@ -220,7 +220,7 @@ fn debug_impl(ident: &Ident, body: TokenStream) -> Item {
     }
 }
 
-/// Returns the documentation of a property that has no description.
+/// Returns the documentation for a property that has no description.
 pub(super) fn property_doc(wire: &str) -> String {
     format!("The property `{wire}`.")
 }

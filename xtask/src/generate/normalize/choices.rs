@@ -1,7 +1,8 @@
-//! Finds the choices in responses: schemas that choose between other schemas.
+//! Finds the choices in responses. A choice is a schema whose value matches one of several other
+//! schemas.
 //!
-//! typify represents such a choice as an untagged enum, which fails on a new alternative. The enum
-//! in the generated code keeps a value that matches no known alternative.
+//! typify represents a choice as an untagged enum, which fails on a new alternative. The enum in
+//! the generated code keeps a value that matches no known alternative.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use super::merge::TARGET_KEY;
 use super::names::{NameIndex, Names};
 use crate::spec::schema::{self, CHOICE_KEY, SCHEMAS, is_type_name, pascal, reference};
 
-/// The member of a choice that names the schema for values that match no known alternative.
+/// The key under which a choice names the schema for values that match no known alternative.
 const BASE_KEY: &str = "x-xtask-base";
 
 /// Converts each named schema that has a discriminator and is extended by other schemas to a choice
@@ -49,8 +50,8 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
     }
 }
 
-/// Returns the schemas that extend each schema with a discriminator. Must be called before the
-/// parts of an `allOf` are merged.
+/// For each schema with a discriminator, returns the schemas that extend that schema. Must be
+/// called before the parts of an `allOf` are merged.
 pub(super) fn extensions(document: &Value) -> BTreeMap<String, Vec<String>> {
     let is_base = |schema: &Value| schema.get("discriminator").is_some() && !schema::is_choice(schema);
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();

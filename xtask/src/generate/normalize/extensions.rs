@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// as absent.
 const LENIENT: &str = "x-lenient";
 
-/// Removes the `x-lenient` lists from the named schemas and returns their entries.
+/// Removes the `x-lenient` lists from the named schemas and returns the entries of the lists.
 pub(super) fn take_lenient(document: &mut Value) -> Result<BTreeSet<(String, String)>> {
     let mut lenient = BTreeSet::new();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);

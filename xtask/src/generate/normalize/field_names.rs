@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 
 use crate::spec::schema::{self, RUST_NAME_KEY, field, pascal};
 
-/// The names on the wire of renamed properties, keyed by the schema's Rust name and the property's
-/// name in the normal form.
+/// The wire names of renamed properties, keyed by the schema's Rust name and the property's name in
+/// the normal form.
 pub type WireNames = BTreeMap<(String, String), String>;
 
 /// Renames each property of a named schema if the property's Rust name is set explicitly, is used
-/// by the generated code, or is also the Rust name of another property. Returns the names on the
-/// wire.
+/// by the generated code, or is also the Rust name of another property. Returns the wire names of
+/// the renamed properties.
 pub(super) fn rename_properties(document: &mut Value) -> WireNames {
     let mut wire_names = WireNames::new();
     let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);

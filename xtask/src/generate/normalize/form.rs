@@ -19,13 +19,13 @@ pub struct Normalized {
     pub secret_types: BTreeSet<String>,
     /// The locations of all properties and parameters that are marked as secrets.
     pub secrets: Vec<SecretPlace>,
-    /// The response properties that are treated as absent if they cannot be decoded, as pairs of a
-    /// named schema and a property.
+    /// The response properties that are treated as absent if they cannot be decoded, each given as
+    /// a named schema and a property.
     pub lenient: BTreeSet<(String, String)>,
-    /// The schemas that choose between other schemas, keyed by name. The document has a placeholder
-    /// for each.
+    /// The choices between schemas, keyed by the name of the choice. The document has a placeholder
+    /// for each choice.
     pub choices: BTreeMap<String, Choice>,
-    /// The names on the wire of renamed properties.
+    /// The wire names of renamed properties.
     pub wire_names: WireNames,
     /// The names of all schemas, keyed by type name.
     pub schema_names: BTreeMap<String, String>,
@@ -113,7 +113,7 @@ impl Operation {
 }
 
 impl OtherBody {
-    /// Returns the result in words.
+    /// Describes the result in words.
     pub(crate) fn words(&self) -> &'static str {
         match self {
             Self::Stream(_) => "stream of bytes",
@@ -197,12 +197,12 @@ pub enum OtherBody {
     Redirect,
 }
 
-/// A schema that chooses between other schemas.
+/// A schema whose value matches one of several other schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The alternatives, in the order in which they are tried.
     pub variants: Vec<ChoiceVariant>,
-    /// The property that names the alternative.
+    /// The property whose value selects the alternative.
     pub discriminator: Option<Discriminator>,
     /// The schema for values that match no known alternative, if all alternatives extend this
     /// schema.
@@ -221,7 +221,7 @@ pub struct ChoiceVariant {
     pub documented: String,
 }
 
-/// A property that names the alternative of a [`Choice`].
+/// A property whose value selects the alternative of a [`Choice`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discriminator {
     /// The name of the property.
@@ -237,7 +237,7 @@ pub enum SecretPlace {
     Property {
         /// The schema.
         schema: String,
-        /// The property's name on the wire.
+        /// The property's wire name.
         property: String,
     },
     /// A header parameter.

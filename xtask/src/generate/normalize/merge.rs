@@ -75,7 +75,7 @@ struct Named<'a> {
     /// be exponential in the depth of compositions.
     merged: HashMap<&'a str, Option<Value>>,
     /// The pairs of schemas that are being combined. Without this list, combining two schemas that
-    /// refer to themselves would never end.
+    /// refer to themselves would recurse forever.
     combining: Vec<Value>,
 }
 
@@ -190,8 +190,7 @@ fn distributed(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     has_alternatives.then_some(Value::Object(choice))
 }
 
-/// Returns a schema without `allOf` that has the same meaning, or `None` if there is no such
-/// schema.
+/// Returns an equivalent schema without `allOf`, or `None` if no such schema exists.
 fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     if let Some(name) = referenced(schema) {
         return named.merged(name);
@@ -262,13 +261,14 @@ fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>)
     })
 }
 
-/// Returns whether a schema neither describes parts of a value nor marks it as a secret.
+/// Returns whether a schema neither describes parts of a value nor marks the value as a secret.
 fn is_restriction(schema: &Value) -> bool {
     let parts = ["$ref", "additionalProperties", "allOf", "anyOf", "items", "oneOf", "properties"];
     parts.iter().all(|key| schema.get(*key).is_none()) && !schema::is_secret(schema)
 }
 
-/// Adds the members of `part` to `whole`. Returns `None` if they contradict each other.
+/// Adds the members of `part` to `whole`. Returns `None` if `part` and `whole` contradict each
+/// other.
 fn combine(whole: &mut Map<String, Value>, part: Map<String, Value>, named: &mut Named<'_>) -> Option<()> {
     for (key, value) in part {
         let Some(known) = whole.get_mut(&key) else {

@@ -12,8 +12,8 @@
 //!    conditions that Rust cannot express are dropped.
 //! 5. `merge`: the parts of an `allOf` become one schema.
 //! 6. `choices`: a schema with a discriminator becomes a choice between the schemas that extend it.
-//! 7. `secrets`, `relax`: each marked schema is rewritten to the exact form of a secret, and
-//!    `nullable` moves from named schemas to the references to them.
+//! 7. `secrets`, `relax`: each marked schema is reduced to `type: string` and `format: password`,
+//!    and `nullable` moves from named schemas to the references to them.
 //! 8. `components`, `tolerate`, `multipart`, `security`: references to parameters, bodies and
 //!    responses are replaced with their targets, files in multipart bodies are marked, and security
 //!    requirements become header parameters or a choice of credentials.

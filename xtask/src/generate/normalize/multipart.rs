@@ -11,7 +11,7 @@ pub(crate) const FILE_PART: &str = "FilePart";
 /// The key that distinguishes this schema from a published schema with the same name.
 pub(crate) const FILE_KEY: &str = "x-xtask-file";
 
-/// Replaces each property of a multipart body that is a file with a reference to the schema for
+/// Replaces each file property in a multipart body with a reference to the schema for
 /// `flinks_core::FilePart`. If the body's schema is shared, the body gets its own copy, because a
 /// JSON body cannot contain a file.
 pub(super) fn mark_files(document: &mut Value, place: &Place) {

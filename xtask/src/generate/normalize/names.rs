@@ -63,8 +63,8 @@ impl Names<'_> {
         name
     }
 
-    /// Reserves a name for a union with a placeholder schema, because the document does not define
-    /// the union. Returns the name, which is `wanted` if no schema has that name.
+    /// Reserves a name for a union by adding a placeholder schema, because the document does not
+    /// define the union. Returns the name, which is `wanted` if no schema has that name.
     pub(super) fn reserve(&mut self, wanted: &str) -> String {
         let name = self.free_name(wanted);
         schema::insert(self.document, &name, json!({"type": "object", "x-union": true}));

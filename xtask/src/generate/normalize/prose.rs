@@ -78,7 +78,7 @@ impl<'a> Rewriter<'a> {
                 let is_kept = is_address(&dest_url);
                 self.links.push(is_kept);
                 // Reference links are written inline, because their definitions could be lost if
-                // the text becomes part of another text.
+                // the text became part of another text.
                 let link_type = if link_type == LinkType::Autolink { link_type } else { LinkType::Inline };
                 let link = Event::Start(Tag::Link { link_type, dest_url, title, id: CowStr::Borrowed("") });
                 self.events.extend(is_kept.then_some(link));

@@ -8,7 +8,7 @@ use super::form::{Bodies, Body, OtherBody};
 use super::names::Names;
 use crate::spec::schema::{self, JSON, json_key, pascal, reference, without_prose};
 
-/// Names the bodies of one outcome and gives them one type: their common schema, or a union whose
+/// Gives the bodies of one outcome names and a single type: their common schema, or a union whose
 /// variant depends on the status (T1, T12).
 pub(super) fn normalize_responses(
     names: &mut Names<'_>,
@@ -103,7 +103,7 @@ pub(super) fn response_headers(operation: &Value) -> Vec<String> {
     names.into_iter().filter(|name| !known.contains(&name.as_str())).collect()
 }
 
-/// Replaces `default` with the ranges of statuses that it describes: `4XX` and `5XX`, and `2XX` if no
+/// Replaces `default` with the status ranges that it describes: `4XX` and `5XX`, and `2XX` if no
 /// successful response is documented.
 pub(super) fn split_default_response(operation: &mut Value) {
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };

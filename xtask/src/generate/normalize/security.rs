@@ -87,7 +87,7 @@ pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
     requirement(document, place).map(drop)
 }
 
-/// Writes out an operation's security requirement. If there is one alternative, adds a header
+/// Writes out an operation's security requirement. If there is only one alternative, adds a header
 /// parameter to the operation for each header that the alternative calls for, except for headers
 /// that the operation already describes.
 ///
@@ -167,7 +167,7 @@ pub(super) fn name_choices(operations: &mut [Operation]) {
     }
 }
 
-/// The kind of a credential whose header is chosen by the security scheme.
+/// The kind of credential whose header name comes from the security scheme.
 const KEY: &str = "a key";
 
 /// The name of the schema that `flinks_core::Authorization` replaces.
@@ -241,8 +241,9 @@ fn scopes(alternative: &Value) -> Vec<String> {
     lists.flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Returns the ways to send the credentials for an alternative. There are several if its schemes
-/// use one header with different kinds of credentials, because a request has only one such header.
+/// Returns the ways to send the credentials for an alternative. There are several ways if the
+/// alternative's schemes use the same header for different kinds of credentials, because a request
+/// can contain that header only once.
 fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>> {
     let mut ways = vec![Alternative { schemes: Vec::new(), credentials: Vec::new() }];
     for scheme in schemes {

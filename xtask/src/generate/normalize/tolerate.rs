@@ -47,8 +47,8 @@ fn complete(schema: &mut Value) {
     complete_required(object);
 }
 
-/// Returns whether each value of an enum becomes a distinct Rust name. If not, the caller passes the
-/// value itself.
+/// Returns whether each value of an enum becomes a distinct Rust name. If not, the caller passes
+/// the plain value.
 fn are_variants(values: &[Value]) -> bool {
     let mut variants = BTreeSet::new();
     values.iter().filter(|value| !value.is_null()).all(|value| {
@@ -66,7 +66,8 @@ fn complete_required(object: &mut serde_json::Map<String, Value>) {
     let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) else { return };
     let mut seen = BTreeSet::new();
     required.retain(|name| seen.insert(name.to_string()));
-    // A read-only or write-only property is required only in a response or only in a request.
+    // A required read-only property is required only in responses, and a required write-only
+    // property only in requests.
     if let Some(properties) = object.get("properties").and_then(Value::as_object) {
         let is_one_way = |name: &str| {
             let property = properties.get(name);

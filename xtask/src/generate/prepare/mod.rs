@@ -2,9 +2,9 @@
 //! every named schema a Rust name.
 //!
 //! Real documents have schemas that nothing refers to, schema names such as `200Response` or `a.b`
-//! and `A.B`, and operations without an `operationId`. None of these changes a request or a
-//! response, so no correction is needed for them. An overlay action can choose a different name
-//! with `x-rust-name`.
+//! and `A.B`, and operations without an `operationId`. None of these affects a request or a
+//! response, so they need no correction. An overlay action can choose a different name with
+//! `x-rust-name`.
 //!
 //! The passes run in this order:
 //!
@@ -15,7 +15,7 @@
 //! 4. `authorization`: a described `Authorization` header becomes a credential, if nothing else
 //!    describes the credentials.
 //! 5. `operation_ids`: operations without an `operationId` get one.
-//! 6. `schema_names`: schemas are renamed if their name cannot be used in Rust.
+//! 6. `schema_names`: schemas are renamed if their names cannot be used in Rust.
 
 mod authorization;
 mod keywords;

@@ -1,4 +1,4 @@
-//! Renames schemas whose name cannot be used in Rust.
+//! Renames schemas whose names cannot be used in Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +8,9 @@ use crate::generate::lint::fits_core_type;
 use crate::generate::progenitor::CORE_TYPES;
 use crate::spec::schema::{self, RUST_NAME_KEY, SCHEMAS, escape, is_type_name, pascal};
 
-/// Renames each schema whose name is not a Rust type name or becomes the same type name as an
-/// earlier one, and each schema whose Rust name is set. Returns the original names of the renamed
-/// schemas, keyed by their new names.
+/// Renames each schema whose Rust name is set, whose name cannot become a Rust type name, or whose
+/// name becomes the same type name as the name of an earlier schema. Returns the original names of
+/// the renamed schemas, keyed by their new names.
 pub(super) fn rename_schemas(document: &mut Value) -> BTreeMap<String, String> {
     let names = new_names(document);
     if names.is_empty() {

@@ -88,8 +88,9 @@ fn add_targets(value: &Value, targets: &mut BTreeSet<String>) {
     }
 }
 
-/// Returns the schemas that extend each schema with a discriminator, as pointers relative to
-/// `components`. A response can contain any of them, although nothing refers to them.
+/// For each schema with a discriminator, returns the schemas that extend that schema, as pointers
+/// relative to `components`. A response can contain any of these schemas, even if nothing refers to
+/// them.
 fn children_by_base(document: &Value) -> BTreeMap<String, Vec<String>> {
     let pointer = |name: &str| format!("/schemas/{}", schema::escape(name));
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();

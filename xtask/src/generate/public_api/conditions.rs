@@ -6,7 +6,7 @@ use syn::{Attribute, Meta, Token};
 use super::code::unknown;
 use crate::Result;
 
-/// Returns whether all `#[cfg]` conditions of an item are true.
+/// Returns whether all `#[cfg]` conditions on an item are true.
 pub(super) fn is_active(attributes: &[Attribute]) -> Result<bool> {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")) {
         let condition: Meta = attribute.parse_args().map_err(|_| unknown(attribute))?;

@@ -36,7 +36,7 @@ use crate::Result;
 pub use difference::Difference;
 pub use list::PublicApi;
 
-/// Lists the public items of a generated file.
+/// Lists the public items in a generated file.
 ///
 /// # Errors
 ///

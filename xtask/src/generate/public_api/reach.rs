@@ -152,8 +152,8 @@ impl Reach<'_> {
         }
     }
 
-    /// Returns true if the header of an implementation names at least one type or trait from this
-    /// crate, and if every such type and trait is public.
+    /// Returns whether the header of an implementation names at least one type or trait from this
+    /// crate and every such type and trait is public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());
         item.trait_.iter().for_each(|(_, path, _)| paths.visit_path(path));
@@ -183,7 +183,7 @@ impl Reach<'_> {
         })
     }
 
-    /// Formats a type under its public name. A type from another crate keeps its name.
+    /// Formats a type with its public name. A type from another crate keeps its name.
     fn public_type(&self, path: &ModulePath, ty: &syn::Type) -> Option<String> {
         let syn::Type::Path(named) = ty else { return Some(text(ty)) };
         match self.resolve(path, &segments(&named.path), 0) {

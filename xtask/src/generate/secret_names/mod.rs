@@ -10,17 +10,18 @@
 //! for names are:
 //!
 //! - `token`, `secret`, `password` and similar words identify a secret, unless a later word shows
-//!   that the field is about the secret (`token_type`, `password_expired_at`) or the first word is
+//!   that the field describes the secret (`token_type`, `password_expired_at`) or the first word is
 //!   a flag (`has_password`). A page token is not a secret.
 //! - `key` identifies a secret, unless the word before it rules this out (`idempotency_key`,
 //!   `public_key`, `sort_key`). A bare `key` next to `value` is the name of an entry.
 //! - `code` identifies a secret only after a word related to authentication (`verification_code`,
 //!   `device_code`). All other codes are values from a list, such as `currency_code`.
 //! - A bare `code` next to a field of an OAuth 2.0 request or response, such as `grant_type`,
-//!   `redirect_uri` or `client_id`, is an authorization code. Otherwise, it is a value from a list
-//!   in an error response, in an object such as `country`, and next to `message`, `error`,
-//!   `description`, `name`, `status` or a similar field. In a path, it is a secret only after a
-//!   segment such as `/verify`. In all other places, a bare `code` looks like a secret.
+//!   `redirect_uri` or `client_id`, is an authorization code. Otherwise, a bare `code` in an error
+//!   response, in an object such as `country`, or next to `message`, `error`, `description`,
+//!   `name`, `status` or a similar field is a value from a list. In a path, a bare `code` is a
+//!   secret only after a segment such as `/verify`. In all other places, a bare `code` looks like a
+//!   secret.
 //! - A PIN next to the fields of a postal address is a postal code.
 //! - An object whose properties are described is not a secret, but its properties can be. In an
 //!   object named after a secret, such as `access_token`, a property with a general name such as
@@ -69,7 +70,7 @@ pub fn check(document: &Value) -> Result<()> {
 
 struct Search<'a> {
     document: &'a Value,
-    /// The names of the fields that refer to each named schema.
+    /// For each named schema, the names of the fields that refer to it.
     references: BTreeMap<String, Vec<String>>,
     errors: &'a mut Vec<Error>,
     operation: Option<String>,

@@ -117,7 +117,8 @@ fn has_code_word(name: &str) -> bool {
     words(name).iter().any(|word| words::CODE.contains(word))
 }
 
-/// Returns whether the words after a secret word show that the field is about the secret.
+/// Returns whether the words after a secret word show that the field describes the secret rather
+/// than contains it.
 fn is_about(word: &str, after: &[String]) -> bool {
     let is_about = |other: &String| {
         words::ABOUT.contains(other)

@@ -1,4 +1,4 @@
-//! The names of the fields that refer to each named schema.
+//! Finds the names of the fields that refer to each named schema.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::spec::schema;
 
-/// Returns the names of the fields that refer to each named schema, directly or through a list or
-/// an alternative.
+/// For each named schema, returns the names of the fields that refer to it directly or through a
+/// list or an alternative.
 pub(super) fn references(document: &Value) -> BTreeMap<String, Vec<String>> {
     let mut references = BTreeMap::new();
     collect_references(document, None, &mut references);

@@ -1,4 +1,5 @@
-//! The words that make a field name look like the name of a secret, and the words that rule it out.
+//! The words that make a field name look like the name of a secret, and the words that rule out a
+//! secret.
 //!
 //! All words are lowercase and singular.
 
@@ -25,8 +26,8 @@ pub(super) const SHORT: Words = Words(
      signature assertion cvv cvc cvn csc hmac mnemonic pincode bearertoken sas",
 );
 
-/// Words that, as the last part of a field name, show that the field is about the secret and does
-/// not contain it, as in `token_type`.
+/// Words that, as the last part of a field name, show that the field describes the secret rather
+/// than contains it, as in `token_type`.
 pub(super) const ABOUT: Words = Words(
     "type kind category class format algorithm alg method version status state policy policie \
      rule requirement strength length size count limit quota expire expired expiry expiration exp \

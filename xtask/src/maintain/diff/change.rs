@@ -16,8 +16,8 @@ pub struct Change {
     pub(super) subject: String,
     /// The rest of the sentence that describes the change.
     pub(super) detail: String,
-    /// Whether the same body contains the changed schema in other places as well. The change is
-    /// reported for only a few of these places.
+    /// Whether the body also contains the changed schema in places for which the change is not
+    /// reported.
     pub(super) has_more: bool,
     /// The reason for the change, if the place did not itself change in the document.
     pub(super) reason: Option<String>,
@@ -43,7 +43,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Returns the wording of this effect in reports.
+    /// Returns the words that reports use for this effect.
     pub fn words(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -54,7 +54,7 @@ impl Effect {
         }
     }
 
-    /// Returns whether the code of dependent crates may have to change.
+    /// Returns whether the code in dependent crates may have to change.
     pub fn is_breaking(self) -> bool {
         self >= Self::BreaksReaders
     }

@@ -51,7 +51,7 @@ struct At<'a> {
     subject: String,
     /// The reason for the change, if the place did not itself change in the document.
     reason: Option<String>,
-    /// The named types of the place itself, such as those of a list and its entries.
+    /// The named types of the place itself, for example the types of a list and of its entries.
     own_types: Vec<&'a str>,
     /// The place and its parents, if the place is in a body.
     found: Option<&'a Found<'a>>,
@@ -355,8 +355,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the keys of the public items that represent a place in a body: a field, a builder method,
-/// or an argument of the constructor. The contents of a list or map belong to the field that
+/// Returns the keys of the public items that represent a place in a body: a field, a builder
+/// method, or a constructor argument. The contents of a list or map belong to the field that
 /// contains the list or map.
 fn body_keys(found: &Found<'_>) -> Vec<String> {
     let mut keys = Vec::new();

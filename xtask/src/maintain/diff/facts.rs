@@ -26,7 +26,7 @@ impl<'a> Facts<'a> {
         Self { document, is_published, nodes: vec![Node::default()], known: HashMap::new() }
     }
 
-    /// Adds the facts about the parameters in a list to `places`.
+    /// Adds to `places` the facts about the parameters in a list.
     pub(super) fn parameters(&self, parameters: &Value, path: &str, places: &mut BTreeMap<Place, Fact>) {
         for parameter in parameters.as_array().into_iter().flatten() {
             let parameter = self.resolved(parameter);
@@ -253,7 +253,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Returns whether there can be places inside a schema.
+/// Returns whether a schema can contain other places.
 fn has_contents(schema: &Value) -> bool {
     ["properties", "items", "additionalProperties", "allOf", "oneOf", "anyOf", CHOICE_KEY]
         .iter()

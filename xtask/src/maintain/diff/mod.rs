@@ -6,9 +6,9 @@
 //! as a different server or a different list of values in a response. Changed descriptions are
 //! counted but not listed.
 //!
-//! The public items of the generated code are compared as well, and each report lists the items
-//! that changed. If an item was changed or removed, the next version is a breaking release, even if
-//! all changes to the document are reported as compatible.
+//! The public items in the generated code are also compared, and each report lists the items that
+//! changed. If an item was changed or removed, the next version is a breaking release, even if all
+//! changes to the document are reported as compatible.
 
 mod change;
 mod compare;
@@ -48,7 +48,8 @@ pub use step::Step;
 pub struct ProductDiff {
     /// The product.
     pub product: Product,
-    /// The SHA-256 hash of the document before and after the changes, if there is a document.
+    /// The document's SHA-256 hash before and after the changes. A hash is `None` if the document
+    /// did not exist.
     pub sha256: [Option<String>; 2],
     /// The version of the crate before the changes.
     pub version: Version,
@@ -58,18 +59,18 @@ pub struct ProductDiff {
     pub changes: Vec<Change>,
     /// The number of changed descriptions.
     pub reworded: usize,
-    /// The changed public items of the generated code.
+    /// The changed public items in the generated code.
     pub interface: Vec<Difference>,
     /// The version increment that the changes require.
     pub step: Step,
     /// The problems with the newer version's overlay, such as stale actions. Code cannot be
-    /// generated until they are corrected. The changes are known anyway, because the comparison
+    /// generated until they are corrected. The changes are still known, because the comparison
     /// skips stale actions.
     pub overlay_errors: Vec<Error>,
     /// Whether the older version's overlay has stale actions. The comparison skips them.
     pub is_older_overlay_stale: bool,
-    /// The error from a failed code generation, if any. If code generation fails, the effect of the
-    /// changes is unknown.
+    /// The error that made code generation fail, if any. If code generation fails, the effect of
+    /// the changes is unknown.
     pub refused: Option<Error>,
 }
 
@@ -132,7 +133,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
 /// thread.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
-/// Generates the code of both sides.
+/// Generates the code for both sides.
 fn inspect_both(old: &Path, new: &Path, product: Product) -> Result<(Option<Inspected>, Option<Inspected>)> {
     let (old, new) = both(
         || generate::inspect(old, product, SecretNames::Unchecked),
@@ -141,7 +142,8 @@ fn inspect_both(old: &Path, new: &Path, product: Product) -> Result<(Option<Insp
     Ok((old?, new?))
 }
 
-/// Runs two functions at the same time, because each of them takes seconds for a large document.
+/// Runs two functions at the same time, because each function can take several seconds for a large
+/// document.
 fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, &first);
@@ -154,7 +156,7 @@ fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) ->
     })
 }
 
-/// Returns the published document for one side of a comparison, the generated code, and the
+/// For one side of a comparison, returns the published document, the generated code, and the
 /// problems with the overlay.
 fn split(side: Option<Inspected>) -> (Option<Value>, Option<Result<Generated>>, Vec<Error>) {
     match side {

@@ -39,7 +39,7 @@ pub(super) struct Operation {
 }
 
 impl Model {
-    /// Creates the model of a document as Flinks publishes it.
+    /// Creates a model of a document in its published form.
     pub(super) fn published(document: &Value) -> Self {
         let mut model = Self::new(document);
         let mut facts = Facts::new(document, true);
@@ -63,7 +63,7 @@ impl Model {
         model
     }
 
-    /// Creates the model of a normalized document, from which code is generated.
+    /// Creates a model of the normalized document that code is generated from.
     pub(super) fn effective(normalized: &Normalized) -> Self {
         let document = &normalized.document;
         let mut model = Self::new(document);
@@ -147,7 +147,7 @@ fn type_of(bodies: &Bodies) -> String {
     }
 }
 
-/// Returns the name of the type of an outcome.
+/// Returns the name of an outcome's type.
 fn type_name(bodies: &Bodies) -> Option<String> {
     let schema = bodies.bodies.iter().find_map(|body| body.schema.as_deref());
     bodies.union.as_deref().or(schema).map(pascal)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A place in a request or response.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// A path parameter, identified by its position in the path. The parameter's name is not
+    /// A path parameter, identified by its position in the path because its name is not
     /// transmitted.
     PathParameter(usize),
     Parameter {
@@ -65,9 +65,9 @@ impl Place {
         }
     }
 
-    /// Returns whether two places differ at most in the alternatives of `oneOf` or `anyOf`. The normal
-    /// form names these differently, and it can have alternatives where the published document has
-    /// subtypes.
+    /// Returns whether two places differ at most in the alternatives of `oneOf` or `anyOf`. The
+    /// normal form names the alternatives differently, and it can have alternatives where the
+    /// published document has subtypes.
     pub(super) fn is_same_without_alternatives(&self, other: &Self) -> bool {
         let steps = |place: &Self| place.path().map(|path| without_alternatives(path).cloned().collect::<Vec<_>>());
         self.is_received() == other.is_received() && steps(self).is_some() && steps(self) == steps(other)

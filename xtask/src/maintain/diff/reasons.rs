@@ -1,11 +1,12 @@
 //! Finds the reasons for changes whose cause is elsewhere in the document.
 //!
-//! The traits of a type depend on its uses. A type that an operation sends implements `Serialize`
-//! and `Default`, and a type that an operation receives implements `Deserialize`. If an operation
-//! receives a type, the type also allows more values: for example, an enum becomes text. A change
-//! to one operation can therefore change a type that another operation also uses.
+//! Which traits a type implements depends on how the type is used. A type that an operation sends
+//! implements `Serialize` and `Default`, and a type that an operation receives implements
+//! `Deserialize`. If an operation receives a type, the type also allows more values: for example,
+//! an enum becomes text. A change to one operation can therefore change a type that another
+//! operation also uses.
 //!
-//! A schema gets a different name if a schema elsewhere already has its name.
+//! A schema is renamed if another schema in the document already has its name.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,7 +31,7 @@ enum Use {
 /// The operations that use each type.
 type Users = BTreeMap<(String, Use), Vec<String>>;
 
-/// Two versions of a document, in which to find the reasons for changes.
+/// Two versions of a document that are searched for the reasons for changes.
 pub(super) struct Causes<'a> {
     old: &'a Generated,
     new: &'a Generated,
@@ -65,7 +66,7 @@ impl<'a> Causes<'a> {
     }
 
     /// Returns the reason for a changed type name at a place that did not itself change in the
-    /// document: a schema elsewhere has the name.
+    /// document: a schema elsewhere now has the old name or previously had the new name.
     pub(super) fn of_name(
         &self,
         (old, new): (&Operation, &Operation),
@@ -91,8 +92,8 @@ impl<'a> Causes<'a> {
         (old.id == new.id && is_same).then_some(reason)
     }
 
-    /// Returns the reason why an operation's type was renamed, if a schema elsewhere now has the
-    /// old name or previously had the new name.
+    /// If a schema elsewhere now has an operation type's old name or previously had its new name,
+    /// returns this fact as the reason for the new name.
     fn changed_name(&self, names: [Option<&str>; 2]) -> Option<String> {
         let [Some(before), Some(after)] = names else { return None };
         if before == after {
@@ -188,7 +189,7 @@ impl Written {
     }
 }
 
-/// Returns the response in an operation's places that describes a status from the normal form.
+/// From an operation's places, returns the response that describes a status in the normal form.
 fn response<'a>(places: &'a BTreeMap<Place, Entry>, status: &str) -> Option<&'a Entry> {
     let range = status.chars().next().map(|first| format!("{first}XX"))?;
     [status, &range, "default"].into_iter().find_map(|wanted| {

@@ -239,7 +239,7 @@ fn headline(diff: &ProductDiff) -> String {
     }
 }
 
-/// Returns the wording for the required version increment and for whether code can be generated.
+/// Describes the required version increment and any problem that prevents code generation.
 fn step_words(diff: &ProductDiff) -> String {
     if diff.refused.is_some() {
         "cannot be generated".into()

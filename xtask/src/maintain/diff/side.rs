@@ -1,4 +1,4 @@
-//! Resolves one side of a comparison, which is either a folder or the files of a commit.
+//! Resolves one side of a comparison, which is either a folder or the files in a commit.
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ impl Side {
         Ok(Self::Commit(target))
     }
 
-    /// The folder to read.
+    /// Returns the folder to read.
     pub fn path(&self) -> &Path {
         match self {
             Self::Folder(path) => path,

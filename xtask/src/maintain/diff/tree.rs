@@ -1,7 +1,7 @@
 //! Stores the places inside bodies as a graph and finds the differences between two graphs.
 //!
-//! Many bodies can contain the same schema. A schema is one node of the graph, so its contents are
-//! read and compared once, although a changed schema is reported for each operation.
+//! Many bodies can contain the same schema. A schema is one node in the graph, so its contents are
+//! read and compared once, even though a changed schema is reported for each operation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -61,11 +61,11 @@ pub(super) struct Differences<'a> {
     steps: HashMap<Pair, BTreeSet<&'a Step>>,
 }
 
-/// A place in a body whose facts may differ.
+/// A place in a body, with facts that may differ between the two versions.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    /// The path to the place, with the versions of each place on the path. The last one is the place
-    /// itself, and the first one is the body, which has no step.
+    /// The path to the place, with the versions of each place on the path. The first entry is the
+    /// body, which has no step, and the last entry is the place itself.
     pub(super) places: Vec<(Option<&'a Step>, Versions<'a>)>,
     /// Whether the kind of a parent changed. The change to the parent covers all places inside it
     /// that exist in only one version.
@@ -118,8 +118,8 @@ impl<'a> Differences<'a> {
         body.contents().is_some_and(|pair| self.steps.contains_key(&pair))
     }
 
-    /// Returns the differences inside a body, sorted by path. Changes to a schema are returned for
-    /// the places with the shortest paths.
+    /// Returns the differences inside a body, sorted by path. Changes to a schema are returned only
+    /// for the places with the shortest paths.
     pub(super) fn within(&self, body: Versions<'a>) -> Vec<Found<'a>> {
         let mut found = Vec::new();
         let mut queue = VecDeque::from([Found { places: vec![(None, body)], is_covered: false, has_more: false }]);

@@ -1,4 +1,4 @@
-//! The wording of places and values in reports.
+//! The wording for places and values in reports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,8 @@ pub(super) fn subject(place: &Place, name: Option<&str>) -> String {
     }
 }
 
-/// Returns a title without the names of its path parameters, which are not transmitted.
+/// Returns a title without the names of its path parameters, because these names are not
+/// transmitted.
 pub(super) fn bare_path(title: &str) -> String {
     let mut parts = title.split('{');
     let first = parts.next().unwrap_or_default().to_owned();

@@ -110,7 +110,7 @@ fn merge(
             replace_entry(&text, &emit(&keys.iter().rev().fold(part, wrap)).ok()?, &keys)
         });
     }
-    // Parsing the text must give the merged value, in the same order.
+    // Parsing the text must give the merged value, with its members in the same order.
     let expected = value.to_string();
     let is_equivalent =
         |text: &String| read::yaml(text.as_bytes()).map(|read| read.to_string()).is_ok_and(|read| read == expected);

@@ -52,7 +52,7 @@ pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>)
     }
 }
 
-/// Returns the products whose documents contain at least one operation of the slice.
+/// Returns the products whose documents contain at least one operation from the slice.
 fn by_operations(root: &Path, slice: &Slice) -> Result<Vec<Product>> {
     let mut found = Vec::new();
     for product in Product::ALL {

@@ -51,7 +51,7 @@ pub(super) fn read(overlay: &Value) -> Result<Overlay> {
 }
 
 /// Removes the keys that start with `x-` from the overlay, from its `info` and from its actions.
-/// The standard allows extensions in these places. An update can contain such keys too, and there
+/// The standard allows extensions in these places. An update can also contain such keys, but there
 /// they belong to the corrected document.
 fn without_extensions(overlay: &Value) -> Value {
     let Some(overlay) = overlay.as_object() else { return overlay.clone() };

@@ -1,7 +1,8 @@
-//! Finds the names of properties that an overlay lists but that the document no longer contains.
+//! Finds property names that an overlay lists even though the document no longer contains the
+//! properties.
 //!
 //! An action can add property names to `required` and to `x-lenient`. If Flinks removes or renames
-//! such a property, the action is stale, although its target still exists.
+//! such a property, the action is stale, even though its target still exists.
 
 use serde_json::Value;
 
@@ -10,13 +11,15 @@ use super::format::Action;
 use super::stale::stale;
 use crate::Error;
 
-/// The keys in a schema whose values list some of its properties.
+/// The schema keys whose values list some of the schema's properties.
 const LISTS: [&str; 2] = ["required", "x-lenient"];
 
-/// Removes from `document` each name that an action added to a list although the schema has no such
-/// property. `at` is the pointer of the action's target. Returns an error for each removed name.
+/// Removes from `document` each name that an action added to a list even though the schema has no
+/// such property. `at` is the pointer of the action's target. Returns an error for each removed
+/// name.
 ///
-/// A name that the `published` document lists too is kept, because the action did not add it.
+/// A name that is also listed in the `published` document is kept, because the action did not add
+/// it.
 pub(super) fn remove_unknown(document: &mut Value, published: &Value, action: &Action, at: &str) -> Vec<Error> {
     let mut errors = Vec::new();
     if let Some(update) = &action.update {

@@ -27,7 +27,8 @@ pub(super) struct StaleActions<'a> {
 }
 
 impl<'a> StaleActions<'a> {
-    /// Records an action whose target matches nothing, and returns the error that describes it.
+    /// Records an action whose target matches nothing, and returns the error that describes the
+    /// action.
     pub(super) fn unmatched(&mut self, document: &Value, index: usize, action: &'a Action) -> Error {
         let base = self.unmatched.iter().find(|(_, base)| is_within(&action.target, &base.target));
         let help = match base {
@@ -43,8 +44,8 @@ impl<'a> StaleActions<'a> {
         stale(action, "matches nothing").help(help)
     }
 
-    /// Removes from an update each member that an earlier action would have removed if it still
-    /// existed. `at` is the pointer of the action's target. Returns an error for each removed
+    /// Removes from an update each member that an earlier action would have removed if the member
+    /// still existed. `at` is the pointer of the action's target. Returns an error for each removed
     /// member.
     pub(super) fn leave_out_missing(&self, action: &Action, at: &str, update: &mut Value) -> Vec<Error> {
         let mut errors = Vec::new();
@@ -65,20 +66,20 @@ impl<'a> StaleActions<'a> {
     }
 }
 
-/// Returns an error that names a stale action and contains the reason why it is stale and its
+/// Returns an error that names a stale action, states why the action is stale, and quotes its
 /// description.
 pub(super) fn stale(action: &Action, how: &str) -> Error {
     Error::new(format!("the action on `{}` {how}; its description is: {}", action.target, action.description.trim()))
 }
 
-/// Returns whether a target selects the same place as `base` or a place below it.
+/// Returns whether a target selects the place that `base` selects or a place below that place.
 fn is_within(target: &str, base: &str) -> bool {
     let rest = target.trim().strip_prefix(base.trim());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Returns the pointer of the member that a target selects if only the target's last step is
-/// missing and this step is a name.
+/// If a target's last step is a name and only this step is missing from the document, returns the
+/// pointer of the missing member.
 fn missing_member(document: &Value, target: &str) -> Option<String> {
     let (parent, name) = without_last_step(target.trim())?;
     let parents = pointers(&JsonPath::parse(parent).ok()?, document);
@@ -86,7 +87,7 @@ fn missing_member(document: &Value, target: &str) -> Option<String> {
     document.pointer(parent)?.is_object().then(|| format!("{parent}/{}", escape(name)))
 }
 
-/// Splits the last step from a target, such as `.name` or `['name']`.
+/// Splits off the last step of a target, such as `.name` or `['name']`.
 fn without_last_step(target: &str) -> Option<(&str, &str)> {
     for (open, close) in [("['", "']"), ("[\"", "\"]")] {
         if let Some(rest) = target.strip_suffix(close) {
@@ -116,7 +117,7 @@ fn take(value: &mut Value, steps: &[String]) -> bool {
 }
 
 /// Returns the help text for an overlay target that matches nothing. The help text names the
-/// longest prefix that still matches and lists the members at that place.
+/// target's longest prefix that still matches and lists the names at that place.
 fn target_advice(document: &Value, target: &str) -> String {
     let prefixes =
         target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
