@@ -5,12 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-/// Runs cargo in a directory with the default target directory of its workspace, and returns its
+/// Runs cargo in a directory, with the workspace's default target directory, and returns cargo's
 /// output.
 ///
 /// # Errors
 ///
-/// Returns an error with the output of cargo if it fails.
+/// Returns an error that contains cargo's output if cargo fails.
 pub fn run(directory: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new("cargo");
     command.args(arguments).current_dir(directory).env_remove("CARGO_TARGET_DIR");

@@ -26,7 +26,7 @@ pub mod names {
     pub const PRODUCTS: [(&str, &str); 3] =
         [("Pay", "flinks-pay"), ("Connect", "flinks-connect"), ("Outbound", "flinks-outbound")];
 
-    /// Returns the title of a product's table for fresh tokens.
+    /// Returns the title of the table of fresh tokens for a product.
     pub fn fresh(product: &str) -> String {
         format!("Fresh token of Flinks {product}")
     }
@@ -146,7 +146,7 @@ impl Claims<'_> {
     }
 
     /// Adds the steepest growth among this project's crates. A cost per item, such as the bytes per
-    /// consent, must not grow, and the cost of all items must grow linearly.
+    /// consent, must not grow, and the cost of all items must grow at most linearly.
     fn growth(&mut self) {
         let sized = ["consents", "waiters", "threads", "stores", "documents"];
         for table in sized.iter().filter_map(|name| self.report.runs.get(*name)).flat_map(tables) {

@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Bench, Round, load, server};
 
-/// A function that makes the given number of calls, one after the other.
+/// A function that makes the given number of calls, one after another.
 pub type Calls = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Shares the client through an `Arc`, so the measurement does not include cloning a client.

@@ -19,10 +19,11 @@ use crate::{Bench, server};
 
 const DELAY: Duration = Duration::from_millis(50);
 
-/// A caller's task. It returns whether the caller received a token, and when it finished.
+/// A caller's task. It returns whether the caller received a token, and when the caller finished.
 pub type Caller = JoinHandle<(bool, Instant)>;
 
-/// Spawns this number of callers that all need a token from the server at the URL.
+/// A function that spawns the given number of callers, which all need a token from the server at
+/// the given URL.
 pub type Callers = fn(&Runtime, usize, &str) -> anyhow::Result<Vec<Caller>>;
 
 /// The result of one herd.
@@ -78,8 +79,8 @@ fn contenders() -> Vec<(&'static str, Callers)> {
     ours.into_iter().chain(peers).collect()
 }
 
-/// Starts the callers and waits until each has a token or an error, for at most five seconds if the
-/// server fails. After a failure, some contenders retry for minutes.
+/// Starts the callers and waits until each has a token or an error, or, if the server fails, for at
+/// most five seconds, because some contenders retry for minutes after a failure.
 fn herd(status: u16, number: usize, callers: Callers) -> anyhow::Result<Herd> {
     let (address, seen) = server::start(server::Manner { status, delay: DELAY, ..Default::default() })?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;

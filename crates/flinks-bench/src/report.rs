@@ -13,8 +13,8 @@ pub struct Report {
     pub runs: BTreeMap<String, Run>,
 }
 
-/// The figures from one run of one benchmark. All contenders in a run took turns, so they can be
-/// compared. Figures from different runs cannot be compared.
+/// The figures from one run of one benchmark. All contenders in a run took turns, so their figures
+/// can be compared. Figures from different runs cannot be compared.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Run {
     pub conditions: Conditions,

@@ -12,8 +12,9 @@ use tokio::runtime::Builder;
 
 use crate::{Bench, server};
 
-/// A refresh token as long as a JWT. It differs from the access token that the server sends,
-/// because the client rejects a response that contains the same string for both tokens (C4).
+/// A refresh token that is as long as a typical JWT. It differs from the access token that the
+/// server sends, because the client rejects a response that contains the same string for both
+/// tokens (C4).
 pub const SECRET: &str = "refresh-token-of-an-end-user.eyJzdWIiOiJlbmQtdXNlci03In0.c2lnbmF0dXJlLW9mLXRva2Vu";
 
 pub fn run(bench: &mut Bench) -> anyhow::Result<()> {

@@ -78,7 +78,7 @@ async fn serve(mut stream: TcpStream, manner: Manner, seen: Arc<Seen>) {
     }
 }
 
-/// Returns a response whose body starts with these additional fields.
+/// Returns a response whose body starts with `fields`.
 fn reply(manner: Manner, fields: &str) -> String {
     let body = format!(
         r#"{{{fields}"access_token":"{TOKEN}","token_type":"Bearer","expires_in":{},"HttpStatusCode":200,"Token":"{TOKEN}"}}"#,

@@ -17,7 +17,7 @@ const CRATES: [&str; 10] = [
 ];
 
 /// Returns the names and versions of the compiler, of the compared crates in this lock file and, if
-/// it is installed, of the Redis server.
+/// Redis is installed, of the Redis server.
 pub fn versions(lock: &str) -> Vec<(String, String)> {
     let rust = output("rustc", "--version").and_then(|text| text.split(' ').nth(1).map(str::to_owned));
     let redis = output("redis-server", "--version")

@@ -27,7 +27,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // For the HTTP client of the application. The clients of the SDK bring their own provider.
+    // For HTTP clients that the application builds itself. The SDK's clients bring their own
+    // provider.
     install_default_crypto_provider();
     let metrics = install_metrics()?;
     let address: SocketAddr = variable("DEMO_ADDRESS", "127.0.0.1:8000")?

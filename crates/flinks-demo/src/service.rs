@@ -23,7 +23,7 @@ use crate::pages;
 use crate::visitor::{UNAVAILABLE, Visitor};
 
 // ANCHOR: app
-/// The clients of Pay, Connect and Outbound.
+/// The clients for Pay, Connect and Outbound.
 pub type Clients = (pay::Client, connect::Client, outbound::Client);
 
 /// The state that all requests share.
@@ -176,7 +176,7 @@ pub(crate) struct Failure(pub(crate) StatusCode, pub(crate) &'static str, pub(cr
 impl<E: Into<ConsentError>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
-        // The message contains no secret. Flinks support needs the correlation id.
+        // The message contains no secret. Flinks' support needs the correlation id.
         tracing::warn!(correlation_id = error.correlation_id(), "{error}");
         let advice = error.advice();
         Self(advice.http_status(), pages::text(advice), error.retry_after())
@@ -211,7 +211,7 @@ where
         // A client that sends slowly must not prevent the shutdown.
         () = stopped.then(|_| tokio::time::sleep(Duration::from_secs(10))) => Ok(()),
     };
-    // Longer than one call to Flinks and two calls to the store.
+    // This limit is longer than one call to Flinks and two calls to the store.
     if let Err(unfinished) = app.consents.shutdown(Duration::from_secs(45)).await {
         tracing::error!("{unfinished}");
     }

@@ -27,7 +27,7 @@ impl Visitor {
 
     /// Removes a pending authorization from the session, so that it can be used only once. Without
     /// the call to `save`, the session would keep the pending authorization if this request failed.
-    /// A session store that several processes share must be able to remove and return a value
+    /// A session store shared by several processes must be able to remove and return a value
     /// atomically.
     pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;

@@ -38,7 +38,7 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures this project's crate with this number of consents.
+/// Measures this project's crate with `size` consents.
 fn held(bench: &mut Bench, size: usize, url: &str) -> anyhow::Result<()> {
     // The runtime is single-threaded, because allocations are counted on one thread.
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -50,7 +50,8 @@ fn held(bench: &mut Bench, size: usize, url: &str) -> anyhow::Result<()> {
     let case = Case::sized(MEMORY, "consents", size, "bytes");
     bench.run.add(case, "flinks: Consents and MemoryStore", vec![each(&counted, size)]);
 
-    // The consents in use are distributed over all consents, and consecutive reads are far apart.
+    // The consents in use are spread over all consents, and consecutive reads are of consents that
+    // are far apart.
     let ids: Vec<ConsentId> =
         (0..IN_USE).map(|index| id(index * 7919 % IN_USE * (size / IN_USE))).collect::<Result<_, _>>()?;
     let (mut cached, mut loaded) = (Vec::new(), Vec::new());

@@ -18,8 +18,8 @@ use crate::{Bench, server};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The number of refreshes that run at the same time, and of tasks that fill a store.
 const CONCURRENCY: usize = 16;
-/// If a file was changed less than two seconds before a file store read it, the store reads the
-/// file again for the next list.
+/// The time to wait before measuring a file store. If a file was changed less than two seconds
+/// before the store read it, the store reads the file again for the next list.
 const FILES_SETTLE: Duration = Duration::from_millis(2500);
 
 const RUN: &str = "Keep-alive run";
@@ -69,7 +69,8 @@ pub fn run(bench: &mut Bench) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds the times for several runs of the keep-alive worker, or for one run if the store is large.
+/// Records the times for several runs of the keep-alive worker, or for one run if the store is
+/// large.
 fn add_runs(bench: &mut Bench, name: &str, size: usize, run: impl Fn() -> anyhow::Result<f64>) -> anyhow::Result<()> {
     let rounds = if bench.quick || size > 1000 { 1 } else { 5 };
     let times = (0..rounds).map(|_| run()).collect::<Result<_, _>>()?;
@@ -77,7 +78,7 @@ fn add_runs(bench: &mut Bench, name: &str, size: usize, run: impl Fn() -> anyhow
     Ok(())
 }
 
-/// Runs the keep-alive worker once in a store with this number of due consents. Returns the time in
+/// Runs the keep-alive worker once on a store with `size` due consents. Returns the time in
 /// seconds.
 fn keep_alive_run(runtime: &Runtime, store: impl WorkLeases + Clone, size: usize, url: &str) -> anyhow::Result<f64> {
     let consents = consents(store.clone(), url)?;
@@ -125,7 +126,7 @@ fn time_of_list(runtime: &Runtime, store: &impl WorkLeases) -> anyhow::Result<f6
     Ok(began.elapsed().as_secs_f64() * 1e3)
 }
 
-/// Imports consents that were last refreshed at this time.
+/// Imports consents that were last refreshed at `refreshed_at`.
 fn fill(runtime: &Runtime, consents: &Consents, size: usize, refreshed_at: SystemTime) -> anyhow::Result<()> {
     let import = |first: usize| {
         let consents = consents.clone();

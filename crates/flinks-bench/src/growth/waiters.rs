@@ -1,5 +1,5 @@
 //! Measures, for different numbers of callers that wait for the same token, the time from the
-//! response until the last caller has it.
+//! response until the last caller has the token.
 
 use flinks_bench::claims::names;
 use flinks_bench::report::Case;

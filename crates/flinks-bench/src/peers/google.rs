@@ -14,7 +14,7 @@ pub fn read(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Read> {
     Ok(repeat(runtime, google, async |google| google.access_token().await.expect("a token")))
 }
 
-/// Reads the token as request headers.
+/// Returns a contender that reads the token as request headers.
 pub fn headers(runtime: &Arc<Runtime>, url: &str) -> anyhow::Result<Read> {
     let _entered = runtime.enter();
     let google = builder(url).build()?;

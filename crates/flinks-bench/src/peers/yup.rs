@@ -24,7 +24,7 @@ pub fn callers(runtime: &Runtime, number: usize, url: &str) -> anyhow::Result<Ve
     Ok(herd::spawn(runtime, number, yup, |yup| async move { yup.token(SCOPES).await.is_ok() }))
 }
 
-/// Creates an authenticator whose token expires at this time.
+/// Creates an authenticator whose token expires at `expires_at`.
 async fn authenticator(expires_at: time::OffsetDateTime, token_uri: String) -> anyhow::Result<DefaultAuthenticator> {
     let token = serde_json::json!([{
         "scopes": SCOPES,
