@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     no_browser: bool,
 }
 
-/// The redirect URL if neither an argument nor the profile contains one.
+/// The redirect URL that is used if neither an argument nor the profile specifies one.
 pub(crate) const DEFAULT_REDIRECT_URL: &str = "http://127.0.0.1:8765/callback";
 /// How long the end user may take. The client rejects a callback that arrives after more than ten
 /// minutes.
@@ -184,7 +184,7 @@ async fn store_consent(consents: &Consents, arguments: &Arguments, code: Authori
     Ok(())
 }
 
-/// Reports whether the connection of a replaced consent may still exist at Flinks.
+/// Reports whether a replaced consent's connection may still exist at Flinks.
 fn report_replaced(replaced: &Replaced) {
     match replaced {
         Replaced::Kept => output::note(

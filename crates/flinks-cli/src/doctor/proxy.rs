@@ -31,8 +31,8 @@ pub(super) struct Proxy {
     authorization: Option<HeaderValue>,
 }
 
-/// The values of the variables. Each value comes from the variable with the upper-case name or, if
-/// that is not set, from the one with the lower-case name.
+/// The values of the proxy variables. Each value comes from the variable with the upper-case name
+/// or, if that variable is not set, from the one with the lower-case name.
 #[derive(Default)]
 struct Variables {
     https: String,
@@ -109,7 +109,7 @@ fn decide(target: &Target, variables: &Variables) -> Step<Route> {
     Ok((Outcome::passed(detail), Route::Through(Proxy { host, port, is_tls, authorization })))
 }
 
-/// Asks the proxy for a connection to the server.
+/// Requests a connection to the server from the proxy.
 pub(super) async fn open_tunnel(stream: &mut TcpStream, proxy: &Proxy, target: &Target, limit: Duration) -> Outcome {
     let status = timeout(limit, request_tunnel(stream, proxy, target)).await;
     tunnel_outcome(status.ok().flatten(), proxy, target)
