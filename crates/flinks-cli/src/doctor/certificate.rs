@@ -45,7 +45,7 @@ pub(super) enum CertificateProblem {
 }
 
 impl Summary {
-    /// Returns `None` if the certificate cannot be parsed.
+    /// Extracts the relevant fields. Returns `None` if the certificate cannot be parsed.
     pub(super) fn of(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
         let time = |timestamp: i64| {

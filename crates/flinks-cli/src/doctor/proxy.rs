@@ -27,7 +27,7 @@ pub(super) struct Proxy {
     pub(super) port: u16,
     /// Whether the connection to the proxy itself uses TLS.
     pub(super) is_tls: bool,
-    /// The credentials, which are sent to the proxy only.
+    /// The credentials, which are sent only to the proxy.
     authorization: Option<HeaderValue>,
 }
 
@@ -69,8 +69,8 @@ pub(super) fn check(target: &Target) -> Step<Route> {
     decide(target, &Variables::from_env())
 }
 
-/// Uses the same code as the HTTP client to select the proxy. `HTTP_PROXY` is not relevant: the
-/// clients connect directly to every server that does not use `https`.
+/// Selects the proxy with the same code as the HTTP client. `HTTP_PROXY` is not relevant, because
+/// the clients connect directly to every server that does not use `https`.
 fn decide(target: &Target, variables: &Variables) -> Step<Route> {
     let direct = |detail: &str| Ok((Outcome::passed(detail), Route::Direct));
     let Some((name, value)) = variables.selected() else { return direct("no proxy is set for https") };
