@@ -88,7 +88,7 @@ impl Options {
         log.with_env_filter(filter).with_writer(std::io::stderr).init();
     }
 
-    /// Returns the selected profile. An empty variable selects none.
+    /// Returns the selected profile. An empty variable selects no profile.
     pub(crate) fn profile(&self) -> Option<&str> {
         self.profile.as_deref().filter(|name| !name.is_empty())
     }

@@ -56,7 +56,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Returns a failure if the configuration file is invalid, or if it has no such profile.
+    /// Returns a failure if the configuration file is invalid or does not contain the profile.
     pub(crate) fn profile(&self) -> Result<&Profile, Failure> {
         if let Some(profile) = self.profile.get() {
             return Ok(profile);
@@ -89,7 +89,7 @@ impl Context {
         Ok(store.into_dyn())
     }
 
-    /// Returns the consents in the store of the selected profile.
+    /// Returns the consents in the selected profile's store.
     pub(crate) async fn consents(&self) -> Result<(Consents, Arc<dyn ConsentStore>), Failure> {
         self.consents_with_events(|_, _| {}).await
     }
@@ -140,11 +140,12 @@ fn shutdown_failure(error: &ShutdownError) -> Failure {
     failure.with_next(format!("the end users of these consents must consent again: {}", ids.join(", ")))
 }
 
-/// Opens the store of a profile.
+/// Opens a profile's store.
 ///
 /// # Errors
 ///
-/// Returns a failure if the configuration of the store is invalid, or if its folder cannot be used.
+/// Returns a failure if the store's configuration is invalid, or if the store's folder cannot be
+/// used.
 pub(crate) fn open_store(profile: &Profile) -> Result<OpenStore, Failure> {
     let invalid = |error: String| {
         Failure::configuration(format!("store: {error}"))

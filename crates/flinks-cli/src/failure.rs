@@ -22,7 +22,7 @@ pub(crate) enum Exit {
     ConsentNeeded = 3,
     /// The configuration is wrong.
     Configuration = 4,
-    /// The command may succeed later. `EX_TEMPFAIL` in `sysexits.h`.
+    /// The command may succeed later. The code is that of `EX_TEMPFAIL` in `sysexits.h`.
     TryLater = 75,
     /// The user interrupted the command.
     Interrupted = 130,
@@ -60,7 +60,7 @@ impl Failure {
         self.exit == Exit::Interrupted
     }
 
-    /// A failure without a message, for example because the reader of a pipe is gone.
+    /// A failure without a message, for example because the reader of a pipe has exited.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self { exit, ..Self::new(String::new()) }
     }
@@ -136,7 +136,7 @@ pub(crate) fn exit_for(advice: Advice) -> Exit {
     }
 }
 
-/// Returns the command that obtains a consent again.
+/// Returns the command with which the consent can be obtained again.
 pub(crate) fn login_command(id: &ConsentId) -> String {
     shell::command(&format!("login --consent {}", shell::quoted(id.as_str())))
 }

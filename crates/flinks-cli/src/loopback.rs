@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::failure::{Exit, Failure};
 
-/// Binds a loopback port. Port 0 selects a free one.
+/// Binds a loopback port. Port 0 selects a free port.
 ///
 /// # Errors
 ///

@@ -18,8 +18,8 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 ///
 /// # Errors
 ///
-/// Returns a failure if the text could not be written. If the reader of the pipe is gone, the
-/// failure has no message.
+/// Returns a failure if the text could not be written. If the reader of a pipe has
+/// exited, the failure has no message.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     bytes(format!("{text}\n").as_bytes())
 }

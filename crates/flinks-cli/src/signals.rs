@@ -25,7 +25,7 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// Returns a failure if the operating system refuses.
+    /// Returns a failure if the operating system refuses to install them.
     pub(crate) fn install() -> Result<Self, Failure> {
         let install = |kind| signal(kind).map_err(|error| Failure::new(format!("failed to handle signals: {error}")));
         Ok(Self {

@@ -17,7 +17,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Returns the time in RFC 3339 format, in UTC and to the second.
+/// Returns the time in RFC 3339 format, in UTC and with a precision of one second.
 pub(crate) fn utc(time: SystemTime) -> String {
     let mut text = String::new();
     // Formatting fails for a time after the year 9999.

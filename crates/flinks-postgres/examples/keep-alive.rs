@@ -4,7 +4,7 @@
 //! Run this program once an hour, on any number of machines. The program reads the environment
 //! variables `FLINKS_OUTBOUND_URL`, `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET`,
 //! `FLINKS_POSTGRES_URL`, `FLINKS_POSTGRES_NAME_KEY` and `FLINKS_POSTGRES_KEYS`. The optional
-//! variable `FLINKS_KEEP_ALIVE_RATE` sets the number of refreshes per second. The `flinks-postgres`
+//! `FLINKS_KEEP_ALIVE_RATE` variable sets the number of refreshes per second. The `flinks-postgres`
 //! README describes these environment variables.
 //!
 //! The exit code is 1 if a refresh failed, if a record is unreadable or could not be stored, if the

@@ -2,8 +2,8 @@
 //!
 //! The program starts a PostgreSQL server and, if it is installed, a Redis server, both configured
 //! as in production: PostgreSQL with its defaults, and Redis with `appendfsync everysec`. It
-//! compares store calls with the plain statements for values of the same size. Then it fills the
-//! table, and measures the size on disk, `due` and a keep-alive worker.
+//! compares store calls with plain statements for values of the same size. Then it fills the table
+//! and measures the table's size on disk, the `due` method and a keep-alive worker.
 //!
 //! `cargo run --release -p flinks-postgres --example throughput -- 1000000 20000` fills the table with
 //! 1 000 000 consents, of which one worker refreshes 20 000.
@@ -33,8 +33,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const CONNECTIONS: usize = 10;
 /// The number of calls in one round.
 const CALLS: usize = 5_000;
-/// The number of rounds. Each round measures all calls in turn, and only the best round of each
-/// call counts, because other programs slow down the rest.
+/// The number of rounds. Each round measures all kinds of calls in turn. For each kind, only the
+/// best round counts, because other programs may slow down the rest.
 const ROUNDS: usize = 5;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -263,8 +263,8 @@ async fn fill(server: &Server, database: &str, total: usize) -> Outcome<()> {
     let value = encryption_keys().seal(&record, "flinks/fill")?;
     let value: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
     let start = Instant::now();
-    // The values cannot be decrypted, but they have the right size. Their deadlines are spread over
-    // the weeks in which nothing is due. Each owner has two consents.
+    // The values cannot be decrypted, but they have the right size. The consents' deadlines are
+    // spread over the weeks in which nothing is due. Each owner has two consents.
     server.sql(
         database,
         &format!(

@@ -101,7 +101,8 @@ fn security(hosts: &[Host], mode: Mode, plain_host: &PlainHost) -> Result<Securi
     match (mode, is_local, problem) {
         (Mode::Unset | Mode::Optional, true, _) => Ok(Security::Local),
         (Mode::Unset | Mode::Optional, false, None) => Ok(Security::PlainRemote),
-        // If a plain host is allowed, an address that has another host but no mode is a mistake.
+        // If a plain host is allowed, an address that has another host but no mode is treated as a
+        // mistake.
         (Mode::Optional, false, Some(problem)) => Err(plain_error(problem)),
         (Mode::Unset, false, Some(problem)) if problem != PlainHostProblem::NoneAllowed => Err(plain_error(problem)),
         (Mode::Required | Mode::Unset, _, _) if has_socket => Err(invalid("must not require TLS on a Unix socket")),
@@ -140,7 +141,7 @@ fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     )
 }
 
-/// The name that errors use for the address.
+/// The name for the address in errors.
 const ADDRESS: &str = "PostgreSQL address";
 
 const fn invalid(problem: &'static str) -> InvalidConfiguration {

@@ -176,7 +176,7 @@ impl PostgresStoreBuilder {
     }
 
     /// Sets the maximum number of connections for this store and its clones. Default: 10. The
-    /// minimum is 1. A call that finds all connections in use waits for one of them.
+    /// minimum is 1. If all connections are in use, a call waits until one of them is free.
     #[must_use]
     pub fn max_connections(mut self, max_connections: usize) -> Self {
         self.max_connections = max_connections.max(1);

@@ -34,7 +34,7 @@ impl Server {
         max_connections: usize,
     ) -> Result<Self, InvalidConfiguration> {
         // A call that waits for a connection fails shortly before its timeout, so that its error
-        // names the reason.
+        // states the reason.
         let wait = timeout.saturating_sub(timeout.checked_div(8).unwrap_or_default());
         let timeouts = Timeouts { wait: Some(wait), create: None, recycle: None };
         let pool = Pool::builder(connector)
@@ -98,7 +98,7 @@ impl Server {
         match &result {
             Ok(_) => connection.release(),
             Err(error) if is_read_only(error) => {
-                // Any of the connections may lead to a server that is no longer the primary.
+                // Any connection in the pool may lead to a server that is no longer the primary.
                 self.pool.retain(|_, _| false);
             }
             Err(error) if leaves_connection_open(error) => connection.release(),

@@ -35,7 +35,7 @@ impl PostgresStore {
         ];
         let rows = self.server().query(&self.statements().due_in, &parameters).await?;
         let mut items = rows.iter().map(|row| item(shard, row)).collect::<Result<Vec<_>, _>>()?;
-        // The statement does not order the two ranges.
+        // Each range is sorted, but the combined result is not.
         items.sort_by_key(|item| (deadline(item) <= beyond, deadline(item)));
         items.truncate(limit);
         Ok(items)
@@ -57,7 +57,8 @@ impl PostgresStore {
         Ok(record.map_or(Lookup::Unreadable, |record| Lookup::Record(Box::new(record))))
     }
 
-    /// Returns whether an item's end is still unreported and has not been replaced.
+    /// Returns whether the end of an item's consent has not been reported yet and has not been
+    /// replaced by a later one.
     pub(crate) async fn is_listed_as_ended(&self, item: &WorkItem) -> Result<bool, StoreError> {
         let Some(name) = name_of(item) else { return Ok(false) };
         let (name, deadline) = (name.to_bytes(), deadline(item));
@@ -65,7 +66,7 @@ impl PostgresStore {
         Ok(!self.server().query(&self.statements().is_unreported, &parameters).await?.is_empty())
     }
 
-    /// Marks an item's end as reported, unless it has been replaced.
+    /// Marks the end of an item's consent as reported, unless a later end has replaced it.
     pub(crate) async fn remove_reported(&self, item: &WorkItem) -> Result<(), StoreError> {
         let Some(name) = name_of(item) else { return Ok(()) };
         let (name, deadline) = (name.to_bytes(), deadline(item));

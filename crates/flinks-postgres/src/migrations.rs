@@ -16,7 +16,7 @@ use crate::store::PostgresStore;
 
 /// A migration: the SQL statements that create the tables or bring them to a new version.
 ///
-/// Each statement can be repeated, and a migration can be run by several processes at the same time.
+/// Each statement can be repeated, and several processes can run a migration at the same time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaMigration {
@@ -56,23 +56,23 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidConfiguration`] if `schema` is not a valid name for a schema.
+    /// Returns [`InvalidConfiguration`] if `schema` is not a valid schema name.
     pub fn migrations(schema: &str) -> Result<Vec<SchemaMigration>, InvalidConfiguration> {
         Ok(migrations(&Schema::new(schema.to_owned())?))
     }
 
-    /// Creates the tables, or brings them to the version that this version of the crate uses. Does
-    /// nothing if they already have this version.
+    /// Creates the tables, or updates them to the version that this version of the crate uses. Does
+    /// nothing if the tables already have that version.
     ///
-    /// The database user needs the privilege to create the schema, or to create tables in it if it
-    /// exists. The application's user needs fewer privileges, so consider running the migrations as
-    /// another user. Several processes can call this method at the same time. The store's timeout
-    /// applies to each statement.
+    /// The database user needs the privilege to create schemas or, if the schema exists, to create
+    /// tables in it. The application's user needs fewer privileges, so consider running the
+    /// migrations as another user. Several processes can call this method at the same time. The
+    /// store's timeout applies to each statement.
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if PostgreSQL cannot be reached, if the user has too few privileges,
-    /// or if the tables have a newer version. You can call the method again after an error.
+    /// Returns a [`StoreError`] if PostgreSQL cannot be reached, if the user lacks a privilege, or
+    /// if the tables have a newer version. You can call the method again after an error.
     ///
     /// # Cancel safety
     ///

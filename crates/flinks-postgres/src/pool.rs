@@ -157,7 +157,7 @@ where
     Ok(OpenConnection { client, task: tokio::spawn(drive(connection)) })
 }
 
-/// Processes the messages of a connection until it is closed.
+/// Processes the messages on a connection until the connection is closed.
 ///
 /// Polling the connection as a future would log the server's notices, which could contain values.
 async fn drive<S, T>(mut connection: Connection<S, T>)

@@ -75,7 +75,7 @@ const SCHEMA: &str = "flinks";
 
 /// Returns the store's statements.
 fn statements() -> [String; 19] {
-    // The pattern has no `..`, so that a new statement cannot be omitted here.
+    // The pattern has no `..`, so a new statement cannot be forgotten here.
     let Statements {
         load,
         insert,

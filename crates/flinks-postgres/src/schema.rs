@@ -32,8 +32,8 @@ impl Schema {
         &self.0
     }
 
-    /// Returns the location that a value is encrypted for. A value that was moved to another row or
-    /// to another schema cannot be decrypted.
+    /// Returns the location to which an encrypted value is bound. A value that was moved to another
+    /// row or to another schema cannot be decrypted.
     pub(crate) fn location(&self, name: &HiddenName) -> String {
         format!("{}/{name}", self.0)
     }

@@ -19,8 +19,8 @@ pub(crate) struct Statements {
     /// Replaces the generation `$2` of the consent `$1` with the generation `$3`, the value `$4`, the
     /// deadline `$5` (null if the consent has ended), the last deadline `$6` and the owner `$7`.
     ///
-    /// An end is unreported only if the consent had not ended before, so that it is not reported
-    /// twice.
+    /// The consent's end is marked as unreported only if the consent had not ended before, so that
+    /// no end is reported twice.
     pub(crate) update: String,
     /// Removes the consent `$1` if its generation is `$2`.
     pub(crate) remove: String,
@@ -93,7 +93,8 @@ impl Statements {
                  UNION ALL (SELECT name, deadline FROM {schema}.consents \
                  WHERE part = $1 AND deadline IS NOT NULL AND deadline > $3 ORDER BY deadline, name LIMIT $4)"
             ),
-            // The inner statements read only the index. The values are read after the limit.
+            // The inner statements read only the index. The values are read after the limit has
+            // been applied.
             due: format!(
                 "SELECT d.name, c.generation, c.value, d.deadline FROM (SELECT k.name, k.deadline \
                  FROM generate_series(0, 255) AS p (part) \

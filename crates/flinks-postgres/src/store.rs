@@ -68,8 +68,8 @@ impl PostgresStore {
         self.0.envelope.load_full()
     }
 
-    /// Replaces the encryption keys. The new keys take effect with the next call. The name key
-    /// stays the same: with a different one, the store could not find the existing records.
+    /// Replaces the encryption keys. The new keys take effect with the next call. The name key must
+    /// stay the same: with a different one, the store could not find the existing records.
     pub fn set_keys(&self, keys: impl Into<Envelope>) {
         self.0.envelope.store(Arc::new(keys.into().with_name_key_of(&self.0.envelope.load())));
     }
@@ -100,7 +100,8 @@ impl PostgresStore {
     /// Decrypts the record in a row.
     pub(crate) async fn open(&self, stored: &StoredValue, name: &HiddenName) -> Result<Record, StoreError> {
         let record = self.envelope().open(&stored.value, &self.schema().location(name)).await?;
-        // If the column had another generation, no write could ever succeed.
+        // If the generation in the column differed from the one in the record, no write could ever
+        // succeed.
         if record.generation() == stored.generation { Ok(record) } else { Err(DAMAGED_ROW) }
     }
 
@@ -235,7 +236,8 @@ pub(crate) fn row_limit(limit: usize) -> i64 {
     i64::try_from(limit.min(MAX_ROWS)).unwrap_or(i64::MAX)
 }
 
-/// Returns whether a statement returned as many rows as its limit allows, so there may be more.
+/// Returns whether a statement returned as many rows as its limit allows, in which case there may
+/// be more.
 pub(crate) fn is_full(rows: &[Row], limit: i64) -> bool {
     i64::try_from(rows.len()).unwrap_or(i64::MAX) >= limit
 }

@@ -27,8 +27,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// The number of calls in one round.
 const CALLS: usize = 20_000;
-/// The number of rounds. Each round measures all calls in turn, and only the best round of each
-/// call counts, because other programs slow down the rest.
+/// The number of rounds. Each round measures all kinds of calls in turn. For each kind, only the
+/// best round counts, because other programs may slow down the rest.
 const ROUNDS: usize = 7;
 
 #[tokio::main]

@@ -107,7 +107,7 @@ impl Queue {
     }
 }
 
-/// The batch that is in the queue until its dispatching task takes it. If this value is dropped
+/// A batch that remains in the queue until its dispatching task takes it. If this value is dropped
 /// first, because the runtime shuts down, the commands fail. If they stayed in the queue, no later
 /// call would spawn a dispatching task.
 struct QueuedBatch(Option<Arc<Queue>>);
@@ -126,8 +126,8 @@ impl Drop for QueuedBatch {
     }
 }
 
-/// Sends a batch and passes each reply to its call. The connection's response timeout limits the
-/// duration.
+/// Sends a batch and passes each reply to its call. The connection's response timeout limits how
+/// long this takes.
 async fn dispatch(connection: MultiplexedConnection, batch: QueuedBatch) {
     tokio::task::yield_now().await;
     let mut batch = batch.take();
@@ -141,7 +141,7 @@ async fn dispatch(connection: MultiplexedConnection, batch: QueuedBatch) {
 
 /// Sends commands in one pipeline.
 async fn send_pipeline(mut connection: MultiplexedConnection, mut commands: Vec<QueuedCommand>) {
-    // A call that was cancelled in the meantime sends nothing.
+    // The command is not sent if its call was cancelled in the meantime.
     commands.retain(|queued| !queued.reply.is_closed());
     let (commands, replies): (Vec<_>, Vec<_>) =
         commands.into_iter().map(|QueuedCommand { command, reply }| (command, reply)).unzip();

@@ -1,8 +1,8 @@
 //! The connection that all calls to a store share.
 //!
 //! The first call opens the connection. Only one task at a time does so. All other calls wait for
-//! it, but no longer than their own timeouts. If Redis does not respond in time, the connection may
-//! be broken, so the store drops it and the next call opens a new one.
+//! the connection, but no longer than their own timeouts. If Redis does not respond in time, the
+//! connection may be broken, so the store drops it and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,14 +81,14 @@ impl SharedConnection {
         }
     }
 
-    /// Drops the connection `used`, unless a new one has already replaced it.
+    /// Drops the `used` connection, unless a new one has already replaced it.
     fn discard(&self, used: Option<Arc<Connection>>) {
         if used.is_some() {
             self.0.open.compare_and_swap(&used, None);
         }
     }
 
-    /// Returns the connection, and opens it first if necessary.
+    /// Returns the connection, opening it if necessary.
     async fn connection(&self) -> Result<Arc<Connection>, StoreError> {
         if let Some(connection) = self.0.open.load_full() {
             return Ok(connection);

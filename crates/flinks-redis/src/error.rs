@@ -60,7 +60,7 @@ pub(crate) fn store_error(error: &RedisError) -> StoreError {
             "denied a command: the Redis user needs permission for the commands listed in the flinks-redis documentation",
         );
     }
-    // Before Redis 7, a script's error contains the failed command's error in its detail.
+    // Before Redis 7, the detail of a script's error contains the failed command's error.
     let detail = error.detail().unwrap_or_default();
     if error.code() == Some("WRONGTYPE") || detail.contains("WRONGTYPE") {
         return NOT_A_RECORD;

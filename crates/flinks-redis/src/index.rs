@@ -142,8 +142,8 @@ fn items(shard: u16, found: impl IntoIterator<Item = (String, f64)>) -> impl Ite
     found.into_iter().map(move |(name, deadline)| WorkItem { shard, name, stamp: deadline.to_bits() })
 }
 
-/// Returns an item's deadline in milliseconds. The item's stamp contains the bits of the deadline
-/// as an `f64`, which can represent every whole millisecond of the next 285 000 years exactly.
+/// Returns an item's deadline in milliseconds. The item's stamp contains the bits of the deadline,
+/// an `f64`, which can represent every whole millisecond of the next 285 000 years exactly.
 fn deadline(item: &WorkItem) -> f64 {
     f64::from_bits(item.stamp)
 }

@@ -6,8 +6,8 @@
 //! - The store writes an entry before its record, and removes the record before its entry.
 //! - The store compares each entry that it reads with the record. The entry is stale if it has no
 //!   record, for example because a process was killed, or if the record belongs to another owner.
-//! - The store removes a stale entry when it reads one. It keeps stale entries that are less than
-//!   an hour old, because another process may be about to write the record.
+//! - When the store reads a stale entry, it removes the entry, unless the entry is less than an
+//!   hour old: another process may be about to write the record.
 
 use std::time::{Duration, SystemTime};
 

@@ -137,8 +137,8 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
     if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-/// The message for an address that is on another machine and does not use TLS, or that disables
-/// certificate verification (`#insecure`).
+/// The message for an address on another machine that does not use TLS or that disables certificate
+/// verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
 /// Returns the error for a connection without TLS that is not allowed.
@@ -180,7 +180,7 @@ impl AsyncDNSResolver for PlainResolver {
 }
 
 /// A connection to a standalone server or a cluster. Many calls can use it at the same time. It
-/// matches responses to calls by their order, even if a caller was cancelled.
+/// matches responses to calls by their order, even if some of the calls were cancelled.
 #[derive(Clone)]
 pub(crate) enum Connection {
     Single(BatchingConnection),

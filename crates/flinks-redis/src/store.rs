@@ -61,9 +61,9 @@ impl RedisStore {
         self.0.connection.is_cluster()
     }
 
-    /// Replaces the encryption keys, which are either [`EncryptionKeys`](crate::EncryptionKeys) or an
-    /// [`Envelope`]. The new keys take effect with the next call. The name key
-    /// stays the same: with a different one, the store could not find the existing records.
+    /// Replaces the encryption keys. `keys` is either [`EncryptionKeys`](crate::EncryptionKeys) or
+    /// an [`Envelope`]. The new keys take effect with the next call. The name key must stay the
+    /// same: with a different one, the store could not find the existing records.
     pub fn set_keys(&self, keys: impl Into<Envelope>) {
         self.0.envelope.store(Arc::new(keys.into().with_name_key_of(&self.0.envelope.load())));
     }

@@ -8,7 +8,8 @@ use flinks_consents::ConsentId;
 use flinks_consents::keep_alive::WorkLeases;
 use flinks_consents::store::ScanRecords;
 
-/// A server that keeps consents. A test starts the server, and dropping this value stops it.
+/// A server that keeps consents. A test starts the server, and dropping this value stops the
+/// server.
 pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// The store that connects to this server.
     type Store: WorkLeases + ScanRecords + Clone;
@@ -22,7 +23,7 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     const ERROR_RESPONSES: &'static [(&'static str, &'static str)];
 
     /// The faults that a store call survives, for example because the store connects again and
-    /// reads whether its write was stored. Any other fault fails the call.
+    /// reads whether its write was stored. Any other fault makes the call fail.
     const SURVIVED_FAULTS: &'static [&'static str];
 
     /// Returns whether the programs that the tests need are installed.
@@ -68,8 +69,8 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// Removes a consent's record, as another process would.
     fn delete_record(&self, id: &ConsentId);
 
-    /// Returns whether the server stores nothing about any consent, except index entries that the
-    /// store removes later.
+    /// Returns whether the server stores no data about any consent, except for index entries that
+    /// the store removes later.
     fn is_empty(&self) -> bool;
 }
 
@@ -92,7 +93,7 @@ pub trait Protocol {
 pub struct Request {
     /// The bytes to forward.
     pub bytes: Vec<u8>,
-    /// Whether the request reads or writes a consent's record. Only such requests count for a
-    /// scheduled fault.
+    /// Whether the request reads or writes a consent's record. Only such requests count towards the
+    /// position of a scheduled fault.
     pub is_about_a_record: bool,
 }

@@ -51,7 +51,7 @@ pub fn keys() -> EncryptionKeys {
     EncryptionKeys::new(Key::new([7; 32]), 1, Key::new([1; 32]))
 }
 
-/// Creates a store whose timeout is long, because the machine that runs the tests may be slow.
+/// Creates a store with a long timeout, because the machine that runs the tests may be slow.
 pub fn open<B: Backend>(address: &str) -> B::Store {
     B::store(address, Duration::from_secs(10))
 }

@@ -82,15 +82,16 @@ async fn reported_after_crash<B: Backend>() {
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     assert_eq!(worker(false, server.clone()).run_once().await.unwrap().ended, 1);
-    // `forget` removes everything from the server, even if the ended consent was not reported.
+    // `forget` removes all data about the consent from the server, even if its end was not
+    // reported.
     consents.import(&id, unknown_token(), SystemTime::now()).await.unwrap();
     assert!(consents.consent(&id).access_token().await.unwrap_err().needs_consent());
     consents.consent(&id).forget().await.unwrap();
     assert!(server.lock().unwrap().is_empty());
 }
 
-/// Tests an end user who renews one of two ended consents while the worker reports the other ended
-/// consent.
+/// Tests that a worker does not report an ended consent that the end user renews while the worker
+/// reports another one.
 async fn renewed<B: Backend>() {
     let server = B::start();
     let flinks = emulator().await;

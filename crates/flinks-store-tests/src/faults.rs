@@ -101,7 +101,7 @@ impl Case {
 
     async fn check<B: Backend>(self) {
         let flinks = emulator().await;
-        // Only a server that is restarted must keep its data.
+        // Only a server that is restarted needs to keep its data.
         let server = if self.fault.is_some() { B::start() } else { B::start_durable() };
         if self.rotates {
             flinks.rotate_refresh_tokens();

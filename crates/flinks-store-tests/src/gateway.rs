@@ -1,6 +1,6 @@
 //! Tests worker runs in which a gateway refuses the requests before they reach Flinks (O6). Also
-//! tests a consent that was last refreshed in the future, according to a machine whose wall clock
-//! was ahead (O5).
+//! tests a consent whose last refresh appears to be in the future, because the wall clock of the
+//! machine that refreshed it was ahead (O5).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -109,7 +109,7 @@ async fn suspected_last<B: Backend>() {
         () = active_are_refreshed.notified() => {}
         _ = keep_alive.run_once() => panic!("the run was not cancelled"),
     }
-    // One suspected consent's refresh may have started.
+    // The refresh of one suspected consent may have started.
     worker.consents.shutdown(Duration::from_secs(500)).await.unwrap();
     let window = DueWindow::new(SystemTime::now(), Duration::from_secs(7 * 24 * 60 * 60));
     let due = open::<B>(&server.address()).due(window, 100).await.unwrap();

@@ -1,5 +1,5 @@
-//! Moves consents between files and a server while they are refreshed, and kills the migrating
-//! process at random moments.
+//! Moves consents between files and a server while the consents are being refreshed, and kills the
+//! migrating process at random moments.
 //!
 //! The test program starts the migrating processes as child processes that run the same executable.
 
@@ -28,7 +28,7 @@ const ACTIVE: usize = 50;
 /// The number of owners of the active consents.
 const OWNERS: usize = 10;
 
-/// The prefix of the role of a migrating process.
+/// The prefix for the role of a migrating process.
 const ROLE: &str = "migrate:";
 
 /// If this process is a child of a test, runs its migration and exits. Each test program that runs
@@ -44,7 +44,7 @@ pub fn run_if_child<B: Backend>() {
 }
 
 /// Returns the tests. The environment variables `FLINKS_MIGRATION_CONSENTS` and
-/// `FLINKS_MIGRATION_ROUNDS` set the size of the first one.
+/// `FLINKS_MIGRATION_ROUNDS` set the size of the first test.
 pub fn tests<B: Backend>() -> Vec<Trial> {
     let size =
         Size { consents: variable("FLINKS_MIGRATION_CONSENTS", 1000), rounds: variable("FLINKS_MIGRATION_ROUNDS", 2) };
@@ -203,7 +203,7 @@ async fn killed_migrations<B: Backend>(size: Size) {
     assert_eq!(owned.len(), ACTIVE / OWNERS);
 }
 
-/// Opens a store whose timeout is longer than that of [`open`], because a scan lists many consents.
+/// Opens a store with a longer timeout than [`open`], because a scan lists many consents.
 fn open_slow<B: Backend>(address: &str) -> B::Store {
     B::store(address, Duration::from_secs(30))
 }
@@ -267,7 +267,7 @@ async fn ids<S: ScanRecords>(store: &S) -> HashSet<ConsentId> {
 }
 
 /// Moves ended consents between two servers. An end that was not reported before the migration is
-/// still unreported, and one that was reported is not reported again.
+/// reported afterwards, and an end that was already reported is not reported again.
 async fn unreported_ends<B: Backend>() {
     let servers = (B::start(), B::start());
     let flinks = emulator().await;

@@ -24,8 +24,8 @@ use crate::flinks::{Flinks, client_of, emulator};
 pub struct Rounds {
     /// The number of rounds in which eight processes need the same token.
     pub sharing: u32,
-    /// The number of rounds in which a lease holder is killed. It must be a multiple of 8: one for
-    /// each step, with and without rotation.
+    /// The number of rounds in which a lease holder is killed. It must be a multiple of 8,
+    /// because there are four steps, each with and without rotation.
     pub killed: u32,
 }
 
@@ -41,7 +41,7 @@ pub fn run_if_child<B: Backend>() {
     }
 }
 
-/// Returns the tests. The environment variable `STORE_TEST_ROUNDS` overrides both numbers of
+/// Returns the tests. The `STORE_TEST_ROUNDS` environment variable overrides both numbers of
 /// rounds.
 pub fn tests<B: Backend>(rounds: Rounds) -> Vec<Trial> {
     let count = std::env::var("STORE_TEST_ROUNDS").ok().map(|text| text.parse().unwrap());

@@ -21,7 +21,7 @@ pub(crate) struct CompletionsArguments {
 /// Write manual pages to a folder
 #[derive(Args)]
 pub(crate) struct ManualArguments {
-    /// The folder, which must exist and must be named man1 if `man` is to find the pages
+    /// The folder, which must exist; `man` finds the pages only if the folder is named man1
     folder: PathBuf,
 }
 

@@ -73,7 +73,7 @@ pub(crate) struct Secrets {
 
 /// Remove a profile and its secrets
 ///
-/// The consents of the profile stay in their store.
+/// The profile's consents stay in their store.
 #[derive(Args)]
 pub(crate) struct Remove {
     /// The name of the profile
@@ -191,7 +191,7 @@ fn set(arguments: &Set, context: &Context) -> Result<(), Failure> {
                 // A stored secret address would override the new one.
                 context.profile()?.secrets().remove(&profile::secret_name(&name, section, field))?;
             }
-            // The crates accept a number only in numeric fields, and text in all others.
+            // The crates accept numbers only in numeric fields, and only text in all other fields.
             let item = match value.parse::<i64>() {
                 Ok(number) if profile::is_numeric(field) => toml_edit::value(number),
                 _ => toml_edit::value(value),
@@ -228,7 +228,7 @@ fn not_a_secret(key: &str) -> Failure {
 
 fn unset(arguments: &Unset, context: &Context) -> Result<(), Failure> {
     let name = selected_profile(context)?;
-    // A store field may have become unknown because the store's kind was changed.
+    // A field of the store may have become unknown because the kind of the store was changed.
     let Some((section, field)) = arguments.key.split_once('.') else {
         return Err(Failure::usage("invalid key: expected a section and a field, such as pay.url"));
     };

@@ -44,8 +44,8 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Parses the value of `--within`. A longer time would make a consent due again immediately after
-/// its refresh.
+/// Parses the value of `--within`. With a time above the maximum, a consent would be due again
+/// immediately after its refresh.
 fn parse_within(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(29 * 24 * 60 * 60);
     let within = timestamp::parse_duration(text)?;

@@ -25,13 +25,14 @@ pub(crate) struct Arguments {
     /// The id under which the consent is stored
     #[arg(long, value_name = "ID", default_value = "default")]
     consent: ConsentId,
-    /// The id of the bank; default: `login.provider_id` of the profile
+    /// The id of the bank; default: `login.provider_id` from the profile
     #[arg(long, value_name = "ID")]
     provider: Option<String>,
-    /// The loopback address to which the browser returns; default: `login.redirect_url` of the profile
+    /// The loopback address to which the browser returns; default: `login.redirect_url` from the
+    /// profile
     #[arg(long, value_name = "URL")]
     redirect_url: Option<RedirectUrl>,
-    /// Scopes, separated by spaces; default: `login.scope` of the profile
+    /// Scopes, separated by spaces; default: `login.scope` from the profile
     #[arg(long)]
     scope: Option<String>,
     /// The owner of the consent, such as the id of a user
@@ -40,7 +41,8 @@ pub(crate) struct Arguments {
     /// A label for the consent, such as the name of the bank
     #[arg(long)]
     label: Option<String>,
-    /// If a consent with the same id exists, revoke it at Flinks after the new one is stored
+    /// If a consent with the same id exists, revoke that consent at Flinks after the new one is
+    /// stored
     #[arg(long)]
     revoke_replaced: bool,
     /// Print the URL of the consent page instead of opening a browser
@@ -48,7 +50,7 @@ pub(crate) struct Arguments {
     no_browser: bool,
 }
 
-/// The redirect URL if neither an argument nor the profile contains one.
+/// The redirect URL that is used if neither an argument nor the profile specifies one.
 pub(crate) const DEFAULT_REDIRECT_URL: &str = "http://127.0.0.1:8765/callback";
 /// How long the end user may take. The client rejects a callback that arrives after more than ten
 /// minutes.
@@ -184,7 +186,7 @@ async fn store_consent(consents: &Consents, arguments: &Arguments, code: Authori
     Ok(())
 }
 
-/// Reports whether the connection of a replaced consent may still exist at Flinks.
+/// Reports whether a replaced consent's connection may still exist at Flinks.
 fn report_replaced(replaced: &Replaced) {
     match replaced {
         Replaced::Kept => output::note(

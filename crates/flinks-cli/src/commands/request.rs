@@ -109,8 +109,8 @@ async fn prepare(arguments: &Arguments, outbound: &outbound::Client) -> Result<P
     Ok(Prepared { client, method, url, headers, body, timeout: arguments.timeout })
 }
 
-/// Appends a path to the base URL. Rejects a path in any other form, which could send the token to
-/// another server or to another path on a gateway.
+/// Appends a path to the base URL. Rejects a path that could send the token to another server or to
+/// another path on a gateway.
 fn url(base_url: &str, path: &str) -> Result<Url, Failure> {
     if !path.starts_with('/') || path.starts_with("//") || path.starts_with("/\\") {
         return Err(Failure::usage("invalid path: must start with a single `/`; the host comes from the profile"));
@@ -166,7 +166,7 @@ fn unsent(error: &reqwest::Error, method: &Method) -> Failure {
     }
     let problem = if error.is_timeout() { "timed out" } else { "the connection failed" };
     let failure = Failure::new(format!("{problem}; the request may have reached the server")).with_next(doctor);
-    // Only an idempotent request may be repeated without checking whether it took effect.
+    // Only an idempotent request can be repeated without first checking whether it took effect.
     if method.is_idempotent() { failure.with_exit(Exit::TryLater) } else { failure }
 }
 

@@ -9,7 +9,7 @@ use super::report::Outcome;
 use crate::failure::Exit;
 use crate::timestamp;
 
-/// The remaining validity below which a certificate causes a warning.
+/// The remaining period of validity below which a certificate causes a warning.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The certificates that a server presented.
@@ -24,9 +24,9 @@ pub(super) struct Presented {
 /// The relevant fields of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Summary {
-    /// Escaped and bounded.
+    /// Escaped and limited in length.
     pub(super) subject: String,
-    /// Escaped and bounded.
+    /// Escaped and limited in length.
     pub(super) issuer: String,
     pub(super) not_before: SystemTime,
     pub(super) not_after: SystemTime,
@@ -45,7 +45,7 @@ pub(super) enum CertificateProblem {
 }
 
 impl Summary {
-    /// Returns `None` if the certificate cannot be parsed.
+    /// Extracts the relevant fields. Returns `None` if the certificate cannot be parsed.
     pub(super) fn of(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
         let time = |timestamp: i64| {

@@ -97,8 +97,8 @@ pub(super) fn describe(profile: &Profile) -> String {
 const SHARED_FIELDS: [&str; 5] =
     ["root_certificates", "client_certificate", "client_key", "crypto_provider", "dangerous_plain_http_host"];
 
-/// Returns whether the profile has values for the product. If they cannot be read, the checks of the
-/// product report the reason.
+/// Returns whether the profile has values for the product. If the values cannot be read, the checks
+/// for the product report the reason.
 pub(super) fn is_configured(profile: &Profile, product: Product) -> bool {
     match profile.values(product.section()) {
         Ok(values) => values.keys().any(|field| !SHARED_FIELDS.contains(&field.as_str())),

@@ -1,5 +1,5 @@
 //! A single request without credentials, which shows whether a gateway responds instead of Flinks
-//! and whether the clock is right.
+//! and whether this machine's clock is right.
 
 use std::error::Error;
 use std::io;
@@ -23,8 +23,8 @@ const CLOCK_FAILURE: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Response {
     status: u16,
-    /// The host to which the response redirects, if it is not the host of the request. Escaped and
-    /// bounded.
+    /// The host to which the response redirects, if that host differs from the host of the request.
+    /// Escaped and limited in length.
     other_host: Option<String>,
     is_html: bool,
     date: Option<SystemTime>,

@@ -38,7 +38,7 @@ pub(super) async fn check(product: Product, profile: &Profile, limit: Duration, 
     section.finish();
 }
 
-/// Returns `None` if a check failed.
+/// Runs the checks in order. Returns `None` if a check failed.
 async fn check_steps(product: Product, profile: &Profile, limit: Duration, section: &mut Section<'_>) -> Option<()> {
     let subject = section.take(configuration::check(product, profile, limit))?;
     let tls = check_network(&subject, limit, section).await?;

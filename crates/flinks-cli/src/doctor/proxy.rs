@@ -27,12 +27,12 @@ pub(super) struct Proxy {
     pub(super) port: u16,
     /// Whether the connection to the proxy itself uses TLS.
     pub(super) is_tls: bool,
-    /// The credentials, which are sent to the proxy only.
+    /// The credentials, which are sent only to the proxy.
     authorization: Option<HeaderValue>,
 }
 
-/// The values of the variables. Each value comes from the variable with the upper-case name or, if
-/// that is not set, from the one with the lower-case name.
+/// The values of the proxy variables. Each value comes from the variable with the upper-case name
+/// or, if that variable is not set, from the one with the lower-case name.
 #[derive(Default)]
 struct Variables {
     https: String,
@@ -69,8 +69,8 @@ pub(super) fn check(target: &Target) -> Step<Route> {
     decide(target, &Variables::from_env())
 }
 
-/// Uses the same code as the HTTP client to select the proxy. `HTTP_PROXY` is not relevant: the
-/// clients connect directly to every server that does not use `https`.
+/// Selects the proxy with the same code as the HTTP client. `HTTP_PROXY` is not relevant, because
+/// the clients connect directly to every server that does not use `https`.
 fn decide(target: &Target, variables: &Variables) -> Step<Route> {
     let direct = |detail: &str| Ok((Outcome::passed(detail), Route::Direct));
     let Some((name, value)) = variables.selected() else { return direct("no proxy is set for https") };
@@ -109,7 +109,7 @@ fn decide(target: &Target, variables: &Variables) -> Step<Route> {
     Ok((Outcome::passed(detail), Route::Through(Proxy { host, port, is_tls, authorization })))
 }
 
-/// Asks the proxy for a connection to the server.
+/// Requests a connection to the server from the proxy.
 pub(super) async fn open_tunnel(stream: &mut TcpStream, proxy: &Proxy, target: &Target, limit: Duration) -> Outcome {
     let status = timeout(limit, request_tunnel(stream, proxy, target)).await;
     tunnel_outcome(status.ok().flatten(), proxy, target)

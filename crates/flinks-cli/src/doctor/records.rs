@@ -17,9 +17,10 @@ use crate::profile::StoreKind;
 const MAX_RECORDS: u64 = 100_000;
 const PAGE: usize = 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The remaining time at which keep-alive refreshes a consent by default.
+/// The time before its idle deadline at which keep-alive refreshes a consent by default.
 const DUE: Duration = DAY.saturating_mul(7);
-/// The remaining time below which no consent falls if keep-alive runs regularly.
+/// A time before the idle deadline. If keep-alive runs regularly, no consent is this close to its
+/// deadline.
 const URGENT: Duration = DAY.saturating_mul(2);
 
 /// The number of records in each state.

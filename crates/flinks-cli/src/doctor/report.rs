@@ -35,7 +35,8 @@ pub(super) struct Finding {
     pub(super) is_guess: bool,
 }
 
-/// The outcome of a check that produces a value for the later checks, or that failed.
+/// The result of a check that produces a value for the later checks: the outcome and the value, or
+/// a failed outcome.
 pub(super) type Step<T> = Result<(Outcome, T), Outcome>;
 
 impl Outcome {

@@ -1,7 +1,7 @@
 //! The order of the checks for a store.
 //!
 //! No check changes a consent. The write check acquires and releases a lease on a shard that no
-//! worker uses, and removes a consent that does not exist.
+//! worker uses, and then tries to remove a consent that does not exist.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ async fn check_files(profile: &Profile, limit: Duration, section: &mut Section<'
         Ok(folder) => folder,
         Err(failure) => return section.record(Outcome::of_failure(&failure)),
     };
-    // Opening the store would create the folder.
+    // This check comes first, because opening the store would create the folder.
     if !folder.exists() {
         let detail =
             format!("files in `{}`, which does not exist yet because no consent has been stored", folder.display());
@@ -173,7 +173,8 @@ fn settings_outcome(found: &[(Severity, String)], cure: &str) -> Outcome {
     Outcome::warning(problem, cure)
 }
 
-/// The duration of the check's lease, in case the program is killed before it releases the lease.
+/// The duration of the check's lease. It is short, because the program may be killed before it
+/// releases the lease.
 const LEASE: Duration = Duration::from_secs(1);
 
 /// Checks that the store accepts writes, without changing a consent.

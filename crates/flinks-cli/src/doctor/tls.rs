@@ -105,7 +105,7 @@ impl ServerCertVerifier for Recorder {
         let verify = |now| self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let verified = verify(now);
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).map(|der| Summary::of(der)).collect();
-        // Is everything in order apart from the time?
+        // Find out whether the certificates would be accepted at another time.
         let is_valid_at_another_time = certificate::common_time(&chain).is_some_and(|time| verify(time).is_ok());
         let leaf = chain.into_iter().next().flatten();
         let presented = Presented { leaf, is_valid_at_another_time };

@@ -2,7 +2,7 @@
 //!
 //! The text is in `topics.toml`, so that the runbook can be generated from the same file. A message
 //! that the user pastes may contain secrets, so it is only compared with the topics: no function
-//! returns or logs any part of it.
+//! returns or logs any part of the message.
 
 mod topic;
 
@@ -13,8 +13,8 @@ use self::topic::{Kind, Table};
 
 const SOURCE: &str = include_str!("topics.toml");
 
-/// The topics, in the order in which the file lists them. A test proves that the file can be
-/// parsed, so the list is not empty.
+/// The topics, in the same order as in the file. A test proves that the file can be parsed, so the
+/// list is not empty.
 static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| parse().unwrap_or_default().topic);
 
 /// The maximum length, in bytes, of a text for which similar names are suggested.
@@ -42,8 +42,9 @@ pub(crate) fn all() -> &'static [Topic] {
 ///   Two codes can differ only in case, such as `INVALID_REQUEST` and `invalid_request`. The code
 ///   that is spelled exactly like the text then comes first.
 /// - A number is an HTTP status or an exit code.
-/// - A message belongs to the topic with the longest fragment that it contains. The topics for
-///   codes that the message contains as whole words come first, because they are more specific.
+/// - A message can contain fragments of several topics. Its topic is the one with the longest of
+///   these fragments. The topics for codes that the message contains as whole words come first,
+///   because they are more specific.
 pub(crate) fn find(text: &str) -> Vec<&'static Topic> {
     let text = text.trim();
     let named = find_by_name(text);
@@ -76,7 +77,8 @@ fn find_in_message(text: &str) -> Vec<&'static Topic> {
     found
 }
 
-/// Returns the topic with the longest fragment that the text contains. The text may be wrapped.
+/// Finds the longest fragment that occurs in the text, and returns its topic. The text may be
+/// wrapped.
 fn find_by_fragment(text: &str) -> Option<&'static Topic> {
     let text = folded(text);
     let mut longest = 0;
@@ -111,7 +113,7 @@ fn similarity(name: &str, text: &str) -> f64 {
     if text.len() >= MIN_PART_LENGTH && name.contains(text) { 1.0 } else { strsim::jaro_winkler(name, text) }
 }
 
-/// Returns a name in the form in which names are compared.
+/// Normalizes a name for comparison.
 fn normalized(name: &str) -> String {
     name.to_lowercase().replace(|character: char| character == '-' || character.is_whitespace(), "_")
 }

@@ -18,7 +18,7 @@ pub(crate) struct Topic {
     pub(crate) name: String,
     pub(super) kind: Kind,
     pub(super) products: Vec<Product>,
-    /// The HTTP statuses that usually come with this topic.
+    /// The HTTP statuses with which the topic usually occurs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) statuses: Vec<u16>,
     pub(super) meaning: String,

@@ -72,7 +72,8 @@ impl ConfigFile {
             .map_err(|error| invalid(&path, error.span().map(|span| span.start), &text, error.message()))
     }
 
-    /// Rejects a secret of any profile in the file, because the file may be copied or committed.
+    /// Rejects the file if it contains a secret for any profile, because the file may be copied or
+    /// committed.
     pub(crate) fn check_for_secrets(&self) -> Result<(), Failure> {
         for (name, profile) in &self.profiles {
             profile.check_for_secrets(name)?;
@@ -111,8 +112,8 @@ impl ProfileTable {
     }
 }
 
-/// Returns whether a value may be stored in `config.toml`. The address of a store may be stored
-/// there if it contains no password.
+/// Returns whether a value may be stored in `config.toml`. A store's address may be stored there if
+/// the address contains no password.
 pub(crate) fn is_plain(section: Section, field: &str, value: &Value) -> bool {
     if !section.is_secret(field) {
         return true;
@@ -152,7 +153,7 @@ pub(crate) fn edit(
 ///
 /// # Errors
 ///
-/// Returns a failure if the file contains something else in its place.
+/// Returns a failure if the file contains something other than a table in this place.
 pub(crate) fn profile_table<'a>(
     document: &'a mut DocumentMut,
     profile: &str,
@@ -182,7 +183,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
 ///
 /// # Errors
 ///
-/// Returns a failure that names the path.
+/// Returns a failure that names the path if the file cannot be written.
 pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -199,8 +200,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     write().map_err(|error| Failure::configuration(format!("failed to write `{}`: {error}", path.display())))
 }
 
-/// Waits until no other process is changing the file, and locks it. The lock is released when the
-/// returned file is dropped.
+/// Waits until no other process is changing the file, and then locks the file. The lock is released
+/// when the returned lock file is dropped.
 ///
 /// # Errors
 ///
@@ -230,7 +231,8 @@ fn invalid(path: &Path, offset: Option<usize>, text: &str, problem: &str) -> Fai
     Failure::configuration(format!("{}{line}: {}", path.display(), problem.trim_end()))
 }
 
-/// Checks the file, and also its folder, because another user could replace the file there.
+/// Checks the file and also its folder, because a user who can write to the folder could replace
+/// the file.
 #[cfg(unix)]
 fn check_only_owner_can_write(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt as _;

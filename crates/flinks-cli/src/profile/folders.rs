@@ -39,7 +39,7 @@ impl Folders {
         self.config.join("secrets.toml")
     }
 
-    /// Returns the default folder for the consents of a profile.
+    /// Returns the default folder for a profile's consents.
     pub(crate) fn consents(&self, profile: &str) -> PathBuf {
         self.data.join("consents").join(profile)
     }

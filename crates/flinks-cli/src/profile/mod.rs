@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A value on the left overrides a value on the right. The values of a section become a table with
-//! the fields that the crates' builders accept, so the crates check them.
+//! the fields that the crates' builders accept, so the crates check the values.
 //!
 //! | file | content |
 //! | --- | --- |
@@ -49,7 +49,7 @@ impl Profile {
     ///
     /// # Errors
     ///
-    /// Returns a failure if the configuration file is invalid, or if it has no such profile.
+    /// Returns a failure if the configuration file is invalid or does not contain the profile.
     pub(crate) fn open(folders: Folders, name: Option<&str>) -> Result<Self, Failure> {
         let mut file = ConfigFile::read(&folders)?;
         file.check_for_secrets()?;
@@ -160,7 +160,7 @@ impl Profile {
         built.map_err(|error| self.invalid(section.name(), error.message().trim_end()))
     }
 
-    /// Resolves the paths to certificates and keys, which are relative to the configuration file.
+    /// Resolves the paths to certificates and keys relative to the configuration file.
     fn resolve_paths(&self, values: &mut Table) {
         for field in ["root_certificates", "client_certificate", "client_key"] {
             if let Some(Value::String(path)) = values.get_mut(field) {
@@ -209,7 +209,7 @@ impl Profile {
     }
 }
 
-/// Checks a value before it is stored. The crates check it again when it is used.
+/// Checks a value before it is stored. The crates check the value again when they use it.
 ///
 /// # Errors
 ///

@@ -17,7 +17,7 @@ pub(crate) enum SecretKind {
     /// In the operating system's keyring.
     #[default]
     Keyring,
-    /// In the file `secrets.toml`, which only its owner can read.
+    /// In the `secrets.toml` file, which only its owner can read.
     File,
 }
 
@@ -53,7 +53,7 @@ impl SecretStore {
         }
     }
 
-    /// Returns a secret, or `None` if it is not stored.
+    /// Returns a secret, or `None` if the secret is not stored.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl SecretStore {
         }
     }
 
-    /// Removes a secret. Nothing happens if it is not stored.
+    /// Removes a secret. Does nothing if the secret is not stored.
     ///
     /// # Errors
     ///

@@ -48,7 +48,7 @@ pub(crate) struct Phase {
     pub(crate) commands: Count,
     /// The number of consents that the workers refreshed.
     pub(crate) kept_alive: u64,
-    /// The number of failed refreshes by the workers.
+    /// The number of the workers' refreshes that failed.
     pub(crate) failed_refreshes: u64,
 }
 

@@ -1,7 +1,7 @@
 //! A proxy between the simulated machines and their Redis server.
 //!
-//! The proxy counts the commands. The proxy also prevents virtual time from advancing while a
-//! response is outstanding, because the Redis server runs in real time.
+//! The proxy counts the commands and prevents virtual time from advancing while a response is
+//! outstanding, because the Redis server runs in real time.
 
 use std::io;
 use std::sync::Arc;
@@ -57,8 +57,8 @@ impl Gate {
         Ok(gate)
     }
 
-    /// Blocks or unblocks the proxy. A blocked proxy closes a connection when
-    /// the next command arrives on it.
+    /// Blocks or unblocks the proxy. A blocked proxy closes a connection when the next command
+    /// arrives on it.
     pub(crate) fn set_blocked(&self, is_blocked: bool) {
         self.shared.is_blocked.store(is_blocked, Ordering::Relaxed);
     }

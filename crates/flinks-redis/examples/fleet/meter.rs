@@ -19,7 +19,7 @@ struct Counts {
     result: Count,
 }
 
-/// A number of events.
+/// The total and the peak number of events.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Count {
     pub(crate) total: u64,
