@@ -133,7 +133,7 @@ pub(crate) fn payment_started(reference: &str, url: &str) -> Markup {
 pub(crate) fn widget(url: &WidgetUrl) -> Markup {
     let content = html! {
         h1 { "Connect a bank" }
-        iframe src=(PreEscaped(url.to_html_attribute())) title="Log in to your bank" {}
+        iframe src=(PreEscaped(url.to_html_attribute())) title="Log in to your bank" width="100%" height="640" {}
         p { a href="/" { "Cancel" } }
     };
     document("Connect a bank", &content)
