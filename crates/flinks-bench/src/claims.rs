@@ -145,8 +145,8 @@ impl Claims<'_> {
         }
     }
 
-    /// Adds the steepest growth among this project's crates. A cost per item, such as the bytes per
-    /// consent, must not grow, and the cost of all items must grow at most linearly.
+    /// Adds a claim about the steepest growth among this project's crates. A cost per item, such as
+    /// the bytes per consent, must not grow, and the cost of all items must grow at most linearly.
     fn growth(&mut self) {
         let sized = ["consents", "waiters", "threads", "stores", "documents"];
         for table in sized.iter().filter_map(|name| self.report.runs.get(*name)).flat_map(tables) {

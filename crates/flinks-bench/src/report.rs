@@ -55,7 +55,8 @@ pub struct Size {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Statistic {
     Median,
-    /// The lowest round, for work that takes nanoseconds and that other programs may interrupt.
+    /// The lowest of all rounds, for work that takes nanoseconds and that other programs may
+    /// interrupt.
     Lowest,
 }
 
@@ -84,7 +85,7 @@ impl Case {
         Self { size: Some(size), ..Self::new(table, "", unit) }
     }
 
-    /// Shows the lowest round instead of the median.
+    /// Shows the lowest of all rounds instead of the median.
     #[must_use]
     pub fn lowest(self) -> Self {
         Self { statistic: Statistic::Lowest, ..self }

@@ -50,8 +50,8 @@ fn held(bench: &mut Bench, size: usize, url: &str) -> anyhow::Result<()> {
     let case = Case::sized(MEMORY, "consents", size, "bytes");
     bench.run.add(case, "flinks: Consents and MemoryStore", vec![each(&counted, size)]);
 
-    // The consents in use are spread over all consents, and consecutive reads are of consents that
-    // are far apart.
+    // The consents that are read are spread evenly over all consents, and consecutive reads use
+    // consents that are far apart.
     let ids: Vec<ConsentId> =
         (0..IN_USE).map(|index| id(index * 7919 % IN_USE * (size / IN_USE))).collect::<Result<_, _>>()?;
     let (mut cached, mut loaded) = (Vec::new(), Vec::new());

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::{Bench, cargo};
 
-/// A line of output from the example `cost`.
+/// A line of output from the `cost` example.
 #[derive(Deserialize)]
 struct Cost {
     operations: usize,

@@ -30,8 +30,8 @@ fn credential(url: &str) -> anyhow::Result<Arc<ClientSecretCredential>> {
     Ok(ClientSecretCredential::new("tenant", "id".to_owned(), "secret".into(), Some(options))?)
 }
 
-/// A wrapper around the default HTTP client that sends all requests to the benchmark server.
-/// azure_identity accepts only hosts with TLS.
+/// A wrapper around the default HTTP client that sends all requests to the benchmark server. The
+/// wrapper is needed because azure_identity accepts only `https` hosts.
 #[derive(Debug)]
 struct Loopback {
     client: Arc<dyn HttpClient>,
