@@ -359,9 +359,9 @@ impl Emulator {
     /// numbering of requests.
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
-    /// scheduled fault. It closes the connections of in-flight requests and sets the clock to the
-    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`],
-    /// and restarts the loaded scenario.
+    /// scheduled fault. It closes every connection with a request in flight, and sets the clock to
+    /// the machine's time. Finally, it restores the code, refresh token and login from
+    /// [`credentials`], and restarts the loaded scenario.
     pub fn reset(&self) {
         self.shared.reset();
     }

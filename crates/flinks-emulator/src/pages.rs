@@ -128,8 +128,8 @@ impl<'a> Document<'a> {
         self.look.text()
     }
 
-    /// Renders a card with the bank's name, the progress and the content, and `below` under the
-    /// card.
+    /// Renders a card with the bank's name, the progress and the content, and renders `below` under
+    /// the card.
     fn render(self, content: &Markup, below: &Markup) -> Markup {
         let text = self.text();
         let colour = self.bank.map_or("grey", |bank| bank.colour.class());
