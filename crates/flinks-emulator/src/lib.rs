@@ -109,8 +109,8 @@ impl Emulator {
     /// selects a free port.
     ///
     /// Listening on an address that other machines can reach is dangerous: the emulator's
-    /// credentials are public, traffic is not encrypted, and the emulator stores every request. From
-    /// other machines, the control API accepts only requests with the access token in
+    /// credentials are public, traffic is not encrypted, and the emulator stores every request. The
+    /// control API accepts requests from other machines only if they carry the access token from
     /// [`dashboard_url`](Self::dashboard_url).
     ///
     /// # Errors

@@ -71,7 +71,7 @@ impl Events {
     }
 
     /// Removes and returns the events that have not been sent yet. A page that is shown again sends
-    /// none.
+    /// no events.
     pub(crate) fn take(&mut self) -> Self {
         Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }

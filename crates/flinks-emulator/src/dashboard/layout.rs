@@ -1,4 +1,4 @@
-//! The HTML document that contains each page, and the rendering of redacted text.
+//! The HTML document around each page, and the rendering of redacted text.
 
 use std::time::Duration;
 

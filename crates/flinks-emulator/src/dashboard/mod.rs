@@ -2,7 +2,7 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `layout` | the HTML document that contains each page, the sign-in page, and the rendering of redacted text |
+//! | `layout` | the HTML document around each page, the sign-in page, and the rendering of redacted text |
 //! | `requests` | the list of requests and the page for one request |
 //! | `tokens` | the tokens and consents |
 //! | `controls` | the clock, the end user and the faults |

@@ -12,7 +12,7 @@ pub(super) struct View {
     pub(super) reveal: Reveal,
     pub(super) operation: Option<Operation>,
     pub(super) only_failures: bool,
-    /// The list shows only requests with numbers below this one.
+    /// The list shows only requests whose number is less than this one.
     pub(super) before: Option<u64>,
 }
 
