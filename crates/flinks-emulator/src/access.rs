@@ -7,8 +7,8 @@
 //!
 //! Requests with a foreign `Origin` or any other `Host` are always refused, because a browser may
 //! show a page from another site whose host name resolves to the emulator's address (DNS
-//! rebinding). Because a browser sends `Origin` only with some requests, a request from a page on
-//! another site or port is also refused if `Sec-Fetch-Site` reveals its origin, unless the request
+//! rebinding). A browser sends `Origin` only with some requests, so a request is also refused if
+//! `Sec-Fetch-Site` shows that it comes from a page on another site or port, unless the request
 //! opens the dashboard in a tab.
 
 use std::net::{IpAddr, SocketAddr};
@@ -73,7 +73,7 @@ impl Access {
         is_equal(given, &self.token)
     }
 
-    /// Returns the value of the `Set-Cookie` header that signs a browser in.
+    /// Returns the value of the `Set-Cookie` header in the response to a successful sign-in.
     pub(crate) fn set_cookie(&self) -> String {
         let Self { token, cookie, .. } = self;
         format!("{cookie}={token}; Path=/__emulator; HttpOnly; SameSite=Strict")

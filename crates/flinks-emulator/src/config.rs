@@ -19,8 +19,8 @@ use crate::file_error::{Content, FileError};
 /// The configuration of an emulator: its credentials, its limits, and settings for behaviour that
 /// Flinks does not document.
 ///
-/// With `--config`, the program reads it from a TOML file. The control API returns and changes it
-/// as JSON at `/__emulator/config`.
+/// The program reads its configuration from the TOML file passed with `--config`. The control API
+/// returns and changes the configuration as JSON at `/__emulator/config`.
 ///
 /// ```
 /// let mut config = flinks_emulator::Config::default();
@@ -129,8 +129,8 @@ pub struct PayConfig {
     /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks'
     /// documentation state this value, others 599.
     pub token_seconds: u64,
-    /// The header that carries a session token. Default: `authorization`, whose value is
-    /// `Bearer …`.
+    /// The header that carries a session token. Default: `authorization`, with `Bearer …` as its
+    /// value.
     ///
     /// In any other header, the emulator accepts both `Bearer …` and the token alone, because
     /// Flinks does not document the format.
@@ -360,7 +360,7 @@ pub enum RedirectUrlPart {
     Whole,
     /// The origin and the path, without the query.
     WithoutQuery,
-    /// The origin, without the path and the query.
+    /// The origin, without the path or the query.
     OriginOnly,
 }
 

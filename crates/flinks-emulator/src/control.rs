@@ -328,7 +328,7 @@ fn tokens(state: &EmulatorState) -> Value {
             "revoked": usage(revoked),
             "subject": subject,
             "redirect_uri": redirect_uri,
-            // The main user, customer or client is `null`.
+            // `null` stands for the main user, customer or client.
             "client": party.additional_id(),
             "requests": request_counts.get(value).copied().unwrap_or_default(),
         })

@@ -102,8 +102,8 @@ pub enum Fault {
 pub enum When {
     /// Before the request is processed, so no token has been spent or issued yet.
     Before,
-    /// After the request is processed but before the response is sent, so its token has been spent
-    /// and new tokens have been issued.
+    /// After the request is processed but before the response is sent, so the token in the request
+    /// has been spent and new tokens have been issued.
     After,
 }
 

@@ -24,7 +24,7 @@ impl FileError {
         Self { content, line: None, reason: reason.into() }
     }
 
-    /// Adds the line that contains the byte at `offset`.
+    /// Adds the number of the line that contains the byte at `offset`.
     pub(crate) fn at(mut self, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or_default();
         self.line = Some(before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1));

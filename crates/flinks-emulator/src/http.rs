@@ -219,7 +219,8 @@ pub(crate) fn basic_credentials(encoded: &str) -> Option<(String, String)> {
     Some((user.to_owned(), password.to_owned()))
 }
 
-/// Decodes form-encoded text, in which a `+` represents a space. Replaces bytes that are not UTF-8.
+/// Decodes form-encoded text, in which a `+` represents a space. Replaces invalid UTF-8 with
+/// U+FFFD.
 pub(crate) fn form_decoded(encoded: &str) -> String {
     percent_decode_str(&encoded.replace('+', " ")).decode_utf8_lossy().into_owned()
 }
@@ -367,7 +368,7 @@ impl Reply {
         self.into_hyper_with(body)
     }
 
-    /// Converts the response, but replaces its body.
+    /// Converts this response into a hyper response with a different body.
     pub(crate) fn into_hyper_with(self, body: Body) -> hyper::Response<Body> {
         let mut response = hyper::Response::new(body);
         *response.status_mut() = self.status;

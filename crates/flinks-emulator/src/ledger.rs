@@ -247,7 +247,7 @@ pub(crate) struct Ledger {
     bytes: usize,
     per_operation: BTreeMap<Operation, u64>,
     issued: BTreeMap<Kind, BoundedMap<Issued>>,
-    /// The newest token of each kind, which the `duplicate_token` fault returns again.
+    /// The newest token of each kind, which is issued again if the `duplicate_token` fault applies.
     newest: BTreeMap<Kind, String>,
 }
 
@@ -356,7 +356,7 @@ impl Ledger {
         self.issued.values().find_map(|tokens| tokens.get(value))
     }
 
-    /// Revokes every token of an end user (O10). Returns whether the ledger contains any.
+    /// Revokes every token of an end user (O10). Returns whether the ledger contains such a token.
     pub(crate) fn revoke(&mut self, subject: &str, revoked: Usage) -> bool {
         let mut is_known = false;
         for issued in self.issued.values_mut().flat_map(BoundedMap::values_mut) {

@@ -109,8 +109,8 @@ impl Emulator {
     /// selects a free port.
     ///
     /// Listening on an address that other machines can reach is dangerous: the emulator's
-    /// credentials are public, traffic is not encrypted, and the emulator stores every request. From
-    /// other machines, the control API accepts only requests with the access token in
+    /// credentials are public, traffic is not encrypted, and the emulator stores every request. The
+    /// control API accepts requests from other machines only if they carry the access token from
     /// [`dashboard_url`](Self::dashboard_url).
     ///
     /// # Errors
@@ -359,9 +359,9 @@ impl Emulator {
     /// numbering of requests.
     ///
     /// This method removes every request, token, session, payment request, login, page visit and
-    /// scheduled fault. It closes the connections of in-flight requests and sets the clock to the
-    /// machine's time. Finally, it restores the code, refresh token and login from [`credentials`],
-    /// and restarts the loaded scenario.
+    /// scheduled fault. It closes every connection with a request in flight, and sets the clock to
+    /// the machine's time. Finally, it restores the code, refresh token and login from
+    /// [`credentials`], and restarts the loaded scenario.
     pub fn reset(&self) {
         self.shared.reset();
     }

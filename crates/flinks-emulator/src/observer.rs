@@ -85,7 +85,8 @@ impl StoredReply {
     }
 }
 
-/// The stored outcomes. The limits on the ledger's requests apply to the outcomes separately.
+/// The stored outcomes. The limits on the ledger's requests also apply to the outcomes, which are
+/// counted separately.
 #[derive(Default)]
 struct Outcomes {
     by_number: LinkedHashMap<u64, Outcome>,

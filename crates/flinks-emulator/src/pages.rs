@@ -71,7 +71,7 @@ impl Events {
     }
 
     /// Removes and returns the events that have not been sent yet. A page that is shown again sends
-    /// none.
+    /// no events.
     pub(crate) fn take(&mut self) -> Self {
         Self { origin: self.origin.clone(), events: std::mem::take(&mut self.events) }
     }
@@ -128,8 +128,8 @@ impl<'a> Document<'a> {
         self.look.text()
     }
 
-    /// Renders a card with the bank's name, the progress and the content, and `below` under the
-    /// card.
+    /// Renders a card with the bank's name, the progress and the content, and renders `below` under
+    /// the card.
     fn render(self, content: &Markup, below: &Markup) -> Markup {
         let text = self.text();
         let colour = self.bank.map_or("grey", |bank| bank.colour.class());

@@ -97,7 +97,7 @@ pub async fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Applies the options that do not belong to the configuration.
+/// Applies the options that are not part of the configuration.
 fn prepare(emulator: &Emulator, options: &Options, scenario: Option<&Scenario>) -> Result<(), String> {
     if !options.keep_values {
         emulator.hide_unknown_values();

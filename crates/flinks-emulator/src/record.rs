@@ -156,8 +156,8 @@ pub(crate) struct ReplyText {
     size: usize,
 }
 
-/// Redacts the response to a request. A response that a fault sent is redacted like a request,
-/// because a test chose its text.
+/// Redacts the response to a request. A response that was scheduled as a fault is redacted like a
+/// request, because a test chose the text.
 pub(crate) fn reply_text(redactor: Redactor<'_>, request: &Request, outcome: &Outcome) -> ReplyText {
     if let Some(reply) = &outcome.reply {
         let headers = reply.headers.iter().map(|(name, value)| (name.clone(), redactor.reply_header(name, value)));
@@ -187,8 +187,8 @@ fn comment(request: &Request) -> String {
     format!("request {}, {operation}{fault}", request.number)
 }
 
-/// Formats a time on the emulator's clock according to RFC 3339. Any time after the year 9999
-/// becomes the last moment of that year.
+/// Formats a time on the emulator's clock according to RFC 3339. A time after the year 9999 is
+/// replaced with the last moment of that year.
 pub(crate) fn timestamp(at: Duration) -> String {
     const YEAR_10000: u64 = 253_402_300_800;
     match UNIX_EPOCH.checked_add(at) {

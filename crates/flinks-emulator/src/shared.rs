@@ -2,7 +2,7 @@
 //! them.
 //!
 //! The lock is held for one decision at a time and never across an `await`. A signal does not carry
-//! a value, so a task that receives one reads the state.
+//! a value, so a task that receives a signal reads the state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,7 +80,7 @@ impl Shared {
         self.announce_clock_change();
     }
 
-    /// Loads a scenario, as described at [`Emulator::load_scenario`](crate::Emulator::load_scenario).
+    /// Loads a scenario; see [`Emulator::load_scenario`](crate::Emulator::load_scenario).
     pub(crate) fn load_scenario(&self, scenario: &Scenario) -> Result<(), FileError> {
         let mut state = self.state();
         state.load_scenario(scenario)?;

@@ -109,7 +109,7 @@ fn return_url(whitelist: &[String], base_url: &str) -> String {
     whitelist.first().cloned().unwrap_or_else(|| format!("{base_url}/"))
 }
 
-/// Issues an authorize token and redirects to the iframe page with it.
+/// Issues an authorize token and redirects to the iframe page with that token.
 pub(crate) fn iframe_demo(state: &mut EmulatorState, number: u64, viewer: &Viewer) -> Reply {
     let Viewer::Trusted { base_url } = viewer else {
         let message = "The demo accepts only requests that this machine sends to localhost or a loopback address.";

@@ -71,7 +71,8 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// Returns an error if a name is not a host name or an IP address, or if no key can be created.
+    /// Returns an error if a name is neither a host name nor an IP address, or if no key can be
+    /// created.
     pub fn new(names: &[String]) -> io::Result<Self> {
         Ok(Self {
             authority: Authority::new(names)?,
@@ -100,7 +101,8 @@ impl Tls {
 
     /// Writes the authority's certificate to `authority.pem` in this folder. If the emulator
     /// requests client certificates, also writes `client.pem` with a client certificate and
-    /// `client-key.pem` with its private key. [`Emulator::env`] then also returns the paths.
+    /// `client-key.pem` with its private key. [`Emulator::env`] also returns the paths of the
+    /// written files.
     ///
     /// Existing files are replaced. Only the owner can read the private key.
     ///

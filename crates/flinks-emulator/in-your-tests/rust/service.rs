@@ -54,7 +54,7 @@ impl Pay {
 
 /// Starts an emulator and the service, and returns the address of the service.
 async fn start() -> (Emulator, String) {
-    // This call is needed only because this repository enables several TLS libraries of reqwest.
+    // This call is needed only because this repository enables several of reqwest's TLS backends.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let emulator = Emulator::start().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

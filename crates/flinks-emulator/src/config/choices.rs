@@ -12,7 +12,7 @@ pub enum PayAuthentication {
     Form,
     /// With HTTP Basic, as described on newer pages. The form then contains only `grant_type`.
     Basic,
-    /// In either way, but not both at once.
+    /// Either as form fields or with HTTP Basic, but not both.
     FormOrBasic,
 }
 
@@ -35,8 +35,8 @@ pub enum EventTarget {
 pub enum Pkce {
     /// Ignores `code_challenge` and `code_verifier`, like a server that does not support PKCE.
     Ignored,
-    /// Checks the verifier if the authorization request contained a challenge, and refuses any
-    /// verifier if it did not.
+    /// Checks the verifier if the authorization request contained a challenge, and otherwise
+    /// refuses any verifier.
     #[default]
     Checked,
     /// Refuses an authorization request without a challenge.

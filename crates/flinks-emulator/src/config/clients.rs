@@ -1,5 +1,5 @@
 //! The users, customers and clients of an emulator. Each product has a main user, customer or
-//! client, whose credentials are settings of the product, and any number of additional ones.
+//! client, whose credentials are in the product's settings, and any number of additional ones.
 
 use std::collections::BTreeSet;
 

@@ -130,7 +130,7 @@ fn open_visit(visit: &Visit<'_>) -> Markup {
     }
 }
 
-/// Returns a button that logs in the bank's first user who can log in and meets a condition.
+/// Returns a button that logs in the first user at the bank who can log in and meets a condition.
 /// Returns empty markup if there is no such user.
 fn log_in(address: &str, label: &str, bank: &Bank, is_wanted: impl Fn(&User) -> bool) -> Markup {
     let user = bank.users.iter().find(|user| user.refusal.is_none() && is_wanted(user));

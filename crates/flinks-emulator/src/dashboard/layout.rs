@@ -1,4 +1,4 @@
-//! The document around each page, and text that may be hidden.
+//! The HTML document around each page, and the rendering of redacted text.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ pub(super) fn sign_in() -> Markup {
 /// The maximum length of a piece of text on a page, in characters.
 const MAX_SHOWN: usize = 2000;
 
-/// Shows pieces of redacted text, each cut after `limit` characters.
+/// Renders pieces of redacted text, each cut after `limit` characters.
 fn pieces_up_to(pieces: &[Piece], reveal: Reveal, limit: usize) -> Markup {
     html! {
         @for piece in pieces {
@@ -135,7 +135,7 @@ pub(super) fn pieces(pieces: &[Piece], reveal: Reveal) -> Markup {
     pieces_up_to(pieces, reveal, MAX_SHOWN)
 }
 
-/// Shows pieces on one line in a list.
+/// Renders pieces on one line in a list.
 pub(super) fn short_pieces(pieces: &[Piece], reveal: Reveal) -> Markup {
     pieces_up_to(pieces, reveal, 80)
 }
@@ -160,7 +160,7 @@ pub(super) fn visible(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Shows a time on the emulator's clock in UTC: the time of day, with the date and time as a
+/// Renders a time on the emulator's clock in UTC: the time of day, with the date and time as a
 /// tooltip.
 pub(super) fn time_of_day(at: Duration) -> Markup {
     let full = timestamp(at);

@@ -2,7 +2,7 @@
 //!
 //! | file | contents |
 //! | --- | --- |
-//! | `layout` | the document around each page, the sign-in page and text that may be hidden |
+//! | `layout` | the HTML document around each page, the sign-in page, and the rendering of redacted text |
 //! | `requests` | the list of requests and the page for one request |
 //! | `tokens` | the tokens and consents |
 //! | `controls` | the clock, the end user and the faults |
@@ -116,7 +116,7 @@ fn not_found(message: &str) -> Reply {
     page(StatusCode::NOT_FOUND, layout::message("Page not found", message))
 }
 
-/// Signs in a browser whose user knows the access token.
+/// Signs in a user who knows the access token.
 fn sign_in(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
     let access = &shared.observer.access;
     if !access.accepts_host(head) {

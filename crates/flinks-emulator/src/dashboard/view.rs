@@ -12,7 +12,7 @@ pub(super) struct View {
     pub(super) reveal: Reveal,
     pub(super) operation: Option<Operation>,
     pub(super) only_failures: bool,
-    /// The list shows only requests with numbers below this one.
+    /// The list shows only requests whose number is less than this one.
     pub(super) before: Option<u64>,
 }
 
@@ -53,7 +53,7 @@ impl View {
         query.finish()
     }
 
-    /// Returns the address of the dashboard or of one of its pages with this view.
+    /// Returns an address that opens the dashboard or one of its pages in this view.
     pub(super) fn address(&self, page: &str) -> String {
         let query = self.query();
         if query.is_empty() { format!("{PATH}{page}") } else { format!("{PATH}{page}?{query}") }

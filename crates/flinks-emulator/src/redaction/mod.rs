@@ -347,7 +347,7 @@ impl<'a> Redactor<'a> {
                 vec![Piece::Text(format!("(an HTML page of {} bytes)", body.len()))]
             }
             "application/x-www-form-urlencoded" => self.pairs(body, author),
-            // Clients also send JSON with a wrong media type, or without one.
+            // Clients also send JSON with the wrong media type, or without a media type.
             _ => json::redact(self, body, author)
                 .filter(|pieces| pieces.len() <= MAX_JSON_PIECES)
                 .unwrap_or_else(|| hidden(body)),

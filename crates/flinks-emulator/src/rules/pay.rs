@@ -97,7 +97,7 @@ fn new_session(call: &Call, party: Party) -> Result<Session, String> {
     Ok(Session { party, reference_id: reference_id.to_owned(), amount, request_id: None })
 }
 
-/// Creates a payment request, with which the payer can pay for the session.
+/// Creates the payment request for a session, so that the payer can approve the payment.
 pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     let party = match reader(state, call) {
         Ok(party) => party,

@@ -1,4 +1,4 @@
-//! The rate limits of a scenario. Flinks does not document its rate limits.
+//! The rate limits that a scenario sets. Flinks does not document its rate limits.
 
 use hyper::StatusCode;
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! Scenarios: settings, data for the banks, and a list of steps that change the emulator while
-//! requests arrive.
+//! Scenarios: settings, data for the banks, and a list of steps that change the emulator's
+//! behaviour as requests arrive or time passes.
 //!
 //! | file | contents |
 //! | --- | --- |

@@ -22,7 +22,8 @@ pub(crate) struct ScenarioRun {
     next: usize,
     /// The time at which the last step took effect.
     since: Duration,
-    /// For each operation, the number of requests that have been completed since then.
+    /// For each operation, the number of requests that have been completed since the last step took
+    /// effect.
     completed: BTreeMap<Operation, u64>,
     /// The time until which each bank is unavailable.
     outages: BTreeMap<BankKey, Duration>,
@@ -122,8 +123,8 @@ impl EmulatorState {
         Ok(())
     }
 
-    /// Counts a completed request and applies the steps that waited for it. Returns whether a step
-    /// changed the clock.
+    /// Counts a completed request and applies the steps that were waiting for it. Returns whether a
+    /// step changed the clock.
     pub(crate) fn complete_request(&mut self, operation: Operation) -> bool {
         let count = self.scenario.completed.entry(operation).or_default();
         *count = count.saturating_add(1);

@@ -39,7 +39,8 @@ pub(crate) struct EmulatorState {
     /// The number of resets so far.
     pub(crate) resets: u64,
     /// Whether [`issue`](Self::issue) returns the newest existing token of a kind instead of a new
-    /// one. It does so while a request with the `duplicate_token` fault is being processed.
+    /// one. This field is `true` only while a request with the `duplicate_token` fault is being
+    /// processed.
     pub(crate) repeats_token: bool,
 }
 
@@ -132,7 +133,7 @@ impl EmulatorState {
         self.ledger.issue(token, self.config.limits.tokens)
     }
 
-    /// Issues a code, as if an end user had just given consent with all scopes.
+    /// Issues a code, as if an end user had just consented to all scopes.
     pub(crate) fn issue_code(&mut self, redirect_uri: String) -> String {
         let subject = self.new_subject(None, None);
         let code = self.code(subject, redirect_uri, None);

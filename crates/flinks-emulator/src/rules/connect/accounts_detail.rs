@@ -135,7 +135,7 @@ fn pending(call: &Call, request_id: &str) -> Reply {
 /// The parts of an end user's data that the client has requested. All other parts are `null`.
 struct EndUserData {
     request: DataRequest,
-    /// The time from which the ages of the transactions are counted back.
+    /// The reference time for the ages of the transactions.
     started_at: Duration,
 }
 

@@ -60,7 +60,7 @@ pub(super) fn invalid_request(message: &'static str) -> Refusal {
     Refusal::new(400, INVALID_REQUEST, message)
 }
 
-/// The response to an authorize token that is unknown, spent or expired.
+/// The response to a request whose authorize token is unknown, spent or expired.
 pub(super) struct Refused<'a> {
     pub(super) status: u16,
     pub(super) code: &'a str,

@@ -14,7 +14,7 @@ pub(super) const INVALID_CLIENT: &str = "invalid_client";
 /// The client that sent a request.
 pub(super) enum Sender {
     Known(Party),
-    /// Clients do not authenticate, so any of them may have sent the request.
+    /// Clients do not authenticate, so any client may have sent the request.
     Any,
 }
 

@@ -178,8 +178,8 @@ impl Consent {
         if is_able { Ok(user) } else { Err("user must be the name of a user who can log in to the bank.") }
     }
 
-    /// Issues a code and returns the URL that contains it. Without a user, the code belongs to the
-    /// bank's first user who can log in.
+    /// Issues a code and returns the URL that contains it. If `user` is `None`, the code belongs to
+    /// the first user at the bank who can log in.
     fn agreed(&self, state: &mut EmulatorState, user: Option<UserKey>, call: &Call) -> Url {
         let first_user = || state.banks.able_users().into_iter().find(|user| Some(user.bank) == self.bank);
         let user = user.or_else(first_user);
