@@ -51,10 +51,10 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with an ended one. Takes the same keys and arguments as [`SWAP`].
+/// Replaces the record of a consent that ends. Takes the same keys and arguments as [`SWAP`].
 ///
-/// The script adds the consent to the set of ended consents only if it had a deadline. A consent
-/// that has already ended does not have one, so its end is not reported twice.
+/// The script adds the consent to the set of ended consents only if the consent had a deadline. A
+/// consent that has already ended does not have one, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
