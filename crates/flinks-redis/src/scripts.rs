@@ -51,7 +51,7 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record of a consent that ends. Takes the same keys and arguments as [`SWAP`].
+/// Replaces the record with that of an ended consent. Takes the same keys and arguments as [`SWAP`].
 ///
 /// The script adds the consent to the set of ended consents only if the consent had a deadline. A
 /// consent that has already ended does not have one, so its end is not reported twice.
@@ -84,7 +84,8 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set unless its deadline has changed since it was listed.
+/// Removes a member from a sorted set unless the member's deadline has changed since the member was
+/// listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.
