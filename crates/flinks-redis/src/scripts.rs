@@ -51,7 +51,8 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with that of an ended consent. Takes the same keys and arguments as [`SWAP`].
+/// Replaces the record with that of an ended consent. Takes the same keys and arguments as
+/// [`SWAP`].
 ///
 /// The script adds the consent to the set of ended consents only if the consent had a deadline. A
 /// consent that has already ended does not have one, so its end is not reported twice.
