@@ -148,7 +148,8 @@ impl Command {
         }
     }
 
-    /// Returns the result of an interrupted command, which states the command's possible effect.
+    /// Returns the result for an interrupted command. A failure states the command's possible
+    /// effect.
     pub(crate) fn interruption(&self) -> Result<(), Failure> {
         Err(Failure::interrupted(match self {
             // A service is always stopped by a signal, so this is not a failure.

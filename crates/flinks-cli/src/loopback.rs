@@ -38,7 +38,8 @@ pub(crate) async fn bind(port: u16) -> Result<TcpListener, Failure> {
 ///
 /// # Errors
 ///
-/// Returns a failure if no browser can be started, or if it does not open the page in time.
+/// Returns a failure if no browser can be started, or if the browser does not open the page in
+/// time.
 pub(crate) async fn open_in_browser(url: &str, limit: Duration) -> Result<(), Failure> {
     let listener = bind(0).await?;
     let start = OneShot::new(url)?;

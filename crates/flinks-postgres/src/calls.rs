@@ -148,7 +148,8 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
-    /// Waits before a statement is sent again, or returns the error if it must not be sent again.
+    /// Waits before a statement is sent again, or returns the error if the statement must not be
+    /// sent again.
     pub(crate) async fn wait_after(&mut self, failure: Failure) -> Result<(), StoreError> {
         match failure {
             Failure::Failed(error) => Err(error),

@@ -176,7 +176,7 @@ impl Manager for Connector {
         self.connect().await
     }
 
-    /// Checks whether the connection is open, without a request to the server.
+    /// Checks whether the connection is open, without sending a request to the server.
     async fn recycle(&self, connection: &mut OpenConnection, _: &Metrics) -> RecycleResult<StoreError> {
         if connection.client.is_closed() {
             return Err(RecycleError::message("the connection is closed"));

@@ -120,7 +120,7 @@ fn statements() -> [String; 19] {
     ]
 }
 
-/// Returns the statements of the store and the migrations.
+/// Returns the statements of the store and those in the migrations.
 fn all() -> Vec<String> {
     let migrations = PostgresStore::migrations(SCHEMA).unwrap().into_iter().map(|migration| migration.sql.into_owned());
     statements().into_iter().chain(migrations).collect()

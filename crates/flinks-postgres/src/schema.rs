@@ -39,7 +39,7 @@ impl Schema {
     }
 }
 
-/// Writes the quoted name. It contains no characters that must be escaped.
+/// Writes the quoted name. The name contains no characters that must be escaped.
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0)

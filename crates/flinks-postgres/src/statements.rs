@@ -19,8 +19,8 @@ pub(crate) struct Statements {
     /// Replaces the generation `$2` of the consent `$1` with the generation `$3`, the value `$4`, the
     /// deadline `$5` (null if the consent has ended), the last deadline `$6` and the owner `$7`.
     ///
-    /// The consent's end is marked as unreported only if the consent had not ended before, so that
-    /// no end is reported twice.
+    /// The consent's end is marked as unreported only if the consent had not already ended, so that
+    /// the same end is never reported twice.
     pub(crate) update: String,
     /// Removes the consent `$1` if its generation is `$2`.
     pub(crate) remove: String,
@@ -43,10 +43,10 @@ pub(crate) struct Statements {
     /// Returns a row if the consent `$1` ended with the last deadline `$2` and has not been
     /// reported yet.
     pub(crate) is_unreported: String,
-    /// Marks the consent `$1` with the last deadline `$2` as reported.
+    /// Marks the consent `$1` as reported if it ended with the last deadline `$2`.
     pub(crate) mark_reported: String,
-    /// Acquires or extends the lease on the part `$1` for the holder `$2` for `$3` milliseconds, by
-    /// the server's clock.
+    /// Acquires or extends the lease on the part `$1` for the holder `$2`. By the server's clock,
+    /// the lease lasts `$3` milliseconds.
     pub(crate) acquire_lease: String,
     /// Releases the lease on the part `$1` if the holder is `$2`.
     pub(crate) release_lease: String,
@@ -56,8 +56,8 @@ pub(crate) struct Statements {
     pub(crate) insert_fingerprint: String,
     /// Returns a row if the schema `$1` exists and the current user can see it.
     pub(crate) find_schema: String,
-    /// Returns the settings that [`Warning`](crate::Warning) checks, the server's time, and the
-    /// persistence of the table in the schema `$1`.
+    /// Returns the settings that each [`Warning`](crate::Warning) is based on, the server's time,
+    /// and the persistence of the consents table in the schema `$1`.
     pub(crate) read_settings: String,
 }
 

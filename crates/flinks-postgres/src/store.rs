@@ -27,8 +27,8 @@ use crate::writes::{ConditionalWrite, StoredValue};
 ///
 /// # Cancel safety
 ///
-/// If a call is cancelled, its statement may still take effect. The connection that it used is
-/// closed, so later calls do not wait for the statement.
+/// If a call is cancelled, its statement may still take effect. The call's connection is closed, so
+/// later calls do not wait for the statement.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Inner>);
 

@@ -134,8 +134,8 @@ impl RedisStoreBuilder {
     }
 
     /// Configures the store for a Redis cluster. `other_nodes` are the addresses of additional
-    /// nodes, which the store uses if it cannot reach the first. One reachable node is enough to
-    /// find all others.
+    /// nodes, which the store uses if it cannot reach the first node. One reachable node is enough
+    /// to find all the others.
     #[must_use]
     pub fn cluster(mut self, other_nodes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.is_cluster = true;

@@ -112,8 +112,8 @@ impl Namespace {
     pub(crate) fn is_record_key(&self, key: &str) -> bool {
         let rest = key.strip_prefix('{').and_then(|rest| rest.strip_prefix(self.as_str())?.strip_prefix(':'));
         let Some((shard, name)) = rest.and_then(|rest| rest.split_once("}:")) else { return false };
-        // The shard must have exactly three digits, because another namespace may start with this
-        // namespace.
+        // The shard must have exactly three digits, because this namespace may be a prefix of
+        // another one.
         let is_shard = shard.len() == 3 && shard.parse::<u16>().is_ok();
         is_shard && name.len() == HiddenName::DIGITS
     }

@@ -51,10 +51,11 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with an ended one. Takes the same keys and arguments as [`SWAP`].
+/// Replaces the record with that of an ended consent. Takes the same keys and arguments as
+/// [`SWAP`].
 ///
-/// The script adds the consent to the set of ended consents only if it had a deadline. A consent
-/// that has already ended does not have one, so its end is not reported twice.
+/// The script adds the consent to the set of ended consents only if the consent had a deadline. A
+/// consent that has already ended does not have one, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -84,7 +85,8 @@ end
 return 1
 ";
 
-/// Removes a member from a sorted set unless its deadline has changed since it was listed.
+/// Removes a member from a sorted set unless the member's deadline has changed since the member was
+/// listed.
 ///
 /// - `KEYS[1]`: the sorted set.
 /// - `ARGV[1]`: the member. `ARGV[2]`: the deadline in milliseconds.

@@ -137,7 +137,7 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
     if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-/// The message for an address on another machine that does not use TLS or that disables certificate
+/// The message for another machine's address that does not use TLS or that disables certificate
 /// verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 

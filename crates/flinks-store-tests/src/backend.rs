@@ -23,7 +23,7 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     const ERROR_RESPONSES: &'static [(&'static str, &'static str)];
 
     /// The faults that a store call survives, for example because the store connects again and
-    /// reads whether its write was stored. Any other fault makes the call fail.
+    /// checks whether its write was stored. Any other fault makes the call fail.
     const SURVIVED_FAULTS: &'static [&'static str];
 
     /// Returns whether the programs that the tests need are installed.

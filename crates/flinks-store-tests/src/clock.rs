@@ -1,4 +1,4 @@
-//! A clock for tests, on which short sleeps take no real time.
+//! A clock for tests with which short sleeps take no real time.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

@@ -109,7 +109,7 @@ impl Case {
         let proxy = Proxy::<B>::to(&server);
         let direct_address = server.address();
         let server = Arc::new(Mutex::new(server));
-        // On this clock, the one-second pause between two refreshes takes no real time.
+        // With this clock, the one-second pause between two refreshes takes no real time.
         let clock = AutoAdvancingClock::new(Duration::from_secs(2));
         let machine = |address: &str| {
             let client = client_of(flinks.address(), &Settings::new().clock(clock.clone()));

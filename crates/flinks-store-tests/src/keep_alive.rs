@@ -132,7 +132,7 @@ async fn flinks_fails<B: Backend>() {
     let (server, flinks, _) = start_with_idle_consents::<B>(100).await;
     let before = flinks.refreshes();
     flinks.set_failing(true);
-    // The clock completes the waits between attempts, which last up to 30 seconds. Deadlines are
+    // The clock skips the waits between attempts, which last up to 30 seconds. Deadlines are
     // longer, so they do not expire.
     let long = Duration::from_secs(1000);
     let settings = Settings::new().clock(AutoAdvancingClock::new(Duration::from_secs(31))).timeout(long);

@@ -116,8 +116,8 @@ impl Migrating {
         Self(command.stdout(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Reads the output of the process and kills it after `moves` moves. Returns whether the migration
-    /// has completed.
+    /// Reads the process's output and kills the process after `moves` moves. Returns whether the
+    /// migration has completed.
     fn kill_after(mut self, moves: usize) -> bool {
         let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
         for line in lines.map_while(Result::ok) {

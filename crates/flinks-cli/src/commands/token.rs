@@ -15,8 +15,8 @@ use crate::timestamp;
 /// Request a token and print it to standard output
 ///
 /// A token for Pay or Connect can be used only once. It is not stored, and the command requests a
-/// new one each time. With --consent, the command prints the access token of a stored consent,
-/// which it refreshes if necessary.
+/// new one each time. With --consent, the command prints the access token of a stored consent and
+/// refreshes the token first if necessary.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The product

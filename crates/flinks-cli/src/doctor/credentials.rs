@@ -57,7 +57,7 @@ impl Facts {
     }
 }
 
-/// A suspicion based on the form of the values. Flinks does not document this form.
+/// A suspicion based on the form of the values. Flinks does not document the form of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suspicion {
     /// The secret has the form of a token.

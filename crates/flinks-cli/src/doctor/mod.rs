@@ -9,8 +9,8 @@
 //! ```
 //!
 //! If a check fails, the later checks in its section are skipped. The credentials are therefore
-//! sent only after TLS has been verified, or to a host for which the configuration allows plain
-//! HTTP, and only to the endpoint that issues tokens.
+//! sent only if TLS has been verified or the configuration allows plain HTTP to the host. They are
+//! sent only to the endpoint that issues tokens.
 //!
 //! | file | content |
 //! | --- | --- |
@@ -53,8 +53,8 @@ use crate::profile::Profile;
 /// Find out what is wrong, and what to do about it
 ///
 /// The command checks the configuration, the proxy, name resolution, TLS, the clock, the credentials
-/// and the store. It sends credentials only after it has verified TLS, or to a host for which the
-/// configuration allows plain HTTP. For each product, it requests one token and does not use it. The
+/// and the store. It sends credentials only if it has verified TLS or the configuration allows
+/// plain HTTP to the host. For each product, it requests one token and does not use the token. The
 /// report contains no secrets, so you can share it.
 ///
 /// The exit code is 0 if no check failed, and otherwise that of the first check that failed.

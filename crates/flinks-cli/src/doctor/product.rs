@@ -97,7 +97,7 @@ async fn check_network(subject: &Subject, limit: Duration, section: &mut Section
     Some(tls)
 }
 
-/// Describes the redirect URL. Only the browser shows whether Flinks accepts it.
+/// Describes the redirect URL. Only a login in the browser shows whether Flinks accepts it.
 fn redirect_url(login: &Login) -> Outcome {
     match &login.redirect_url {
         Some(url) => Outcome::passed(format!(

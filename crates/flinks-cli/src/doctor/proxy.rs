@@ -109,7 +109,7 @@ fn decide(target: &Target, variables: &Variables) -> Step<Route> {
     Ok((Outcome::passed(detail), Route::Through(Proxy { host, port, is_tls, authorization })))
 }
 
-/// Requests a connection to the server from the proxy.
+/// Asks the proxy to connect to the server.
 pub(super) async fn open_tunnel(stream: &mut TcpStream, proxy: &Proxy, target: &Target, limit: Duration) -> Outcome {
     let status = timeout(limit, request_tunnel(stream, proxy, target)).await;
     tunnel_outcome(status.ok().flatten(), proxy, target)

@@ -17,7 +17,7 @@ use crate::profile::StoreKind;
 const MAX_RECORDS: u64 = 100_000;
 const PAGE: usize = 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The time before its idle deadline at which keep-alive refreshes a consent by default.
+/// How long before the idle deadline keep-alive refreshes a consent by default.
 const DUE: Duration = DAY.saturating_mul(7);
 /// A time before the idle deadline. If keep-alive runs regularly, no consent is this close to its
 /// deadline.
@@ -29,7 +29,7 @@ struct Tally {
     active: u64,
     /// Active consents that idle out within seven days.
     due: u64,
-    /// Active consents that idle out within two days, or already have.
+    /// Active consents that idle out within two days or have already idled out.
     urgent: u64,
     suspected: u64,
     ended: u64,

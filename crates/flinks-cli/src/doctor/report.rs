@@ -215,8 +215,8 @@ pub(super) struct Section<'a> {
 }
 
 impl Section<'_> {
-    /// Adds the outcome of the next check. Returns `None` if it failed, so that `?` skips the later
-    /// checks.
+    /// Adds the outcome of the next check. Returns `None` if the check failed, so that `?` skips
+    /// the later checks.
     pub(super) fn record(&mut self, outcome: Outcome) -> Option<()> {
         let (name, rest) = self.names.split_first()?;
         self.names = rest;

@@ -164,8 +164,8 @@ impl TlsFailure {
             Error::PeerIncompatible(_) => Self::Incompatible,
             Error::AlertReceived(alert) => match alert {
                 AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => Self::Incompatible,
-                // An older server sends `HandshakeFailure` both for a missing client certificate
-                // and for an unsupported version, so that alert remains general.
+                // Old servers send `HandshakeFailure` both for a missing client certificate and for
+                // an unsupported version, so it is treated as any other alert.
                 AlertDescription::CertificateRequired
                 | AlertDescription::BadCertificate
                 | AlertDescription::UnknownCA

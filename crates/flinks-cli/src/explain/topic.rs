@@ -32,7 +32,7 @@ pub(crate) struct Topic {
     /// The last case applies if no other case does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) cases: Vec<Case>,
-    /// The commands that help.
+    /// Commands that may help.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) commands: Vec<String>,
     /// Parts of messages that identify this topic.

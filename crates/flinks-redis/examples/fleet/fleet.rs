@@ -1,4 +1,4 @@
-//! Simulates half a day of virtual time for a fleet of machines that share consents.
+//! Simulates a fleet of machines that share consents, in virtual time.
 //!
 //! The machines use the real `Consents`, the real store and a real `redis-server`, connected over
 //! sockets. Only time and Flinks are simulated.
