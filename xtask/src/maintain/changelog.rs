@@ -72,7 +72,7 @@ pub(crate) fn newest(text: &str) -> Option<String> {
     heading.split_once(']').map(|(version, _)| version.to_owned())
 }
 
-/// Moves the content of the unreleased section below a heading for `version`.
+/// Moves the content of the unreleased section to a new section for `version`.
 ///
 /// # Errors
 ///

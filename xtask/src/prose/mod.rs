@@ -134,7 +134,7 @@ impl Rules {
             let path = Path::new(path);
             let bytes = match std::fs::read(root.join(path)) {
                 Ok(bytes) => bytes,
-                // Git still lists a deleted file until its removal is staged.
+                // Git lists a deleted file until its removal is staged.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(read_error(path, &error)),
             };

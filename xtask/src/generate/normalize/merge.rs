@@ -71,8 +71,8 @@ struct Named<'a> {
     /// The names of the schemas that are being merged. The lint reports a schema that is composed of
     /// itself.
     active: Vec<&'a str>,
-    /// The merged forms, or `None` for a schema that cannot be merged. Without this map, the time would
-    /// be exponential in the depth of compositions.
+    /// The merged forms, or `None` for a schema that cannot be merged. Without this map, merging
+    /// would take time exponential in the depth of the compositions.
     merged: HashMap<&'a str, Option<Value>>,
     /// The pairs of schemas that are being combined. Without this list, combining two schemas that
     /// refer to themselves would recurse forever.

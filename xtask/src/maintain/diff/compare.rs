@@ -132,7 +132,7 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // Every call fails, even though the code still compiles if the header stays
+                        // Every call fails, even if the code still compiles because the header is
                         // the same.
                         "credentials" => Effect::BreaksCallers,
                         "security" | "list of OAuth scopes" => Effect::Documented,

@@ -4,7 +4,8 @@
 //! contains, in a fenced block, the part of the document for that operation.
 //!
 //! - If the imported slices describe all operations in a document, the slices replace the document.
-//!   A single slice that describes all operations replaces the document byte for byte.
+//!   If a single slice describes all operations, the new document is a byte-for-byte copy of the
+//!   slice.
 //! - Slices that describe only some of the operations are merged. Each operation in a slice
 //!   replaces the document's operation with the same method and path. An operation that is missing
 //!   from the document is appended. Parts that several operations share (`info`, `servers`,
