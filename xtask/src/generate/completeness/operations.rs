@@ -104,8 +104,8 @@ impl<'a> Comparison<'a> {
         parameters
     }
 
-    /// Returns whether an operation's arguments satisfy its security requirement: an argument for
-    /// each header of one alternative, or a choice of credentials. If credentials are optional,
+    /// Returns whether an operation has the arguments that its security requirement calls for: one
+    /// for each header of an alternative, or a choice of credentials. If credentials are optional,
     /// alternatives that are not sent in a header need no argument.
     fn has_credentials<'f>(&self, operation: &Value, argument: &dyn Fn(&str) -> Option<&'f syn::Field>) -> bool {
         let requirement = operation.get("security").or_else(|| self.document.get("security")).and_then(Value::as_array);

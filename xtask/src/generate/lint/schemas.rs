@@ -53,8 +53,8 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// Returns whether a schema describes the `flinks-core` type that would replace it because of its
-/// name. Returns `true` for other names.
+/// Returns whether a schema describes the `flinks-core` type that would replace the schema because
+/// of the schema's name. Returns `true` for other names.
 pub(in crate::generate) fn fits_core_type(name: &str, schema: &Value) -> bool {
     match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),

@@ -235,7 +235,7 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
 }
 
 /// Returns whether a part of an `allOf` is a choice between schemas that only restrict the values
-/// of known properties. Rust cannot express this restriction, and the server checks it.
+/// of known properties. Rust cannot express this restriction, and the server checks it anyway.
 fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>) -> bool {
     let Some(part) = named.resolve(part).as_object().cloned() else { return false };
     let known = whole.get("properties").and_then(Value::as_object);

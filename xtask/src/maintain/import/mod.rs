@@ -49,12 +49,12 @@ pub struct Report {
     pub changed: Vec<Product>,
 }
 
-/// Reads slices, merges them into the documents below `root`, and records their hashes in
+/// Reads slices, merges them into the documents below `root`, and records the new hashes in
 /// `sources.toml`.
 ///
 /// # Errors
 ///
-/// Returns an error that names its location if a file cannot be read or written, if a slice is not
+/// Returns an error with its location if a file cannot be read or written, if a slice is not
 /// OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. Unless the error occurs
 /// while writing, no file is changed.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
