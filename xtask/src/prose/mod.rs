@@ -20,7 +20,8 @@ use serde::Deserialize;
 use crate::git::git;
 use crate::{Error, Result};
 
-/// The file that contains the patterns and the allowed phrases, relative to the project's root.
+/// The path of the file that contains the patterns and the allowed phrases, relative to the
+/// project's root.
 const RULES: &str = "xtask/prose.toml";
 
 /// The rules in `xtask/prose.toml`.

@@ -20,9 +20,9 @@ use crate::{Error, Result};
 /// replaced by a schema with more properties.
 pub(super) const TARGET_KEY: &str = "x-xtask-target";
 
-/// The maximum number of compositions in a document after its parts have been merged. Merging
-/// copies the compositions inside a part, so their number can be exponential in the size of the
-/// document.
+/// The maximum number of compositions in a document after the parts of each `allOf` have been
+/// merged. Merging copies the compositions inside a part, so their number can be exponential in the
+/// size of the document.
 const MAX_COMPOSITIONS: usize = 50_000;
 
 /// Merges each `allOf` in a document if its parts can be expressed as one schema. Properties next

@@ -321,7 +321,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Determines the effect of a change from the differences in public items. The change is
+    /// Uses the differences in public items to determine the effect of a change. The change is
     /// breaking if a public item for exactly this place was changed or removed. Otherwise, the
     /// change is compatible.
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {

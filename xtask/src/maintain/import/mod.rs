@@ -29,7 +29,7 @@ use parts::{mergeable_parts, pointer, title};
 use slices::{Slice, read_slices};
 use which_product::product_of;
 
-/// The files to import, and the options of the command.
+/// The files to import, and the command's options.
 #[derive(Debug)]
 pub struct Options {
     /// Pages in Markdown, or documents in YAML or JSON.
