@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus};
 
 use clap::Args;
 
-/// The options of `cargo xtask bench`.
+/// The options for `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Run fewer rounds and skip the comparable crates and the build benchmarks

@@ -178,7 +178,7 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Benchmark these crates and comparable crates
+    /// Benchmark this project's crates and comparable crates
     ///
     /// Prints tables and writes target/bench/bench.json and target/bench/plots. The first build of
     /// the comparable crates takes a few minutes. The exit code comes from cargo or from the

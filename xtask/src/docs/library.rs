@@ -9,7 +9,7 @@ use crate::Result;
 const SUMMARY: &str = "The authorization side of Flinks (Canadian open banking) for Pay, Connect and Outbound: \
 tokens that can be used once, consents that are kept alive, and errors that state what to do next.";
 
-/// The table of contents of the guide.
+/// The guide's table of contents.
 const CONTENTS: &str = "crates/flinks-guide/pages/SUMMARY.md";
 
 /// The documents other than the guide's pages, grouped by section.

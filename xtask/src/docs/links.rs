@@ -53,7 +53,7 @@ fn targets(text: &str) -> Vec<String> {
     events.filter_map(target).collect()
 }
 
-/// Returns the anchors of the headings, as mdBook and forges derive them.
+/// Returns the anchors that mdBook and code forges derive from the headings.
 fn slugs(text: &str) -> Vec<String> {
     let mut slugs = Vec::new();
     let mut heading: Option<String> = None;

@@ -167,7 +167,7 @@ fn correct(root: &Path, product: Product, published: serde_json::Value) -> Resul
 }
 
 /// Returns the name that error messages use for a corrected document. The name includes the
-/// overlay, because either file can cause an error in a corrected document.
+/// overlay's path, because either the document or the overlay can be the cause of an error.
 fn document_with_overlay(product: Product) -> PathBuf {
     format!("{} with {}", product.document().display(), product.overlay().display()).into()
 }

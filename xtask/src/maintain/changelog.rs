@@ -12,7 +12,7 @@ const END: &str = "<!-- end of the proposal -->";
 /// Outside the proposal, a line that starts with this word requests a higher version.
 const VERSION_REQUEST: &str = "Version:";
 
-/// A proposed version of a crate, with its changelog entry.
+/// A proposed version of a crate, with the changelog entry for that version.
 pub(crate) struct Proposal {
     /// The name of the crate.
     pub(crate) name: &'static str,
@@ -72,7 +72,7 @@ pub(crate) fn newest(text: &str) -> Option<String> {
     heading.split_once(']').map(|(version, _)| version.to_owned())
 }
 
-/// Moves the content of the unreleased section below a heading for `version`.
+/// Moves the content of the unreleased section to a new section for `version`.
 ///
 /// # Errors
 ///

@@ -68,8 +68,8 @@ impl LintReport {
         text
     }
 
-    /// Returns an overlay that makes the document acceptable: a correction for each problem with a
-    /// likely correction, and the removal of the operations with other problems.
+    /// Returns an overlay that makes the document acceptable. The overlay corrects each problem
+    /// that has a likely correction and removes the operations with other problems.
     pub fn suggestion(&self) -> Value {
         let removed = self.removed_operations();
         let mut cures = self.cures(&removed);

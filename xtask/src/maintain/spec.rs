@@ -1,7 +1,7 @@
 //! `cargo xtask spec` prints the documents with their overlays applied, for use in other tools.
 //!
-//! The output is plain OpenAPI 3.0. The overlays add members whose names start with `x-`, which
-//! other tools ignore.
+//! The output is plain OpenAPI 3.0. The overlays add some members whose names start with `x-`.
+//! Other tools ignore these members.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// Returns an error if a document's hash is not the accepted hash, or if its overlay is invalid,
+/// Returns an error if a document's hash is not the accepted hash, or if its overlay is invalid or
 /// stale, or makes an example invalid.
 pub fn spec(root: &Path, products: &[Product], format: Format) -> Result<String> {
     let mut text = String::new();

@@ -112,7 +112,7 @@ fn trimmed(lines: &[&str], range: Range<usize>) -> Range<usize> {
     let key = own.first().map_or(0, |line| indent(line));
     let last = own.iter().rposition(|line| {
         let content = line.trim_start();
-        // A `#` that is indented deeper than the key can be part of a block scalar.
+        // A `#` that is indented more deeply than the key can be part of a block scalar.
         !content.is_empty() && (!content.starts_with('#') || indent(line) > key)
     });
     range.start..range.start.saturating_add(last.map_or(0, |last| last.saturating_add(1)))

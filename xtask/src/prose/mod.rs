@@ -20,7 +20,8 @@ use serde::Deserialize;
 use crate::git::git;
 use crate::{Error, Result};
 
-/// The file that contains the patterns and the allowed phrases, relative to the project's root.
+/// The path of the file that contains the patterns and the allowed phrases, relative to the
+/// project's root.
 const RULES: &str = "xtask/prose.toml";
 
 /// The rules in `xtask/prose.toml`.
@@ -134,7 +135,7 @@ impl Rules {
             let path = Path::new(path);
             let bytes = match std::fs::read(root.join(path)) {
                 Ok(bytes) => bytes,
-                // Git still lists a deleted file until its removal is staged.
+                // Git lists a deleted file until its removal is staged.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(read_error(path, &error)),
             };

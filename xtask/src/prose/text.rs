@@ -157,7 +157,7 @@ impl Position<'_> {
 }
 
 /// Adds to `paragraphs` each string literal in `tokens` that contains a space. Skips doc comments,
-/// which are also string literals.
+/// which also appear as string literals in `tokens`.
 fn messages(tokens: TokenStream, position: &mut Position<'_>, paragraphs: &mut Vec<Paragraph>) {
     for token in tokens {
         match token {

@@ -9,7 +9,7 @@ pub(crate) enum ParameterStyle {
     Scalar,
     /// A list or an object in a query, written as several parameters.
     Exploded,
-    /// A list or an object, joined by this separator.
+    /// A list or an object, with its parts joined by this separator.
     Joined(char),
     /// An object in a path or a header, written as pairs such as `a=1,b=2`.
     JoinedPairs,

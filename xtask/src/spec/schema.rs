@@ -358,8 +358,8 @@ pub(crate) fn origin(value: &Value) -> &str {
     value.get(ORIGIN_KEY).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Converts a JSON pointer into a document with moved objects to the corresponding pointer into the
-/// original document.
+/// Takes a JSON pointer for a document with moved objects and returns the corresponding pointer for
+/// the original document.
 pub(crate) fn original(document: &Value, pointer: &str) -> String {
     let mut here = Some(document);
     let mut original = String::new();

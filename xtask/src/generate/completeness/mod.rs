@@ -46,8 +46,8 @@ const HELP: &str = "the generator dropped this part: simplify the schema with an
 struct Comparison<'a> {
     document: &'a Value,
     code: &'a Code<'a>,
-    /// The `(schema, type)` pairs whose comparison has already started, with the address of each
-    /// schema in the document. This set prevents infinite recursion if a schema contains itself.
+    /// The `(schema, type)` pairs whose comparison has already started. A schema is represented by
+    /// its address in memory. This set prevents infinite recursion if a schema contains itself.
     seen: HashSet<(usize, String)>,
 }
 

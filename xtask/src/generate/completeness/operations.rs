@@ -104,9 +104,9 @@ impl<'a> Comparison<'a> {
         parameters
     }
 
-    /// Returns whether an operation has an argument for its security requirement: the headers of one
-    /// alternative, or a choice of credentials. If credentials are optional, alternatives that are not
-    /// sent in a header need no argument.
+    /// Returns whether an operation has the arguments that its security requirement calls for: one
+    /// for each header of an alternative, or a choice of credentials. If credentials are optional,
+    /// alternatives that are not sent in a header need no argument.
     fn has_credentials<'f>(&self, operation: &Value, argument: &dyn Fn(&str) -> Option<&'f syn::Field>) -> bool {
         let requirement = operation.get("security").or_else(|| self.document.get("security")).and_then(Value::as_array);
         let alternatives = requirement.into_iter().flatten().filter_map(Value::as_object);

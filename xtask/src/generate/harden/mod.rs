@@ -65,7 +65,7 @@ pub struct Constants {
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor's types have an unexpected shape, if a client cannot send the
+/// Returns an error if progenitor's types have an unexpected shape, if the client cannot send the
 /// request for an operation, or if a field is marked as a secret but the generated code does not
 /// treat it as one.
 pub fn harden(types: Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {

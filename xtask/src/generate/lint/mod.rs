@@ -25,8 +25,7 @@ pub(super) use schemas::fits_core_type;
 ///
 /// # Errors
 ///
-/// Returns an error that lists all problems. Each contains the operation, the JSON pointer and a
-/// hint.
+/// Returns an error that lists all problems, each with the operation, the JSON pointer and a hint.
 pub fn check_normal_form(normalized: &Normalized) -> Result<OpenAPI> {
     let document = &normalized.document;
     let mut errors = Vec::new();

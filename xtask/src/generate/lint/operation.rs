@@ -127,7 +127,7 @@ impl Linter<'_> {
             let child = self.resolved(child);
             let is_scalar = !matches!(child.get("type").and_then(Value::as_str), Some("object" | "array"))
                 && child.get("properties").is_none();
-            // An alternative can be a list or an object itself, but not another choice.
+            // An alternative can itself be a list or an object, but not another choice.
             let is_choice = schema::is_choice(child);
             if step.starts_with("/oneOf") || step.starts_with("/anyOf") {
                 !is_choice && self.is_flat(child)

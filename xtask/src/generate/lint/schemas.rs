@@ -53,8 +53,8 @@ fn check_core_type(name: &str, schema: &Value, at: &str) -> Result<()> {
     }
 }
 
-/// Returns whether a schema describes the `flinks-core` type that would replace it because of its
-/// name. Returns `true` for other names.
+/// Returns whether a schema describes the `flinks-core` type that would replace the schema because
+/// of the schema's name. Returns `true` for other names.
 pub(in crate::generate) fn fits_core_type(name: &str, schema: &Value) -> bool {
     match schema::pascal(name).as_str() {
         "ExpiresIn" => schema.get("type").and_then(Value::as_str) == Some("integer"),
@@ -64,7 +64,7 @@ pub(in crate::generate) fn fits_core_type(name: &str, schema: &Value) -> bool {
     }
 }
 
-/// Returns whether a schema contains itself only through references, `oneOf`, `anyOf` or `allOf`,
+/// Returns whether a schema contains itself through references, `oneOf`, `anyOf` or `allOf` alone,
 /// without a property in between.
 fn composes_itself(document: &Value, name: &str) -> bool {
     let mut queue = vec![name];
@@ -155,7 +155,7 @@ fn check_one(document: &Value, schema: &Value, at: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether a default matches the type and the values of its schema.
+/// Returns whether a default matches the type and the allowed values in its schema.
 fn fits(default: &Value, schema: &Map<String, Value>) -> bool {
     if default.is_null() {
         return schema.get("nullable") == Some(&Value::Bool(true));

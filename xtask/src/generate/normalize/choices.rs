@@ -38,8 +38,8 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
         if let (Some(choice), Some(description)) = (choice.as_object_mut(), description) {
             choice.insert("description".into(), description);
         }
-        // An extension that adds nothing is a reference to the base, which would now be the choice
-        // itself.
+        // An extension that adds nothing is a reference to the base. After the replacement, that
+        // reference would lead to the choice itself.
         for target in &targets {
             if schema::named(document, target).and_then(schema::referenced) == Some(base) {
                 schema::insert(document, target, own.clone());

@@ -24,8 +24,8 @@ pub(super) fn inline_components(document: &mut Value, components: &Value, place:
     {
         *parameter = inlined(parameter, format!("{}/parameters/{index}", place.pointer()));
     }
-    // A parameter of the path item applies to each of its operations, unless the operation has a
-    // parameter with the same name and location.
+    // A parameter of a path item applies to each of the item's operations, unless the operation has
+    // a parameter with the same name and location.
     if let Some(shared) = shared.as_ref().and_then(Value::as_array)
         && let Some(own) = operation.entry("parameters").or_insert_with(|| json!([])).as_array_mut()
     {

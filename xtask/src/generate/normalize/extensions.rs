@@ -50,7 +50,7 @@ pub(super) fn error_codes(names: &Names<'_>, operation: &Value, place: &Place) -
     })
 }
 
-/// Returns the number under `key`, which must be between 1 and `max`.
+/// Returns the number under `key`. The number must be between 1 and `max`.
 pub(super) fn number(names: &Names<'_>, operation: &Value, place: &Place, key: &str, max: u64) -> Result<Option<u64>> {
     let Some(value) = operation.get(key) else { return Ok(None) };
     match value.as_u64().filter(|number| (1..=max).contains(number)) {

@@ -63,7 +63,7 @@ fn rename_in(schema: &mut Value) -> Vec<(String, String)> {
     chosen.into_iter().filter(|(wire, new)| wire != new).collect()
 }
 
-/// Spells out the sign in a name such as `+1`, because only the sign distinguishes it from `-1`.
+/// Spells out the sign in a name such as `+1`, because only the sign distinguishes `+1` from `-1`.
 fn spelled(name: &str) -> Option<String> {
     let (sign, rest) = match (name.strip_prefix('+'), name.strip_prefix('-')) {
         (Some(rest), _) => ("plus", rest),

@@ -157,7 +157,7 @@ pub struct CredentialHeader {
 /// The documented bodies of one outcome.
 #[derive(Debug, Default)]
 pub struct Bodies {
-    /// The documented bodies, by status.
+    /// The documented bodies, one for each status.
     pub bodies: Vec<Body>,
     /// The name of the union, if the bodies have different schemas (T12).
     pub union: Option<String>,

@@ -20,9 +20,9 @@ use crate::{Error, Result};
 /// replaced by a schema with more properties.
 pub(super) const TARGET_KEY: &str = "x-xtask-target";
 
-/// The maximum number of compositions in a document after its parts have been merged. Merging
-/// copies the compositions inside a part, so their number can be exponential in the size of the
-/// document.
+/// The maximum number of compositions in a document after the parts of each `allOf` have been
+/// merged. Merging copies the compositions inside a part, so their number can be exponential in the
+/// size of the document.
 const MAX_COMPOSITIONS: usize = 50_000;
 
 /// Merges each `allOf` in a document if its parts can be expressed as one schema. Properties next
@@ -71,8 +71,8 @@ struct Named<'a> {
     /// The names of the schemas that are being merged. The lint reports a schema that is composed of
     /// itself.
     active: Vec<&'a str>,
-    /// The merged forms, or `None` for a schema that cannot be merged. Without this map, the time would
-    /// be exponential in the depth of compositions.
+    /// The merged forms, or `None` for a schema that cannot be merged. Without this map, merging
+    /// would take time exponential in the depth of the compositions.
     merged: HashMap<&'a str, Option<Value>>,
     /// The pairs of schemas that are being combined. Without this list, combining two schemas that
     /// refer to themselves would recurse forever.
@@ -235,7 +235,7 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
 }
 
 /// Returns whether a part of an `allOf` is a choice between schemas that only restrict the values
-/// of known properties. Rust cannot express this restriction, and the server checks it.
+/// of known properties. Rust cannot express this restriction, and the server checks it anyway.
 fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>) -> bool {
     let Some(part) = named.resolve(part).as_object().cloned() else { return false };
     let known = whole.get("properties").and_then(Value::as_object);

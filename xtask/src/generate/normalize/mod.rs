@@ -115,7 +115,7 @@ fn normalize_schemas(document: &mut Value) -> Result<()> {
     Ok(())
 }
 
-/// Removes the parameters of path items, which have been copied to the operations.
+/// Removes the path items' parameters, which have already been copied to the operations.
 fn drop_shared_parameters(document: &mut Value) {
     let paths = document.pointer_mut("/paths").and_then(Value::as_object_mut);
     for (_, item) in paths.into_iter().flatten() {

@@ -8,7 +8,7 @@ use crate::spec::schema::{self, Place, reference, referenced};
 /// The name of the schema for `flinks_core::FilePart`.
 pub(crate) const FILE_PART: &str = "FilePart";
 
-/// The key that distinguishes this schema from a published schema with the same name.
+/// The key that distinguishes the `FilePart` schema from a published schema with the same name.
 pub(crate) const FILE_KEY: &str = "x-xtask-file";
 
 /// Replaces each file property in a multipart body with a reference to the schema for

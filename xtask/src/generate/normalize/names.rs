@@ -126,8 +126,9 @@ pub(super) fn nullable_reference(name: &str) -> Value {
     json!({"allOf": [reference(name)], "nullable": true})
 }
 
-/// Gives every object and enum inside a named schema a distinct name, derived from its position.
-/// typify would choose the same names, but it would merge two schemas that have the same name (T1).
+/// Gives every object and enum inside a named schema a distinct name, derived from the position of
+/// the object or enum. typify would choose the same names, but it would merge two schemas that have
+/// the same name (T1).
 pub(super) fn name_nested_schemas(document: &mut Value, index: &mut NameIndex) {
     // The queue is in document order, so that an added schema does not take a name from an earlier
     // one.

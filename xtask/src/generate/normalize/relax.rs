@@ -70,7 +70,7 @@ fn is_annotation(schema: &Object) -> bool {
 }
 
 /// Drops a `oneOf` or `anyOf` whose alternatives differ only in their required properties. Rust
-/// cannot express such a condition, and the server checks it.
+/// cannot express such a condition, and the server checks it anyway.
 pub(super) fn drop_required_alternatives(value: &mut Value) {
     let is_condition = |part: &Value| {
         let keys = part.as_object().map(|part| part.keys().map(String::as_str).collect::<Vec<_>>());

@@ -8,8 +8,8 @@ use super::form::{Bodies, Body, OtherBody};
 use super::names::Names;
 use crate::spec::schema::{self, JSON, json_key, pascal, reference, without_prose};
 
-/// Gives the bodies of one outcome names and a single type: their common schema, or a union whose
-/// variant depends on the status (T1, T12).
+/// Names the bodies of one outcome and gives them a single type: their common schema, or a union
+/// whose variant depends on the status (T1, T12).
 pub(super) fn normalize_responses(
     names: &mut Names<'_>,
     operation: &mut Value,

@@ -2,8 +2,8 @@
 //!
 //! OpenAPI describes authentication separately from parameters, and progenitor ignores
 //! authentication. If an operation requires fixed credentials, this pass adds a secret header
-//! parameter for each of them. If there are several alternatives, the caller chooses one with an
-//! enum.
+//! parameter for each of them. If there are several alternatives, the caller uses an enum to choose
+//! one.
 
 use std::collections::BTreeSet;
 
@@ -256,8 +256,8 @@ fn ways_to_send(document: &Value, schemes: &[String]) -> Result<Vec<Alternative>
                     return Err(Error::new("two credentials would use the same header")
                         .help("keep one of them with an overlay action"));
                 }
-                // One token satisfies both schemes, such as OAuth and OpenID Connect. Another kind
-                // of credential is in `others`.
+                // One token satisfies both schemes, such as OAuth and OpenID Connect. A different
+                // kind of credential is added through `others`.
                 Some(_) => {}
                 None => way.add(&credential, scheme),
             }

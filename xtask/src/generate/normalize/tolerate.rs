@@ -33,7 +33,7 @@ fn complete(schema: &mut Value) {
     if object.get("type").is_some_and(|kind| kind == "array") && !object.contains_key("items") {
         object.insert("items".into(), json!({}));
     }
-    // Rust cannot express these conditions, and the server checks them.
+    // Rust cannot express these conditions, and the server checks them anyway.
     object.shift_remove("not");
     for (exclusive, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         if !object.contains_key(bound) || !object.get(exclusive).is_some_and(Value::is_boolean) {

@@ -31,7 +31,8 @@ fn has_requirement(document: &Value, place: &Place) -> bool {
     requirement.is_some_and(|alternatives| !alternatives.is_empty())
 }
 
-/// A parameter as described, possibly as a reference, and its target with the secret mark.
+/// A parameter as it appears in the document, possibly as a reference, and the resolved parameter
+/// with a secret mark.
 struct Parameter {
     described: Value,
     marked: Value,

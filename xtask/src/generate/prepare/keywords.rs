@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::generate::normalize::for_each_schema;
 
-/// Removes the keywords for lists and objects from schemas of other types, and formats from types
-/// that have no formats.
+/// Removes the keywords for lists and objects from schemas of other types, and removes formats from
+/// types that have no formats.
 pub(super) fn remove_without_effect(document: &mut Value) {
     for_each_schema(document, &mut |schema| {
         let Some(schema) = schema.as_object_mut() else { return };

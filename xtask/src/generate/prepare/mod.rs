@@ -12,8 +12,8 @@
 //! 2. `unused`: components that no operation uses are removed.
 //! 3. `keywords`: keywords that have no effect, such as `items` next to `type: string`, are
 //!    removed.
-//! 4. `authorization`: a described `Authorization` header becomes a credential, if nothing else
-//!    describes the credentials.
+//! 4. `authorization`: the `Authorization` header parameter of an operation without a security
+//!    requirement is marked as a secret.
 //! 5. `operation_ids`: operations without an `operationId` get one.
 //! 6. `schema_names`: schemas are renamed if their names cannot be used in Rust.
 

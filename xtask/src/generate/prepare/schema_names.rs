@@ -31,8 +31,7 @@ pub(super) fn rename_schemas(document: &mut Value) -> BTreeMap<String, String> {
 fn new_names(document: &Value) -> BTreeMap<String, String> {
     let schemas: Vec<(&String, &Value)> =
         schema::object(document, "/components/schemas").into_iter().flatten().collect();
-    // Names that stay as they are take precedence, so that adding a schema does not rename any
-    // other schema.
+    // Unchanged names take precedence, so that adding a schema does not rename any other schema.
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let mut unusable = Vec::new();
     let mut names = BTreeMap::new();

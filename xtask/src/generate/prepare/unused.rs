@@ -58,8 +58,8 @@ fn closure(
     used
 }
 
-/// Adds the pointers of all components that a part of a document refers to, relative to
-/// `components`.
+/// Adds the pointers, relative to `components`, of all components that a part of a document refers
+/// to.
 fn add_targets(value: &Value, targets: &mut BTreeSet<String>) {
     let component = |target: &str| {
         // A reference into a component, such as to one of its properties, uses the component.

@@ -14,8 +14,9 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Returns whether the change may break the build of a dependent crate or change its behaviour.
-    /// Every public type is `#[non_exhaustive]`, so a new item is not a breaking change.
+    /// Returns whether the change may break the build of a dependent crate or alter the behaviour
+    /// of that crate. Every public type is `#[non_exhaustive]`, so a new item is not a breaking
+    /// change.
     pub fn is_breaking(&self) -> bool {
         self.old.is_some()
     }

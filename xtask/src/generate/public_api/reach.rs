@@ -153,7 +153,7 @@ impl Reach<'_> {
     }
 
     /// Returns whether the header of an implementation names at least one type or trait from this
-    /// crate and every such type and trait is public.
+    /// crate, and whether all of these types and traits are public.
     fn is_visible(&self, path: &ModulePath, item: &syn::ItemImpl) -> bool {
         let mut paths = Paths(Vec::new());
         item.trait_.iter().for_each(|(_, path, _)| paths.visit_path(path));
@@ -247,7 +247,7 @@ impl Reach<'_> {
         let (named, globs): (Vec<Import>, Vec<Import>) = uses.flatten().partition(|import| import.name.is_some());
         let next = depth.saturating_add(1);
         if let Some(import) = named.iter().find(|import| import.name.as_deref() == Some(name)) {
-            // Looking up `use name::…` again would never end.
+            // Looking up `use name::…` again would recurse forever.
             let is_itself = import.path.first().is_some_and(|first| first == name);
             return Some(if is_itself {
                 Target::Elsewhere(import.path.join("::"))

@@ -15,7 +15,7 @@
 //! - `key` identifies a secret, unless the word before it rules this out (`idempotency_key`,
 //!   `public_key`, `sort_key`). A bare `key` next to `value` is the name of an entry.
 //! - `code` identifies a secret only after a word related to authentication (`verification_code`,
-//!   `device_code`). All other codes are values from a list, such as `currency_code`.
+//!   `device_code`). All other codes, such as `currency_code`, are values from a list.
 //! - A bare `code` next to a field of an OAuth 2.0 request or response, such as `grant_type`,
 //!   `redirect_uri` or `client_id`, is an authorization code. Otherwise, a bare `code` in an error
 //!   response, in an object such as `country`, or next to `message`, `error`, `description`,
@@ -183,8 +183,8 @@ impl Search<'_> {
         properties.into_iter().any(|(_, property)| is_secret(&resolve(components, property)))
     }
 
-    /// Checks a schema under `name`, the name of either the schema itself or a field with this
-    /// schema.
+    /// Checks a schema under `name`, which is the name of either the schema itself or a field with
+    /// this schema.
     fn check_named(&mut self, name: &str, schema: &Value, around: &Around, at: &str) {
         let components = self.document.get("components").unwrap_or(&Value::Null);
         // The exemption may be in the referenced schema.
@@ -240,9 +240,9 @@ impl Search<'_> {
     }
 }
 
-/// Returns the location and the update that are suggested for a field that looks like a secret: the
-/// mark, or an exemption if the field cannot be marked. If a field or an entry refers to a named
-/// schema, the mark belongs in that schema, because the schema determines the type.
+/// Returns the suggested update for a field that looks like a secret, with the location to update.
+/// The update marks the field, or exempts it if it cannot be marked. If a field or an entry refers
+/// to a named schema, the mark belongs in that schema, because the schema determines the type.
 fn likely_cure(components: &Value, schema: &Value, at: &str) -> (String, Value) {
     let is_text = |schema: &Value| resolve(components, schema).get("type").is_some_and(|kind| kind == "string");
     let mark = |schema: &Value, at: &str| {

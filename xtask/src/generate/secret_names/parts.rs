@@ -42,7 +42,7 @@ fn is_open(schema: &Value) -> bool {
 /// A part of a schema.
 pub(super) struct Part {
     pub(super) schema: Value,
-    /// Whether the part belongs to a property, which is checked under the property's name.
+    /// Whether the part belongs to a property. Such a part is checked under the property's name.
     is_in_property: bool,
 }
 

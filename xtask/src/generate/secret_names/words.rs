@@ -94,7 +94,7 @@ pub(super) const PLAIN_TOKEN: Words = Words(
      delta idempotency idempotent concurrency crypto erc nft design offset",
 );
 
-/// Words before `bearer` that rule out a credential. A charge bearer pays the fees of a transfer
+/// Words before `bearer` that rule out a credential. A charge bearer pays the fees for a transfer
 /// (ISO 20022).
 pub(super) const PLAIN_BEARER: Words = Words("charge fee cost chrg expense tax");
 

@@ -132,7 +132,7 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // Every call fails, even though the code still compiles if the header stays
+                        // Every call fails, even if the code still compiles because the header is
                         // the same.
                         "credentials" => Effect::BreaksCallers,
                         "security" | "list of OAuth scopes" => Effect::Documented,
@@ -321,7 +321,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Determines the effect of a change from the differences in public items. The change is
+    /// Uses the differences in public items to determine the effect of a change. The change is
     /// breaking if a public item for exactly this place was changed or removed. Otherwise, the
     /// change is compatible.
     fn effect_on_interface(&self, at: &At<'_>, place: &Place) -> Effect {

@@ -129,8 +129,7 @@ fn product_diff(old_root: &Path, new_root: &Path, product: Product) -> Result<Pr
     })
 }
 
-/// The stack size of a thread that generates code, which is the usual stack size of the main
-/// thread.
+/// The stack size of a thread that generates code. This is the usual stack size of a main thread.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Generates the code for both sides.

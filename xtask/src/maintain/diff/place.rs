@@ -81,7 +81,7 @@ impl Place {
         }
     }
 
-    /// Returns the place at a path inside the body at this place.
+    /// Returns the place at `path` in the same body. Returns a parameter unchanged.
     pub(super) fn within(&self, path: Vec<Step>) -> Self {
         match self {
             Self::Request(_) => Self::Request(path),

@@ -44,8 +44,8 @@ impl<'a> Causes<'a> {
         Self { old, new, users: OnceCell::new(), written: OnceCell::new() }
     }
 
-    /// Adds a reason to each trait implementation that was added to an existing type or removed from a
-    /// type that still exists, if the type's uses have changed.
+    /// For each trait that a type in both versions has gained or lost, adds a reason if the type's
+    /// uses have changed.
     pub(super) fn add_reasons(&self, interface: &mut [Difference]) {
         for item in interface {
             if let Some((ty, needed)) = implementation(&item.key) {
@@ -92,8 +92,8 @@ impl<'a> Causes<'a> {
         (old.id == new.id && is_same).then_some(reason)
     }
 
-    /// If a schema elsewhere now has an operation type's old name or previously had its new name,
-    /// returns this fact as the reason for the new name.
+    /// If a schema elsewhere now has an operation type's old name or previously had the type's new
+    /// name, returns this fact as the reason for the new name.
     fn changed_name(&self, names: [Option<&str>; 2]) -> Option<String> {
         let [Some(before), Some(after)] = names else { return None };
         if before == after {

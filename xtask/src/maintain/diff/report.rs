@@ -212,7 +212,7 @@ impl ProductDiff {
     }
 }
 
-/// The minimum number of operations that must share a change for it to be listed only once.
+/// A change is listed only once if at least this many operations share it.
 const MANY: usize = 10;
 
 /// A change, and the operations that it concerns.

@@ -30,8 +30,8 @@ pub(super) fn merge_slices(
         let first = known.iter().position(|title| operations.contains(title)).unwrap_or(usize::MAX);
         (first, operations.first().cloned())
     });
-    // If the slices contain all operations that the old document has, Flinks has removed every
-    // missing part.
+    // If the slices contain all operations that the old document has, Flinks has removed every part
+    // that the slices do not contain.
     let is_whole = old.as_ref().is_some_and(|old| old.operations().is_subset(&arrived));
     let mut document = if is_whole { None } else { old.clone() };
     for slice in slices {

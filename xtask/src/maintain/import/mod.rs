@@ -4,7 +4,8 @@
 //! contains, in a fenced block, the part of the document for that operation.
 //!
 //! - If the imported slices describe all operations in a document, the slices replace the document.
-//!   A single slice that describes all operations replaces the document byte for byte.
+//!   If a single slice describes all operations, the new document is a byte-for-byte copy of the
+//!   slice.
 //! - Slices that describe only some of the operations are merged. Each operation in a slice
 //!   replaces the document's operation with the same method and path. An operation that is missing
 //!   from the document is appended. Parts that several operations share (`info`, `servers`,
@@ -28,7 +29,7 @@ use parts::{mergeable_parts, pointer, title};
 use slices::{Slice, read_slices};
 use which_product::product_of;
 
-/// The files to import, and the options of the command.
+/// The files to import, and the command's options.
 #[derive(Debug)]
 pub struct Options {
     /// Pages in Markdown, or documents in YAML or JSON.
@@ -48,12 +49,12 @@ pub struct Report {
     pub changed: Vec<Product>,
 }
 
-/// Reads slices, merges them into the documents below `root`, and records their hashes in
+/// Reads slices, merges them into the documents below `root`, and records the new hashes in
 /// `sources.toml`.
 ///
 /// # Errors
 ///
-/// Returns an error that names its location if a file cannot be read or written, if a slice is not
+/// Returns an error with its location if a file cannot be read or written, if a slice is not
 /// OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. Unless the error occurs
 /// while writing, no file is changed.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {

@@ -61,7 +61,7 @@ pub(super) fn pointer(path: &[impl AsRef<str>]) -> String {
     path.iter().map(|key| format!("/{}", escape(key.as_ref()))).collect()
 }
 
-/// Returns the name of a part in reports, which is either the operation or the path of keys that
+/// Returns the name that reports use for a part: either the operation or the path of keys that
 /// leads to the part.
 pub(super) fn title(path: &[String]) -> String {
     match path {

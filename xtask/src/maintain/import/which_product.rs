@@ -11,8 +11,8 @@ use crate::{Error, Result};
 
 /// Returns the product to which a slice belongs. The document name on the page determines the
 /// product. A slice without a document name is matched by its title and servers, and then by its
-/// operations. `requested` is the caller's choice and applies only if the slice does not identify
-/// exactly one product.
+/// operations. If the slice identifies exactly one product, `requested` must match that product.
+/// Otherwise, `requested` determines the product.
 pub(super) fn product_of(root: &Path, slice: &Slice, requested: Option<Product>) -> Result<Product> {
     let value = &slice.document.value;
     let names = |text: &str, product: Product| {

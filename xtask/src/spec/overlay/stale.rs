@@ -116,8 +116,8 @@ fn take(value: &mut Value, steps: &[String]) -> bool {
     }
 }
 
-/// Returns the help text for an overlay target that matches nothing. The help text names the
-/// target's longest prefix that still matches and lists the names at that place.
+/// Returns the help text for an overlay target that matches nothing. The help text shows the
+/// longest prefix of the target that still matches and lists the names at that place.
 fn target_advice(document: &Value, target: &str) -> String {
     let prefixes =
         target.char_indices().rev().filter(|(_, c)| matches!(c, '.' | '[')).filter_map(|(end, _)| target.get(..end));
