@@ -1,4 +1,4 @@
-//! Writes records to the store. Changes that could not be stored become pending writes.
+//! Writes records to the store. Changes that cannot be stored become pending writes.
 //!
 //! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects a consent's
 //! pending write. A task holds the lock while it changes the record, unless the task only acquires

@@ -132,8 +132,8 @@ pub enum InvalidKey {
 }
 
 impl InvalidKey {
-    /// Returns the problem as a verb phrase that does not contain any part of the text, such as
-    /// `must be 32 bytes in base64`.
+    /// Returns a verb phrase that describes the problem, such as `must be 32 bytes in base64`. The
+    /// phrase does not contain any part of the text.
     pub fn problem(self) -> &'static str {
         match self {
             Self::Encoding => "must be 32 bytes in base64",

@@ -134,7 +134,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     }
 
     /// Moves all consents that are in the old store. Then scans the new store to complete any moves
-    /// that stopped processes left unfinished.
+    /// left unfinished by processes that have stopped.
     ///
     /// # Errors
     ///
@@ -184,8 +184,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         }
     }
 
-    /// Scans the new store once and settles any marked records that stopped processes have left
-    /// there.
+    /// Scans the new store once and settles any marked records left there by processes that have
+    /// stopped.
     async fn settle_all(&self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
