@@ -190,7 +190,7 @@ impl Consent {
     }
 
     /// Removes the consent and its refresh token from the store. Nothing is sent to Flinks, so the
-    /// connection remains.
+    /// connection is not revoked.
     ///
     /// If another process receives a new refresh token for the consent at the same time, or has
     /// received one that it could not store, that process stores the consent again.

@@ -166,8 +166,8 @@ impl Consents {
     /// Imports a refresh token that you stored elsewhere. Any consent that is already stored under
     /// `id` is replaced.
     ///
-    /// `last_refreshed_at` is the time when the refresh token was issued or last used, which is the
-    /// start of its 30-day idle period. If the same token is already stored under `id`, the later
+    /// `last_refreshed_at` is the time when the refresh token was issued or last used. Its 30-day
+    /// idle period starts at that time. If the same token is already stored under `id`, the later
     /// of the stored time and `last_refreshed_at` is kept. ([O5](flinks::rules))
     ///
     /// # Errors

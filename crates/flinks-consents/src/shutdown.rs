@@ -43,8 +43,8 @@ impl ShutdownError {
     }
 }
 
-/// Prints counts instead of ids. [`unstored`](Self::unstored) returns the ids of the consents whose
-/// changes were not stored.
+/// Prints counts instead of ids. [`unstored`](Self::unstored) returns the ids of the affected
+/// consents.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_flight, unstored, error } = self;

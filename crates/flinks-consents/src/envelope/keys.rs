@@ -52,8 +52,8 @@ impl fmt::Debug for Key {
 ///
 /// 1. Add the new key to every process with [`with_decryption_key`](Self::with_decryption_key).
 /// 2. In every process, pass the new key to [`new`](Self::new) and keep the old key for decryption.
-/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended has
-///    been rewritten.
+/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended
+///    will have been rewritten.
 ///
 /// The record of an ended consent is not rewritten, so removing the old key makes that record
 /// unreadable.

@@ -159,7 +159,8 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store is shared with a group and this process is not a member of it.
+    /// Returns an error if the store is shared with a group and this process is not a member of the
+    /// group.
     pub(super) fn new(sharing: Sharing, directory: &Handle, probe: &File) -> io::Result<Self> {
         let group = match sharing {
             Sharing::Owner => None,
