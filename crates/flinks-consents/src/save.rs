@@ -333,9 +333,9 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// Remembers the stored record as [`remember`](Self::remember) does, but for a task that does
-    /// not hold the lock. If another task holds the lock, that task is about to remember a newer
-    /// record, so this method does nothing.
+    /// Remembers the stored record as [`remember`](Self::remember) does, without requiring the
+    /// caller to hold the lock. If another task holds the lock, that task is about to remember a
+    /// newer record, so this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);
