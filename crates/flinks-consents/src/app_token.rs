@@ -105,7 +105,7 @@ impl AppTokenSource {
         shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
-    /// Invalidates an access token that has been rejected, for example by a 401 response from the
+    /// Invalidates an access token that has been rejected, for example with a 401 response from the
     /// Open Banking API. The next call to [`access_token`](Self::access_token) requests a new
     /// token. If the token has already been replaced, this method does nothing.
     pub fn invalidate(&self, token: &AccessToken) {

@@ -58,10 +58,10 @@ impl Consent {
     /// Calls `read` with the token that [`access_token`](Self::access_token) would return, and
     /// returns the result.
     ///
-    /// This is the fastest way to read a cached token. Because it changes no reference count,
-    /// threads that read the same token do not slow each other down. By contrast, cloning the token
-    /// or its [header value](AccessToken::authorization) changes a reference count that all threads
-    /// share.
+    /// This is the fastest way to read a cached token. Because it does not change a reference
+    /// count, threads that read the same token do not slow each other down. By contrast, cloning
+    /// the token or its [header value](AccessToken::authorization) changes a reference count that
+    /// all threads share.
     ///
     /// `read` is called at most once and should return quickly. Until `read` returns, the token
     /// stays in memory, even if it has been replaced.
@@ -105,7 +105,7 @@ impl Consent {
         shared_token::with_token(self, |cached| cached.token.authorization()).await
     }
 
-    /// Invalidates an access token that has been rejected, for example by a 401 response from the
+    /// Invalidates an access token that has been rejected, for example with a 401 response from the
     /// Open Banking API. The next call to [`access_token`](Self::access_token) returns another
     /// token, but no sooner than one second after the last refresh.
     ///
@@ -190,7 +190,7 @@ impl Consent {
     }
 
     /// Removes the consent and its refresh token from the store. Nothing is sent to Flinks, so the
-    /// connection remains.
+    /// connection is not revoked.
     ///
     /// If another process receives a new refresh token for the consent at the same time, or has
     /// received one that it could not store, that process stores the consent again.

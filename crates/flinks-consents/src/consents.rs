@@ -1,4 +1,4 @@
-//! The consents of all end users and the builder for [`Consents`].
+//! [`Consents`], the collection of all end users' consents, and its builder.
 
 use std::fmt;
 use std::sync::Arc;
@@ -166,9 +166,9 @@ impl Consents {
     /// Imports a refresh token that you stored elsewhere. Any consent that is already stored under
     /// `id` is replaced.
     ///
-    /// `last_refreshed_at` is the time when the refresh token was issued or last used, which is the
-    /// start of its 30-day idle period. If the same token is already stored under `id`, the later
-    /// of the two times is kept. ([O5](flinks::rules))
+    /// `last_refreshed_at` is the time when the refresh token was issued or last used. Its 30-day
+    /// idle period starts at that time. If the same token is already stored under `id`, the later
+    /// of the stored time and `last_refreshed_at` is kept. ([O5](flinks::rules))
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl Consents {
     }
 
     /// Tries to reactivate an ended consent by refreshing it once. Use this method if the refusal
-    /// that ended the consent did not come from Flinks but, for example, from a gateway.
+    /// that ended the consent came from something other than Flinks, such as a gateway.
     ///
     /// Only one refresh is sent, even if several processes call this method at the same time. If
     /// the consent has not ended, or if another process has already reactivated it, this method
@@ -279,9 +279,9 @@ impl Consents {
     ///
     /// # Errors
     ///
-    /// Returns an error if the limit is reached while refreshes are in flight, or if a write could
-    /// not be stored. The error lists the consents whose changes will be lost when the process
-    /// exits.
+    /// Returns an error if the limit is reached while refreshes or other tasks are still running,
+    /// or if a write cannot be stored. The error lists the consents whose changes may be lost when
+    /// the process exits.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownError> {
         if let Err(error) = runtime::current(self.clock().as_ref()) {
             return Err(self.unfinished(Some(error)));
@@ -310,9 +310,9 @@ impl Consents {
     /// Lists up to `limit` consents whose refresh tokens expire within `within` if unused, ordered
     /// by idle deadline.
     ///
-    /// - Consents whose recorded last refresh is more than 10 minutes in the future come first. The
-    ///   wall clock must have been wrong when that refresh was recorded, so the age of the refresh
-    ///   token is unknown.
+    /// - Consents whose last refresh is recorded as more than 10 minutes in the future come first.
+    ///   The wall clock must have been wrong when that refresh was recorded, so the age of the
+    ///   refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

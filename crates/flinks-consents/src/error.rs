@@ -181,7 +181,7 @@ impl ConsentError {
         matches!(self.0.kind, Kind::NotFound)
     }
 
-    /// Returns `true` if nothing was sent, because the record shows that the consent has ended.
+    /// Returns `true` if nothing was sent because the record shows that the consent has ended.
     pub(crate) fn is_recorded_end(&self) -> bool {
         matches!(self.0.kind, Kind::Ended)
     }
@@ -211,8 +211,8 @@ impl ConsentError {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// Returns whether the same operation may succeed later. Temporary failures of the network, the
-    /// server, the bank or the store are transient, as are exceeded rate limits.
+    /// Returns whether the same operation may succeed later. Transient errors include temporary
+    /// failures of the network, the server, the bank or the store, and exceeded rate limits.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             Kind::Store(error) => matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_)),
@@ -270,8 +270,8 @@ impl ConsentError {
         self.call().map_or(0, Error::attempts)
     }
 
-    /// Returns how long to wait before the next refresh, if the server requested a wait or the
-    /// consent is suspected.
+    /// Returns how long to wait before the next refresh. Returns `None` unless the server requested
+    /// a wait or the consent is suspected.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after.or_else(|| self.call()?.retry_after())
     }

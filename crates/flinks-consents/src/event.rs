@@ -39,9 +39,9 @@ pub enum Event {
         idle_deadline: SystemTime,
     },
     /// A refresh was refused, perhaps by a gateway. The consent is now suspected to have ended, but
-    /// that is not confirmed yet. Until a refresh succeeds or the refusal is confirmed, at most one
-    /// refresh per minute is sent. This event is emitted again for every further refusal.
-    /// ([O6](flinks::rules))
+    /// this has not been confirmed yet. Until a refresh succeeds or the refusal is confirmed, at
+    /// most one refresh per minute is sent. This event is emitted again for each subsequent
+    /// refusal. ([O6](flinks::rules))
     #[non_exhaustive]
     ConsentSuspected {
         /// The error that reports the refusal.

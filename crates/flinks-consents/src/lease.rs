@@ -29,8 +29,8 @@ pub(crate) struct LeaseWaiter<'a> {
 /// The maximum time for which a lease is treated as valid, regardless of its holder's timeouts.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(60 * 60);
 /// The maximum time that a process waits for a lease, as a multiple of the lease duration. A
-/// process may have to wait until the lease of a crashed process expires, and then for other
-/// processes that acquire the lease first.
+/// process may have to wait for a crashed process's lease to expire, and then for other processes
+/// that acquire the lease first.
 pub(crate) const MAX_LEASES: u32 = 3;
 
 impl<'a> LeaseWaiter<'a> {
@@ -79,8 +79,8 @@ impl<'a> LeaseWaiter<'a> {
 
     /// Waits for a short, random time after another process has changed the record.
     pub(crate) async fn wait_after_conflict(&mut self) -> Result<(), ConsentError> {
-        // Each conflict means that another process's write succeeded. This many conflicts mean that
-        // the store is faulty.
+        // Each conflict means that another process's write has succeeded. If there are more
+        // conflicts than this, the store is faulty.
         const MAX_CONFLICTS: u32 = 100;
         self.conflicts = self.conflicts.saturating_add(1);
         if self.conflicts > MAX_CONFLICTS {

@@ -124,8 +124,9 @@ impl NewConsent {
     ///
     /// # Cancel safety
     ///
-    /// If the caller is cancelled, the exchange still completes, its result is stored, and the old
-    /// connection is revoked.
+    /// If the caller is cancelled, the exchange still completes and its result is stored. If
+    /// [`revoke_replaced`](Self::revoke_replaced) was called, the revocation is also still
+    /// attempted.
     pub async fn exchange_code(
         self,
         code: AuthorizationCode,

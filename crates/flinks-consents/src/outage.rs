@@ -1,5 +1,5 @@
-//! Refreshes a consent while its store is unavailable, if [`OutagePolicy::RefreshWithoutStore`]
-//! allows it.
+//! Refreshes a consent without its store while the store is unavailable. Does nothing unless the
+//! policy is [`OutagePolicy::RefreshWithoutStore`].
 //!
 //! Only this module refreshes a stored consent without a lease. `refresh.rs` calls into this module
 //! after the store has failed.

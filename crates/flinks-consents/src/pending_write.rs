@@ -16,8 +16,8 @@ pub(crate) enum PendingWrite {
     /// The end user has authorized a new consent, which may replace an earlier one.
     NewConsent {
         record: Record,
-        /// The refresh token that was used most recently, if Flinks replaced the new consent's
-        /// refresh token before the consent could be stored.
+        /// The refresh token that was used most recently. `None` unless Flinks replaced the new
+        /// consent's refresh token before the consent could be stored.
         used: Option<RefreshToken>,
     },
     /// A refresh succeeded.
@@ -25,7 +25,7 @@ pub(crate) enum PendingWrite {
         record: Record,
         /// The stored generation that this write replaces.
         expected: u64,
-        /// The refresh token sent in the request, if the response contained a new one.
+        /// The refresh token sent in the request. `None` unless the response contained a new one.
         used: Option<RefreshToken>,
         if_missing: IfMissing,
     },

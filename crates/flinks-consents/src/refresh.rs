@@ -57,8 +57,8 @@ impl Source for Consent {
     }
 
     fn fetch_timeout(&self) -> Duration {
-        // A fetch may have to wait for other processes' leases. This process then needs one turn
-        // with the store, and two more turns if it may continue without the store.
+        // A turn takes at most one lease duration. After waiting for other processes' leases, a
+        // fetch needs one turn, or three if it may continue without the store.
         let turns = match self.shared.outage_policy {
             OutagePolicy::FailClosed => 1,
             OutagePolicy::RefreshWithoutStore => 3,
@@ -165,7 +165,7 @@ impl Consent {
         if cache.is_invalidated(id) {
             return None;
         }
-        // The cached token measures its age on both clocks, whereas the record contains only the
+        // The cached token's age is measured on both clocks, whereas the record contains only a
         // wall-clock time.
         if let Some(current) = cache.current()
             && current.id == id

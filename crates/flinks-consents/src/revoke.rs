@@ -14,7 +14,8 @@ impl Consent {
         let stored = match self.current_record().await {
             Ok(Some(record)) => Some(record.grant),
             Ok(None) => return Ok(Revoked::NotFound),
-            // While the store is unavailable, the cached token can still be revoked.
+            // While the store is unavailable, the cached token can still be used to revoke the
+            // connection.
             Err(_) => None,
         };
         // If another process has stored a newer consent, the cached token belongs to the old

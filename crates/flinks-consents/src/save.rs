@@ -1,4 +1,4 @@
-//! Writes records to the store. Changes that could not be stored become pending writes.
+//! Writes records to the store. Changes that cannot be stored become pending writes.
 //!
 //! The record lock ([`ConsentState::record`](crate::state::ConsentState)) protects a consent's
 //! pending write. A task holds the lock while it changes the record, unless the task only acquires
@@ -54,8 +54,8 @@ impl Consent {
                 return Err(error);
             }
         };
-        // There was no pending write when the refresh started, so the end user has since authorized
-        // again.
+        // There was no pending write when the refresh started, so the consent has been replaced or
+        // revoked since then.
         if local.pending_write().is_some() {
             return Ok(WriteOutcome::Superseded);
         }
@@ -287,7 +287,7 @@ impl Consent {
         }));
     }
 
-    /// Sets the local record, which must not be changed in any other way. If the new one is a
+    /// Sets the local record, which must not be changed in any other way. If the new record is a
     /// pending write, the next caller must start a fetch, which stores that write first.
     pub(crate) fn set_local(&self, local: &mut LocalRecord, new: LocalRecord) {
         let had_write = local.pending_write().is_some();
@@ -333,9 +333,9 @@ impl Consent {
         self.remember(local, epoch, record);
     }
 
-    /// Remembers the stored record as [`remember`](Self::remember) does, from a task that does not
-    /// hold the lock. If another task holds the lock, that task is about to remember a newer
-    /// record, so this method does nothing.
+    /// Remembers the stored record as [`remember`](Self::remember) does, without requiring the
+    /// caller to hold the lock. If another task holds the lock, that task is about to remember a
+    /// newer record, so this method does nothing.
     pub(crate) fn try_remember(&self, epoch: Epoch, record: Option<&Record>) {
         if let Ok(mut local) = self.state.record.try_lock() {
             self.remember(&mut local, epoch, record);

@@ -51,8 +51,8 @@ pub(crate) enum LogNames {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutagePolicy {
-    /// Sends no refreshes. Once the cached token has expired, calls fail with an error for which
-    /// [`ConsentError::is_store`] returns `true`.
+    /// Sends no refresh requests. Once the cached token has expired, calls fail with an error for
+    /// which [`ConsentError::is_store`] returns `true`.
     #[default]
     FailClosed,
     /// Refreshes with the newest known refresh token and keeps the result in memory. During the
@@ -132,8 +132,8 @@ impl Shared {
         result.map_err(ConsentError::from)
     }
 
-    /// Returns the duration of a lease, which is long enough for a refresh, one call to the store
-    /// before it and one after it.
+    /// Returns the duration of a lease. It is long enough for a refresh, a call to the store before
+    /// the refresh, and another call after it.
     pub(crate) fn lease_duration(&self) -> Duration {
         const MARGIN: Duration = Duration::from_secs(5);
         let store = self.store_timeout.saturating_mul(2);

@@ -110,7 +110,7 @@ pub(crate) async fn refresh_now<S: Source>(source: &S) -> Result<AccessToken, Co
     }
 }
 
-/// Returns a token for a consent, and first reactivates the consent if a refusal has ended it. (O6)
+/// Returns a token for a consent, reactivating the consent first if a refusal has ended it. (O6)
 pub(crate) async fn reactivate<S: Source>(source: &S) -> Result<Arc<CachedToken>, ConsentError> {
     loop {
         let (waiter, role) = match start(source, Need::Reactivation) {
@@ -167,8 +167,8 @@ async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
 /// Waits for the in-flight fetch. After the maximum duration of a fetch, all waiting callers receive
 /// an error, and the next caller starts a new fetch.
 ///
-/// One task does this for all callers on the fetch's runtime, because with thousands of callers, a
-/// timer for each would delay the last of them.
+/// One task does this for all callers on the fetch's runtime. If each of thousands of callers had
+/// its own timer, the last callers would be delayed.
 async fn limit<S: Source>(source: S, waiter: Waiter<Outcome>) -> Outcome {
     tokio::select! {
         biased;

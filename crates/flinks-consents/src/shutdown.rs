@@ -24,13 +24,14 @@ impl ShutdownError {
         self.in_flight == 0 && self.unstored.is_empty() && self.error.is_none()
     }
 
-    /// Returns the number of refreshes and other tasks that are still running.
+    /// Returns the number of refreshes and other tasks that were still running when the shutdown
+    /// returned.
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// Returns the ids of the consents with a pending write, which may contain a refresh token that
-    /// Flinks has just issued.
+    /// Returns the ids of the consents that may have a pending write. Such a write may contain a
+    /// refresh token that Flinks has just issued.
     pub fn unstored(&self) -> &[ConsentId] {
         &self.unstored
     }
@@ -42,8 +43,8 @@ impl ShutdownError {
     }
 }
 
-/// Prints counts instead of ids. [`unstored`](Self::unstored) returns the ids of the consents whose
-/// changes were not stored.
+/// Prints counts instead of ids. [`unstored`](Self::unstored) returns the ids of the affected
+/// consents.
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { in_flight, unstored, error } = self;

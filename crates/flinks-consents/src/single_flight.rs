@@ -127,8 +127,8 @@ impl<T: Clone> Waiter<T> {
 
     /// Waits for the outcome. Returns `None` if the leader was dropped.
     pub(crate) async fn outcome(&self) -> Option<T> {
-        // A `Notified` is woken even if it has not been polled yet, so a task that finishes after
-        // the outcome is checked is not missed.
+        // A `Notified` is woken even if it has not been polled yet, so the notification is not
+        // missed if the task finishes after the outcome is checked.
         let finished = self.0.finished.notified();
         if self.0.outcome.get().is_none() {
             finished.await;

@@ -26,8 +26,8 @@ pub(crate) enum LocalRecord {
     /// Nothing. The store contains the newest record.
     #[default]
     InStore,
-    /// The newest stored record that this process knows. It is used to refresh the consent while
-    /// the store is unavailable.
+    /// The newest stored record known to this process. It is used to refresh the consent while the
+    /// store is unavailable.
     Remembered(Box<Record>),
     /// A change that could not be stored yet. It may contain the only copy of a refresh token, so
     /// this process stores it before any other operation on the consent.
@@ -48,8 +48,8 @@ impl ConsentState {
         Self { id, cache: TokenCache::new(), record: tokio::sync::Mutex::default() }
     }
 
-    /// Returns whether the state must stay in memory, because it contains a record or because its
-    /// cache still affects later calls.
+    /// Returns whether the state must stay in memory. This is the case if it contains a record or
+    /// if its cache still affects later calls.
     fn is_needed(&self, clock: &dyn Clock) -> bool {
         let is_in_store = match self.record.try_lock() {
             Ok(record) => matches!(*record, LocalRecord::InStore),

@@ -33,7 +33,7 @@ pub enum ConsentStanding {
     /// The consent is active, as far as is known.
     Active,
     /// A refresh was refused, perhaps by a gateway. The consent is suspected to have ended, but
-    /// that is not confirmed yet.
+    /// this has not been confirmed yet.
     Suspected {
         /// When the first refusal was received.
         since: SystemTime,

@@ -226,8 +226,9 @@ impl TokenCache {
         Epoch(self.flight.with_state(|control| control.epoch))
     }
 
-    /// Returns whether this cache must stay in memory, because the next refresh must wait, a
-    /// rejected token must be kept, or the store may still contain an invalidated token.
+    /// Returns whether this cache must stay in memory. This is the case if the next refresh must
+    /// wait, if a rejected token must be kept, or if the store may still contain an invalidated
+    /// token.
     pub(crate) fn is_needed(&self, clock: &dyn Clock) -> bool {
         let now = clock.monotonic();
         self.flight.with_state(|control| {

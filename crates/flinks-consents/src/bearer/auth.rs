@@ -38,7 +38,8 @@ impl<S: TokenSource> BearerAuth<S> {
     /// Creates middleware that sends tokens from `source`, which is a [`Consent`](crate::Consent)
     /// or an [`AppTokenSource`](crate::AppTokenSource), to the API at `base_url`.
     ///
-    /// Like every [`BaseUrl`], the URL uses `https`, or `http` if its host is a loopback address.
+    /// Like every [`BaseUrl`], the URL must use `https`, or `http` if its host is a loopback
+    /// address.
     pub fn new(source: S, base_url: &BaseUrl) -> Self {
         let origin = url::Url::parse(base_url.as_str()).map_or_else(|_| Origin::new_opaque(), |url| url.origin());
         Self { source, origin, rejects_with_403: false, replays_non_idempotent: false }

@@ -34,8 +34,8 @@ use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 ///
 /// reqwest follows redirects itself, below this middleware, and strips the token when a redirect
 /// leads to another host or port. A rejection from another origin does not invalidate the token,
-/// nor does a rejection without a URL, such as one returned by a mock or a cache below this
-/// middleware.
+/// nor does a rejection whose response has no URL, for example because a mock or a cache below this
+/// middleware returned it.
 #[async_trait]
 impl<S: TokenSource> Middleware for BearerAuth<S> {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

@@ -300,7 +300,8 @@ impl DataKeys {
 }
 
 impl State {
-    /// Inserts an unwrapped key. If there are too many, drops the least recently used one.
+    /// Inserts an unwrapped key. If the number of keys then exceeds `capacity`, drops the least
+    /// recently used one.
     fn insert_unwrapped(&mut self, wrapped: Arc<str>, key: Key, capacity: usize) {
         self.uses = self.uses.saturating_add(1);
         self.unwrapped.insert(wrapped, UnwrappedKey::Ready { key, last_used: self.uses });

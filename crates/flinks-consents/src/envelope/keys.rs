@@ -52,8 +52,8 @@ impl fmt::Debug for Key {
 ///
 /// 1. Add the new key to every process with [`with_decryption_key`](Self::with_decryption_key).
 /// 2. In every process, pass the new key to [`new`](Self::new) and keep the old key for decryption.
-/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended has
-///    been rewritten.
+/// 3. Remove the old key after 30 days. By then, the record of every consent that has not ended
+///    will have been rewritten.
 ///
 /// The record of an ended consent is not rewritten, so removing the old key makes that record
 /// unreadable.
@@ -132,8 +132,8 @@ pub enum InvalidKey {
 }
 
 impl InvalidKey {
-    /// Returns the problem as a verb phrase that does not contain any part of the text, such as
-    /// `must be 32 bytes in base64`.
+    /// Returns a verb phrase that describes the problem, such as `must be 32 bytes in base64`. The
+    /// phrase does not contain any part of the text.
     pub fn problem(self) -> &'static str {
         match self {
             Self::Encoding => "must be 32 bytes in base64",

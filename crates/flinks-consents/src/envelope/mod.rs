@@ -45,10 +45,10 @@
 //!
 //! A value consists of an unencrypted header, a 24-byte nonce, and the record encrypted with
 //! XChaCha20-Poly1305. The header is `flinks1:GENERATION:KEY-ID:` for a configured key and
-//! `flinks2:GENERATION:WRAPPED-KEY:` for a data key, where the wrapped key is encoded in base64
-//! with the URL-safe alphabet and without padding. The generation is unencrypted so that a store
-//! can compare it without the keys. The header and the value's location are authenticated: opening
-//! a value fails if its header was changed or if the value was moved to another location.
+//! `flinks2:GENERATION:WRAPPED-KEY:` for a data key, where the wrapped key is encoded as unpadded
+//! URL-safe base64. The generation is unencrypted so that a store can compare it without the keys.
+//! The header and the value's location are authenticated: opening a value fails if its header was
+//! changed or if the value was moved to another location.
 
 mod data_keys;
 mod error;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use super::keys::Key;
 
-/// A service that generates data keys and unwraps them, such as a cloud KMS or an HSM.
+/// A service, such as a cloud KMS or an HSM, that generates data keys and unwraps them.
 ///
 /// A data key is used to encrypt records. It is stored with each of these records, wrapped (that
 /// is, encrypted) with a master key that never leaves the service. [`DataKeys`](super::DataKeys)

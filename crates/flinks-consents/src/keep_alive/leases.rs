@@ -91,7 +91,8 @@ pub trait WorkLeases: TokenStore {
     ///
     /// Returns `None` if the store does not keep a list of ended consents that have not been
     /// reported. Without this list, each worker reports only the consents whose end it has detected
-    /// itself. Any that it has not reported when its process exits are never reported.
+    /// itself. Ended consents that it has not reported by the time its process exits are never
+    /// reported.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))
@@ -104,8 +105,8 @@ pub trait WorkLeases: TokenStore {
     }
 
     /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
-    /// been replaced. An item is replaced if the end user has consented again since it was listed
-    /// and the new consent has also ended.
+    /// been replaced. An item is replaced if the end user has consented again since the item was
+    /// listed and the new consent has also ended.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))

@@ -29,8 +29,8 @@ use self::worker::Worker;
 
 /// A worker that refreshes consents before their refresh tokens expire from inactivity.
 ///
-/// You can run any number of workers. Each leases one shard of the store at a time, so that no
-/// consent is refreshed twice. If a lease expires while its holder is still working, the next
+/// You can run any number of workers. Each worker leases one shard of the store at a time, so that
+/// no consent is refreshed twice. If a lease expires while its holder is still working, the next
 /// worker reads the records and skips the consents that have already been refreshed.
 ///
 /// ```no_run

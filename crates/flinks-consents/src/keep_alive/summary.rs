@@ -23,8 +23,8 @@ pub struct Progress {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Summary {
-    /// The number of consents that were refreshed. Their refresh tokens idle out in 30 days if they
-    /// remain unused.
+    /// The number of consents that were refreshed. Each refresh moved the consent's idle deadline
+    /// to 30 days after the refresh.
     pub refreshed: u64,
     /// The number of listed consents that this run did not refresh because another task or process
     /// had already refreshed them, removed them or recorded their end.

@@ -12,7 +12,7 @@ use crate::store::{Lease, Record, Standing};
 
 /// The holder of the lease on a reservation.
 const RESERVATION: &str = "migration:reservation";
-/// The prefix of the holder of the lease on a copy. It is followed by the holder of the record's
+/// The prefix of the lease holder on a copy. The prefix is followed by the holder of the record's
 /// own lease.
 const COPY: &str = "migration:copy:";
 

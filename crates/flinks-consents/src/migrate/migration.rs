@@ -11,8 +11,8 @@ use super::marks::{self, Mark};
 use super::transfer::{Outcome, move_record, settle_if_moved};
 use crate::store::{ConsentId, Record, ScanPage, ScanRecords, StoreError};
 
-/// Moves all consents from an old store to a new one, while the application uses both through a
-/// [`MigratingStore`](super::MigratingStore).
+/// Moves all consents from an old store to a new one while the application uses both stores through
+/// a [`MigratingStore`](super::MigratingStore).
 ///
 /// Each record is copied, read back and compared with the original before it is removed from the
 /// old store. A migration can be stopped at any time and run again: it then moves the records that
@@ -45,7 +45,7 @@ pub struct MigrationSummary {
     pub unreadable: u64,
     /// The number of consents for which both stores have a record, for example because a backup of
     /// the old store was restored. Neither record was changed, and the one in the new store is
-    /// used. [`Migration::on_conflict`] receives their ids.
+    /// used. The callback set with [`Migration::on_conflict`] receives their ids.
     pub conflicts: u64,
 }
 
@@ -113,15 +113,15 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         self
     }
 
-    /// Sets a callback that is called after each consent has been processed, and for each page with
-    /// unreadable records.
+    /// Sets a callback that is called after each consent has been processed, and for each page that
+    /// contains unreadable records.
     pub fn on_progress(mut self, callback: impl Fn(&MigrationProgress) + Send + Sync + 'static) -> Self {
         self.on_progress = Box::new(callback);
         self
     }
 
-    /// Sets a callback that is called with the id of each consent for which both stores have a record.
-    /// It may be called several times for the same consent.
+    /// Sets a callback that is called with the id of each consent for which both stores have a
+    /// record. The callback may be called several times for the same consent.
     pub fn on_conflict(mut self, callback: impl Fn(&ConsentId) + Send + Sync + 'static) -> Self {
         self.on_conflict = Box::new(callback);
         self
@@ -134,7 +134,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     }
 
     /// Moves all consents that are in the old store. Then scans the new store to complete any moves
-    /// that stopped processes left unfinished.
+    /// left unfinished by processes that have stopped.
     ///
     /// # Errors
     ///
@@ -184,8 +184,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         }
     }
 
-    /// Scans the new store once and settles any marked records that stopped processes have left
-    /// there.
+    /// Scans the new store once and settles any marked records left there by processes that have
+    /// stopped.
     async fn settle_all(&self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {

@@ -40,8 +40,8 @@
 //! # Protocol
 //!
 //! For each consent, the record in the old store is authoritative if there is one. Otherwise, the
-//! record in the new store is. During the migration, nothing creates a record in the old store, so
-//! a consent that has left the old store never returns to it.
+//! record in the new store is authoritative. During the migration, nothing creates a record in the
+//! old store, so a consent that has left the old store never returns to it.
 //!
 //! ```text
 //!             old store       new store                authoritative

@@ -136,8 +136,8 @@ where
     }
 }
 
-/// Settles a record that was found in the new store, if the old store has no record of the consent.
-/// A process that stopped between two steps leaves such a record behind.
+/// If the old store has no record of the consent, settles the marked record that was found in the
+/// new store. Such a record is left behind if a process stops between two steps.
 pub(super) async fn settle_if_moved<O, N>(old: &O, new: &N, found: Record) -> Result<(), StoreError>
 where
     O: TokenStore + ?Sized,

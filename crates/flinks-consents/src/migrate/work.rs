@@ -38,7 +38,7 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
             Lookup::Record(record) => record.id().clone(),
             Lookup::Unreadable => return Ok(Lookup::Unreadable),
             // The record may have been moved. In a store without hidden names, a record's name is
-            // its id.
+            // the consent's id.
             Lookup::Missing => match item.name.parse::<ConsentId>() {
                 Ok(id) => id,
                 Err(_) => return Ok(Lookup::Missing),
@@ -69,8 +69,8 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
             Shard::Old(number) => (self.old.ended_in(number, limit).await?, self.new.ended_in(0, 1).await?),
             Shard::New(number) => (self.new.ended_in(number, limit).await?, self.old.ended_in(0, 1).await?),
         };
-        // A worker keeps its own list unless both stores keep one. If only the new store does, its
-        // list is used once the migration is complete.
+        // A worker keeps its own list unless both stores keep one. If only the new store keeps one,
+        // that list is used once the migration is complete.
         Ok(match (listed, other) {
             (Some(items), Some(_)) => Some(numbered(items, shard)),
             _ => None,

@@ -20,9 +20,9 @@ pub enum StoreError {
     Busy(Reason),
     /// The store cannot be used until a setting, such as a permission or a key, is corrected.
     Misconfigured(Reason),
-    /// The stored value is not a valid record. A store keeps a damaged value, unless a write that
-    /// began before the damage replaces it. To store a new record, first move the damaged value
-    /// elsewhere.
+    /// The stored value is not a valid record. A store keeps a damaged value unless the value is
+    /// replaced by a write that began before the damage occurred. To store a new record, first move
+    /// the damaged value elsewhere.
     Damaged(Reason),
 }
 

@@ -126,7 +126,7 @@ impl FileStoreOptions {
         self
     }
 
-    /// Requires that the directory already contains a store.
+    /// Requires the directory to already contain a store.
     ///
     /// Without this option, a process that starts before a volume is mounted creates a new, empty
     /// store at the mount point.

@@ -75,7 +75,7 @@ pub enum EndReason {
     Unknown,
 }
 
-/// The refusals that caused the suspicion that a consent has ended.
+/// The refusals that led to a consent being suspected.
 #[derive(Clone, Copy)]
 pub(crate) struct Suspicion {
     /// The HTTP status of the refusals.
@@ -111,8 +111,8 @@ pub(super) const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The number of bits in a generation. JSON, Lua and JavaScript represent integers up to 2^53
 /// exactly.
 const GENERATION_BITS: u32 = 52;
-/// The largest accepted difference between the wall clocks of two machines. A time that lies
-/// further in the future is treated as invalid.
+/// The largest accepted difference between the wall clocks of two machines. A time that is further
+/// in the future than this is treated as invalid.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 
 impl Record {

@@ -137,8 +137,9 @@ fn create_marker(handle: &Handle, path: &Path, access: &Access) -> Result<OsStri
     Ok(marker)
 }
 
-/// Creates a temporary file to determine which user and group new files belong to. Returns an error
-/// if this process cannot create files in the directory.
+/// Creates a temporary file to determine which user owns new files and whether they can be shared
+/// with the directory's group. Returns an error if this process cannot create files in the
+/// directory or, for a shared store, cannot share them.
 fn try_access(handle: &Handle, path: &Path, sharing: Sharing) -> Result<Access, StoreError> {
     let probe = OsString::from(format!("probe-{}.{UNFINISHED}", uuid::Uuid::new_v4()));
     let mut created = handle.open_file(&probe, Purpose::Create);

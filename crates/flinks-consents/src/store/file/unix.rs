@@ -154,11 +154,13 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Determines the user and the group from `probe`, a new file in the directory.
+    /// Determines the user from `probe`, a new file in the directory, and the group from the
+    /// directory.
     ///
     /// # Errors
     ///
-    /// Returns an error if the store is shared with a group and this process is not a member of it.
+    /// Returns an error if the store is shared with a group and this process is not a member of the
+    /// group.
     pub(super) fn new(sharing: Sharing, directory: &Handle, probe: &File) -> io::Result<Self> {
         let group = match sharing {
             Sharing::Owner => None,
@@ -206,8 +208,8 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted, except for directories inside a directory with
-    /// the sticky bit, such as `/tmp`, where every user can create directories.
+    /// The owners of parent directories are trusted, except the owner of a directory inside one
+    /// with the sticky bit, such as `/tmp`, where every user can create directories.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {
@@ -231,8 +233,8 @@ impl Access {
         Ok(())
     }
 
-    /// Returns whether other users could rename the entries of the directory in the absence of the
-    /// sticky bit.
+    /// Returns whether other users could rename the directory's entries if the sticky bit were not
+    /// set.
     fn allows_rename_by_others(&self, directory: &Metadata) -> bool {
         if directory.mode() & 0o002 != 0 {
             return true;
@@ -269,7 +271,8 @@ impl Access {
     }
 }
 
-/// The sticky bit. In a directory with the sticky bit, only a file's owner can rename or remove it.
+/// The sticky bit. In a directory with the sticky bit, only the owner of a file or of the directory
+/// can rename or remove the file.
 const STICKY: u32 = 0o1000;
 
 /// Returns whether the group of a directory is its owner's private group.
