@@ -73,7 +73,7 @@ impl fmt::Display for UnknownProvider {
 impl std::error::Error for UnknownProvider {}
 
 impl CryptoProvider {
-    /// Returns the provider, or `None` if this is the default provider of the process and no
+    /// Returns the provider, or `None` if this value is [`OfProcess`](Self::OfProcess) and no
     /// default provider is installed.
     pub(crate) fn get(self) -> Option<Arc<Provider>> {
         match self {
