@@ -1,4 +1,4 @@
-//! The base URL of a client.
+//! A client's base URL.
 
 use std::fmt;
 use std::str::FromStr;

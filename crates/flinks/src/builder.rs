@@ -30,8 +30,8 @@ use crate::settings::Settings;
 /// ```
 ///
 /// The errors that this type returns never contain the value of a field. However, the library that
-/// parses the file may quote a line of the file in its own error, as `toml` does in `Display`. For
-/// `toml`, print `message()` instead.
+/// parses the file may quote a line of the file in its own error, as `toml` does in its `Display`
+/// output. For `toml`, print `message()` instead.
 ///
 /// # Variables and fields
 ///

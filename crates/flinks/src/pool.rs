@@ -33,8 +33,8 @@ use crate::metrics::{self, PoolSource};
 use crate::operation::Product;
 use crate::retry::backoff;
 
-/// A pool of single-use tokens. Each token comes from its own response and is handed out only once.
-/// Cloning is cheap, and clones share their tokens. [P5](crate::rules)
+/// A pool of single-use tokens. Each token comes from a separate response and is handed out only
+/// once. Cloning is cheap, and clones share their tokens. [P5](crate::rules)
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no

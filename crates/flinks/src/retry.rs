@@ -1,4 +1,4 @@
-//! Executes calls, and implements their deadlines, attempts, waits and log messages (A5).
+//! Executes calls, with their attempts, waits, deadlines and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;

@@ -90,7 +90,7 @@ impl CryptoProvider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rustls"))]
 pub enum DefaultCryptoProvider {
-    /// The default provider of this build is now the default provider of the process.
+    /// This build's default provider is now the default provider of the process.
     Installed,
     /// The process already had a default provider. The call did not change that provider.
     AlreadyInstalled,

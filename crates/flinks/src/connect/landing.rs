@@ -185,8 +185,8 @@ pub struct Landing {
 
 /// A login id that a browser sent.
 ///
-/// Flinks does not sign the landing URL, so the end user can replace the login id in it. Before
-/// your application uses the login id, it must do two things:
+/// Flinks does not sign the landing URL, so the end user can replace the login id in it. Your
+/// application must do two things before it uses the login id:
 ///
 /// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) it with the resulting
 ///    session. A successful confirmation proves that the login belongs to your Flinks customer id.
