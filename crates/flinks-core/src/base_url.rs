@@ -1,4 +1,4 @@
-//! The base URL of a client.
+//! A client's base URL.
 
 use std::fmt;
 use std::str::FromStr;
@@ -75,7 +75,7 @@ impl BaseUrl {
         self.0.url.scheme() == "https"
     }
 
-    /// Returns whether requests leave this machine over plain HTTP. Only
+    /// Returns whether requests to this URL leave this machine over plain HTTP. Only
     /// [`BaseUrlOptions::dangerous_plain_http_host`] allows such a URL.
     pub(crate) fn is_plain_http_exception(&self) -> bool {
         !self.is_https() && !self.is_loopback()
@@ -139,8 +139,8 @@ pub struct BaseUrlOptions {
 impl BaseUrlOptions {
     /// Accepts `http://` URLs for exactly this host, such as an emulator in another container.
     ///
-    /// Anyone on the network path to the host can read the credentials and tokens in these
-    /// requests. Therefore:
+    /// Anyone on the network path to the host can read the credentials and tokens in requests to
+    /// the host. Therefore:
     ///
     /// - A client refuses to connect if the host resolves to an address that is neither a loopback
     ///   address nor a private address (RFC 1918, RFC 4193).

@@ -32,7 +32,7 @@ pub trait Clock: Send + Sync + 'static {
         self.monotonic() < monotonic && wall < since_epoch
     }
 
-    /// Returns a future that completes after `duration` on the monotonic clock.
+    /// Returns a future that completes once `duration` has passed on the monotonic clock.
     ///
     /// The client sleeps for up to 30 seconds between attempts. The client also uses a sleep as the
     /// deadline for a call or a token store operation. If a test clock completed such a sleep

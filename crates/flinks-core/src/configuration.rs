@@ -185,8 +185,8 @@ fn is_numeric(key: &str) -> bool {
     key.ends_with("_seconds") || matches!(key, "max_attempts" | "max_connections")
 }
 
-/// Reads a string, or a whole number if the setting is numeric. Rejects every other type
-/// explicitly, because serde's default message would show the value.
+/// Reads a string, or a whole number if the setting is numeric. Explicitly rejects every other
+/// type, because serde's default message would show the value.
 struct ValueSeed(&'static str);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {

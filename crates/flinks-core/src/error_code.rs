@@ -18,7 +18,7 @@ pub(crate) fn error_code(body: &[u8], names: &[&'static str]) -> Option<&'static
     deserializer.deserialize_map(ErrorCodeVisitor(names)).ok()?
 }
 
-/// Returns whether a field of a JSON body can have one of these names. This check is cheaper than
+/// Returns whether a field in a JSON body might have one of these names. This check is cheaper than
 /// parsing the body, and it rules out almost every success body.
 ///
 /// In JSON, a field name follows a quotation mark and appears verbatim unless it contains an escape

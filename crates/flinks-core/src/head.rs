@@ -53,9 +53,9 @@ impl ResponseHead {
     /// headers with this name, returns the first.
     ///
     /// This method also returns a header that has its own method on this type, even if the document
-    /// does not describe the header. Returns `None` for any other undocumented header, if the
-    /// response does not contain the header, or if the value is longer than 8 KiB (256 bytes for an
-    /// undocumented header).
+    /// does not describe the header. Returns `None` if the header is any other undocumented header,
+    /// if the response does not contain the header, or if the value is longer than 8 KiB (256 bytes
+    /// for an undocumented header).
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
         let documented = self.documented.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         documented.map(|(_, value)| value).or_else(|| self.always_kept(name))

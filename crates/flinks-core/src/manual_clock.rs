@@ -15,7 +15,7 @@ use crate::deadline::Timestamps;
 /// - [`new`](Self::new): time stands still. A sleep completes once the clock has been advanced far
 ///   enough.
 /// - [`auto_advancing`](Self::auto_advancing): time stands still. A short sleep advances the clock
-///   by its duration and completes.
+///   by the sleep's duration and completes.
 /// - [`running`](Self::running): time passes as usual. A sleep completes after its duration, or
 ///   once the clock has been advanced far enough.
 ///
@@ -57,8 +57,8 @@ use crate::deadline::Timestamps;
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
-    /// The time that the test has set. The base time excludes the time that has passed since a
-    /// running clock was created.
+    /// The time that the test has set, without the real time that has passed since a running clock
+    /// was created.
     base: watch::Sender<Timestamps>,
     sleeps: Arc<Mutex<Vec<Duration>>>,
 }
@@ -79,8 +79,8 @@ impl ManualClock {
     }
 
     /// Creates a clock that stands still until a task sleeps. A sleep of at most `longest` advances
-    /// the clock by its duration and completes. Other tasks run before the clock advances, as they
-    /// would during a real wait.
+    /// the clock by the sleep's duration and completes. Other tasks run before the clock advances,
+    /// as they would during a real wait.
     ///
     /// Deadlines for calls and token store operations are also implemented as sleeps. Make these
     /// deadlines longer than `longest`; otherwise, each deadline expires as soon as its operation
@@ -106,8 +106,8 @@ impl ManualClock {
         self.base.send_modify(|base| base.advance(by));
     }
 
-    /// Sets only the wall clock. Use this method to simulate a change to the system time or a
-    /// suspended machine. After a suspension, the wall clock is ahead of the monotonic clock.
+    /// Sets only the wall clock. Use this method to simulate a suspended machine or a change to the
+    /// system time. After a suspension, the wall clock is ahead of the monotonic clock.
     pub fn set_wall(&self, wall: SystemTime) {
         let elapsed = self.elapsed();
         self.base.send_modify(|base| base.wall = wall.checked_sub(elapsed).unwrap_or(wall));

@@ -82,7 +82,7 @@ impl AttemptMarkers {
     }
 
     /// Wraps the body of `request` so that polling the body sets the markers. A request without a
-    /// body is marked as sent immediately, because nothing indicates when its head is sent.
+    /// body is immediately marked as sent, because nothing indicates when its head is sent.
     ///
     /// An empty body is wrapped as well, because `reqwest` copies every request whose body can be
     /// copied.

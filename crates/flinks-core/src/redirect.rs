@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, InvalidResponse};
 use crate::head::ResponseHead;
 use crate::response::{Response, ResponseValue};
 
-/// The target of a redirect that the OpenAPI document describes as a result of the operation, such
+/// The target of a redirect that the OpenAPI document describes as a result of an operation, such
 /// as the URL of a page for the end user. The client does not follow the redirect.
 #[derive(Clone)]
 pub struct Redirect {

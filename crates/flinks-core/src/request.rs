@@ -93,7 +93,7 @@ impl Operation {
     }
 }
 
-/// A request for an operation, with its URL and the headers that are the same for every call.
+/// A request for an operation, including the URL and the headers that are the same for every call.
 #[doc(hidden)]
 pub struct Request {
     pub(crate) operation: &'static Operation,

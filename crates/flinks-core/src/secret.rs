@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Rejects every scalar type other than a string explicitly, because serde's default message for a
+/// Explicitly rejects every scalar type other than a string, because serde's default message for a
 /// wrong type quotes the value.
 struct SecretVisitor;
 
@@ -109,9 +109,9 @@ impl Visitor<'_> for SecretVisitor {
 /// Defines a separate type for one kind of secret, so that secrets sent in the same header cannot
 /// be confused.
 ///
-/// The type has the methods `new` and `expose_secret`. The `Debug` output of the type is redacted,
-/// and the type implements `Serialize` and `Deserialize` in the same way as [`Secret`]. Types that
-/// this macro defines do not convert into each other or into [`Secret`].
+/// The type has `new` and `expose_secret` methods. The `Debug` output of the type is redacted, and
+/// the type implements `Serialize` and `Deserialize` in the same way as [`Secret`]. Types that this
+/// macro defines do not convert into each other or into [`Secret`].
 ///
 /// ```
 /// flinks_core::secret_type! {

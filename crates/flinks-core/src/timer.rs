@@ -22,7 +22,7 @@ pub(crate) async fn in_time<T>(
 ) -> Result<T, TransportError> {
     let mut step = pin!(step);
     poll_fn(|context| {
-        // The step comes first, so a response that has arrived is never discarded.
+        // The step is polled first, so a response that has arrived is never discarded.
         if let Poll::Ready(result) = step.as_mut().poll(context) {
             return Poll::Ready(result.map_err(|error| TransportError::from_reqwest(&error)));
         }

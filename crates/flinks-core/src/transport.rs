@@ -90,8 +90,8 @@ impl Transport {
 
     /// Returns the HTTP client, for requests that the program sends itself.
     ///
-    /// It shares this transport's proxy, certificates and connections, and it does not follow
-    /// redirects. Its only timeout is the connect timeout.
+    /// The HTTP client shares this transport's proxy, certificates and connections, and does not
+    /// follow redirects. Its only timeout is the connect timeout.
     ///
     /// The version in the name of the `reqwest-0_13` feature is the version of `reqwest` whose
     /// types this method exposes.
@@ -140,8 +140,8 @@ impl Transport {
             None => self.timeout,
         };
         // The caller reads a stream after this call returns, so the timeout is set on the request
-        // instead of the timer. A timeout set in a custom HTTP client would apply to every request
-        // that does not set a timeout itself.
+        // and the timer is not used. A timeout set in a custom HTTP client would apply to every
+        // request that does not set a timeout itself.
         if operation.is_streamed || self.templates.is_client_adjusted() {
             *request.timeout_mut() = Some(timeout);
         }

@@ -1,7 +1,7 @@
 //! Requests one token for each product, either from a local Flinks emulator that this program
 //! starts or from the real Flinks API.
 //!
-//! To use the real Flinks API, set the environment variables of at least one product:
+//! To use the real Flinks API, set the environment variables for at least one product:
 //!
 //! - Pay: `FLINKS_PAY_URL`, `FLINKS_PAY_USERNAME`, `FLINKS_PAY_PASSWORD`
 //! - Connect: `FLINKS_CONNECT_INSTANCE` or `FLINKS_CONNECT_URL`, `FLINKS_CONNECT_CUSTOMER_ID`,

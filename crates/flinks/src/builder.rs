@@ -30,8 +30,8 @@ use crate::settings::Settings;
 /// ```
 ///
 /// The errors that this type returns never contain the value of a field. However, the library that
-/// parses the file may quote a line of the file in its own error, as `toml` does in `Display`. For
-/// `toml`, print `message()` instead.
+/// parses the file may quote a line of the file in its own error, as `toml` does in its `Display`
+/// output. For `toml`, print `message()` instead.
 ///
 /// # Variables and fields
 ///
@@ -45,8 +45,7 @@ use crate::settings::Settings;
 /// | `FLINKS_OUTBOUND_CLIENT_ID`, `FLINKS_OUTBOUND_CLIENT_SECRET` | `client_id`, `client_secret` | The client credentials |
 /// | `FLINKS_OUTBOUND_CLIENT_AUTHENTICATION` | `client_authentication` | `fields` (default), `basic` or `none` |
 ///
-/// The following fields are optional for every product. `{P}` stands for `PAY`, `CONNECT` or
-/// `OUTBOUND`:
+/// All of the following fields are optional. `{P}` stands for `PAY`, `CONNECT` or `OUTBOUND`:
 ///
 /// | variable | field | value |
 /// | --- | --- | --- |

@@ -99,8 +99,8 @@ pub(crate) struct CallbackForm {
 }
 
 impl CallbackForm {
-    /// Rejects a redirect URL that already contains a parameter that Flinks adds to callbacks.
-    /// Otherwise, every callback would contain that parameter twice.
+    /// Rejects a redirect URL that already contains one of the parameters that Flinks adds to
+    /// callbacks. Otherwise, every callback would contain that parameter twice.
     pub(crate) fn check_redirect_url(&self, redirect_url: &RedirectUrl) -> Result<(), Error> {
         let (_, query) = redirect_url.as_str().split_once('?').unwrap_or_default();
         if url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| self.adds(&name)) {
@@ -109,8 +109,8 @@ impl CallbackForm {
         Ok(())
     }
 
-    /// Parses the query of a callback. Rejects a callback in which a parameter that Flinks adds
-    /// appears twice.
+    /// Parses a callback's query. Rejects the callback if a parameter that Flinks adds appears
+    /// twice.
     pub(crate) fn parse(&self, callback: &str) -> Result<Parameters, Error> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query(callback).as_bytes()) {

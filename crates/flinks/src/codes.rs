@@ -114,7 +114,7 @@ codes! {
         /// `TOO_MANY_REQUESTS`: a rate limit was exceeded.
         TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS",
         /// `UNAUTHORIZED`: from `/GenerateAuthorizeToken`, the code means that the secret key was
-        /// rejected; from `/Authorize`, that the bank rejected the login.
+        /// rejected; from `/Authorize`, it means that the bank rejected the login.
         UNAUTHORIZED = "UNAUTHORIZED",
         /// `UNKNOWN_CHALLENGE_KEY`: an answer refers to an unknown prompt.
         UNKNOWN_CHALLENGE_KEY = "UNKNOWN_CHALLENGE_KEY",

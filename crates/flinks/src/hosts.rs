@@ -1,4 +1,4 @@
-//! The known hosts of the Flinks products. A client rejects a base URL for another product.
+//! The known hosts of Flinks products. A client rejects a base URL for another product.
 
 use flinks_core::BaseUrl;
 

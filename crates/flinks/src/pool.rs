@@ -33,8 +33,8 @@ use crate::metrics::{self, PoolSource};
 use crate::operation::Product;
 use crate::retry::backoff;
 
-/// A pool of single-use tokens. Each token comes from its own response and is handed out only once.
-/// Cloning is cheap, and clones share their tokens. [P5](crate::rules)
+/// A pool of single-use tokens. Each token comes from a separate response and is handed out only
+/// once. Cloning is cheap, and clones share their tokens. [P5](crate::rules)
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
 ///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
@@ -66,7 +66,7 @@ struct PoolState<T> {
     backlog: usize,
     /// The number of workers. Each worker requests one token at a time.
     workers: usize,
-    /// The earliest time, on the monotonic clock, when a token may be requested in advance.
+    /// The earliest time, on the monotonic clock, at which a token may be requested in advance.
     next_fetch_at: Duration,
     failures: u32,
     is_shut_down: bool,
@@ -199,7 +199,7 @@ impl<C: SingleUse> TokenPool<C> {
         state.workers = state.workers.saturating_add(new);
         // The tracker tokens are taken under the lock, so that a shutdown waits for these workers.
         let tracked: Vec<_> = (0..new).map(|_| tasks.token()).collect();
-        // A runtime that is shutting down drops a task during the spawn. Dropping a worker takes
+        // A runtime that is shutting down drops each task as it is spawned. Dropping a worker takes
         // the lock, so release the lock first.
         drop(state);
         for tracked in tracked {
@@ -284,7 +284,7 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn drop_old_tokens<C: SingleUse>(state: &mut PoolState<C::Token>) {
-    // Tokens are ordered roughly by the time of their request.
+    // Tokens are ordered roughly by the time at which they were requested.
     while state.ready.front().is_some_and(|token| !C::has_half_life_left(token)) {
         state.ready.pop_front();
     }

@@ -1,4 +1,4 @@
-//! Executes calls, including their deadlines, attempts, waits and log messages (A5).
+//! Executes calls, with their attempts, waits, deadlines and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -142,7 +142,8 @@ impl CallExecutor {
         let mut may_have_been_sent = false;
         loop {
             attempt = attempt.saturating_add(1);
-            // The call's clock may be coarse, or might not advance in a test.
+            // Measures real time, because the call's clock may be coarse or, in a test, might not
+            // advance.
             let started = Instant::now();
             let running = pin!(run_attempt());
             // The transport's timer limits every attempt to the call's timeout. For the first
@@ -178,9 +179,9 @@ impl CallExecutor {
             // requested.
             let jittered = waits.next().unwrap_or(LONGEST_WAIT).mul_f64(fastrand::f64());
             let wait = jittered.max(requested_wait.unwrap_or_default());
-            // Do not start an attempt with less time left than connecting may take. The deadline
-            // could interrupt the attempt, and the error would no longer show that nothing was
-            // sent.
+            // Do not start an attempt if less time remains than connecting may take. Otherwise, the
+            // deadline could interrupt the attempt, and the error would no longer show that nothing
+            // was sent.
             let needed = if error.retry_class() == RetryClass::NotSent { self.connect_timeout } else { Duration::ZERO };
             if wait.saturating_add(needed) >= remaining() {
                 return Err(error);

@@ -1,4 +1,4 @@
-//! The settings that do not depend on a product.
+//! The settings that do not depend on the product.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +140,7 @@ impl Settings {
     ///
     /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
     /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
-    /// that it adds are ignored; use [`root_certificates`](Self::root_certificates) and
+    /// that the adjustment adds are ignored; use [`root_certificates`](Self::root_certificates) and
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
     /// This method and the `http_client` method of each client are the only parts of the public API

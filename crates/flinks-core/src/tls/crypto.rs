@@ -73,7 +73,7 @@ impl fmt::Display for UnknownProvider {
 impl std::error::Error for UnknownProvider {}
 
 impl CryptoProvider {
-    /// Returns the provider, or `None` if this is the default provider of the process and no
+    /// Returns the provider, or `None` if this value is [`OfProcess`](Self::OfProcess) and no
     /// default provider is installed.
     pub(crate) fn get(self) -> Option<Arc<Provider>> {
         match self {
@@ -90,7 +90,7 @@ impl CryptoProvider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rustls"))]
 pub enum DefaultCryptoProvider {
-    /// The default provider of this build is now the default provider of the process.
+    /// This build's default provider is now the default provider of the process.
     Installed,
     /// The process already had a default provider. The call did not change that provider.
     AlreadyInstalled,

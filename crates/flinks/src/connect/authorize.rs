@@ -125,8 +125,8 @@ impl Client {
     }
 }
 
-/// The error codes for wrong answers. After one of these errors, the challenge can be answered
-/// again.
+/// The error codes for wrong answers. After an error with one of these codes, the challenge can be
+/// answered again.
 const WRONG_ANSWER_CODES: [FlinksCode; 4] = [
     FlinksCode::INVALID_SECURITY_RESPONSE,
     FlinksCode::QUESTION_NOT_FOUND,

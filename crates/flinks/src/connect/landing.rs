@@ -1,4 +1,4 @@
-//! The landing: the redirect that returns the end user from the widget to the application (C5).
+//! The landing: the redirect that takes the end user from the widget back to the application (C5).
 //!
 //! ```text
 //! Widget::start ──┬─▶ url ──────▶ an iframe ──▶ redirectUrl?loginId=…&institution=…
@@ -39,15 +39,15 @@ pub enum StatePlacement {
     /// The `state` is not in the URL. Only the [`PendingLanding`] in the session ties the landing
     /// to the end user.
     ///
-    /// This placement is weaker than the others. A verified landing proves that this session has
-    /// started *a* visit to the widget within the last 30 minutes. It does not prove that the
+    /// This placement is weaker than the others. A verified landing proves that *a* visit to the
+    /// widget was started in this session within the last 30 minutes. It does not prove that the
     /// landing belongs to that visit: another site can send the end user's browser to your redirect
     /// URL with a login id of its choice while the visit is pending.
     Session,
 }
 
 impl StatePlacement {
-    /// Returns the redirect URL with the `state` added in this place.
+    /// Returns the redirect URL with the `state` added as this placement specifies.
     fn add_state(self, redirect_url: &str, state: &str) -> String {
         let (path, query) = match redirect_url.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -122,7 +122,7 @@ pub struct PendingLanding {
 }
 
 impl Client {
-    /// Verifies the redirect that returns the end user from the widget, and consumes the pending
+    /// Verifies the redirect that takes the end user back from the widget, and consumes the pending
     /// landing. Sends nothing. [C5](crate::rules)
     ///
     /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
@@ -185,8 +185,8 @@ pub struct Landing {
 
 /// A login id that a browser sent.
 ///
-/// Flinks does not sign the landing URL, so the end user can replace the login id in it. Before
-/// your application uses the login id, it must do two things:
+/// Flinks does not sign the landing URL, so the end user can replace the login id in it. Your
+/// application must do two things before it uses the login id:
 ///
 /// 1. Call `/Authorize` with the login id, and [`confirm`](Self::confirm) it with the resulting
 ///    session. A successful confirmation proves that the login belongs to your Flinks customer id.

@@ -19,7 +19,8 @@ pub enum WidgetMessage {
     Redirect {
         /// The bank's name.
         institution: Option<String>,
-        /// The URL of the landing, for [`Client::verify_landing`](super::Client::verify_landing).
+        /// The landing URL, to be verified with
+        /// [`Client::verify_landing`](super::Client::verify_landing).
         url: Secret,
     },
     /// Any other step, such as `APP_MOUNTED`, or an error code.
@@ -48,7 +49,7 @@ impl Widget {
     ///
     /// # Errors
     ///
-    /// Returns an error with [`Cause::Input`](crate::Cause::Input). [`Error::field`] is
+    /// Returns an error with [`Cause::Input`](crate::Cause::Input). [`Error::field`] returns
     ///
     /// - `message origin` if the event did not come from the widget, or
     /// - `message data` if the text is not a JSON object with a `step`, or if the step is

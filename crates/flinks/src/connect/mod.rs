@@ -116,9 +116,9 @@ impl Client {
 
     /// Returns the HTTP client, for requests to Flinks Connect that your application sends itself.
     ///
-    /// It shares this client's proxy, certificates and connections, and it does not follow
-    /// redirects. Its only timeout is the connect timeout, so set a timeout for each request. Send
-    /// tokens only to the [`base_url`](Self::base_url).
+    /// The HTTP client shares this client's proxy, certificates and connections, and does not
+    /// follow redirects. Its only timeout is the connect timeout, so set a timeout for each
+    /// request. Send tokens only to the [`base_url`](Self::base_url).
     #[cfg(feature = "reqwest-0_13")]
     pub fn http_client(&self) -> &reqwest::Client {
         self.transport.http_client()

@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     /// The request may have reached the server, but no complete response was received.
     Interrupted(TransportErrorKind),
     /// The server responded with the documented error body, or with no body and a status that
-    /// refuses the request, such as 401.
+    /// indicates a refusal, such as 401.
     Rejected,
     /// The response was a redirect.
     Redirect,

@@ -55,9 +55,9 @@ impl<T> SpendError<T> {
 
     /// Returns the recommended next step.
     ///
-    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]: if the token is
-    /// an authorization code, the end user must consent again, and after any other call, you must
-    /// find out what happened before you repeat the call.
+    /// If the token's fate is unknown, the advice is never [`Advice::RetryLater`]. If the token is
+    /// an authorization code, the end user must consent again. After any other call, find out what
+    /// happened before you repeat the call.
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unspent(_, error) | Self::Spent(error) => error.advice(),

@@ -200,7 +200,7 @@ impl Client {
     ///
     /// Returns `None` if the token has expired, if `secret` is empty or contains a character that
     /// is invalid in a token, or if `issued_at` is in the future. In the last case, the wall clock
-    /// was ahead when the token was issued, so the token's age is unknown.
+    /// was ahead when the token was issued or is behind now, so the token's age is unknown.
     pub fn restore_access_token(
         &self,
         secret: impl Into<Secret>,
@@ -214,9 +214,9 @@ impl Client {
     /// Returns the HTTP client, for requests to the Open Banking API that your application sends
     /// itself.
     ///
-    /// It shares this client's proxy, certificates and connections, and it does not follow
-    /// redirects. Its only timeout is the connect timeout, so set a timeout for each request. Send
-    /// access tokens only to the [`base_url`](Self::base_url).
+    /// The HTTP client shares this client's proxy, certificates and connections, and does not
+    /// follow redirects. Its only timeout is the connect timeout, so set a timeout for each
+    /// request. Send access tokens only to the [`base_url`](Self::base_url).
     #[cfg(feature = "reqwest-0_13")]
     pub fn http_client(&self) -> &reqwest::Client {
         self.transport.http_client()

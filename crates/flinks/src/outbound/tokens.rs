@@ -76,9 +76,9 @@ impl AccessToken {
         self.0.bearer.deadline().map(Deadline::lifetime)
     }
 
-    /// Returns the token's remaining lifetime: the shorter of the two values according to the
-    /// monotonic clock and the wall clock. Returns zero if the token has expired, and `None` if its
-    /// lifetime is unknown. [A4, O3](crate::rules)
+    /// Returns the token's remaining lifetime: the shorter of the values given by the monotonic
+    /// clock and the wall clock. Returns zero if the token has expired, and `None` if its lifetime
+    /// is unknown. [A4, O3](crate::rules)
     pub fn remaining(&self) -> Option<Duration> {
         self.0.bearer.deadline().map(Deadline::remaining)
     }
