@@ -6,7 +6,7 @@ use flinks_core::{InvalidResponse, TransportErrorKind};
 
 #[derive(Clone, Default)]
 pub(crate) enum Kind {
-    /// An argument of a call is invalid.
+    /// An argument to a call is invalid.
     Input { field: &'static str, reason: &'static str },
     /// A configuration value is invalid.
     Configuration { field: &'static str, reason: &'static str },
