@@ -68,7 +68,7 @@ fn completions_and_manual_pages_are_written() {
     }
     home.succeed(&["manual", "."]);
     let page = std::fs::read_to_string(home.path().join("flinks-token.1")).unwrap();
-    assert!(page.contains("refreshes if necessary"));
+    assert!(page.contains("can be used only once"));
 }
 
 #[test]
