@@ -79,8 +79,8 @@ fn contenders() -> Vec<(&'static str, Callers)> {
     ours.into_iter().chain(peers).collect()
 }
 
-/// Starts the callers and waits until each has a token or an error, or, if the server fails, for at
-/// most five seconds, because some contenders retry for minutes after a failure.
+/// Starts the callers and waits until each has a token or an error. If the server fails, waits for
+/// at most five seconds, because some contenders retry for minutes after a failure.
 fn herd(status: u16, number: usize, callers: Callers) -> anyhow::Result<Herd> {
     let (address, seen) = server::start(server::Manner { status, delay: DELAY, ..Default::default() })?;
     let runtime = Builder::new_multi_thread().enable_all().build()?;

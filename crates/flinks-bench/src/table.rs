@@ -25,7 +25,7 @@ pub enum Detail {
     Rounds,
 }
 
-/// Returns the tables for a run, in the order of their first figures.
+/// Returns the tables for a run, in the order in which they first appear in its figures.
 pub fn tables(run: &Run) -> Vec<Table<'_>> {
     let titles = distinct(run.figures.iter().map(|figure| figure.case.table.as_str()));
     let of = |title| run.figures.iter().filter(|figure| figure.case.table == title).collect();

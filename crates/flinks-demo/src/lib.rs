@@ -91,7 +91,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     PrometheusBuilder::new().set_buckets_for_metric(durations, &SECONDS)?.install_recorder()
 }
 
-/// Renders the metrics. A scrape also frees the memory of old samples.
+/// Renders the metrics, and frees the memory that old samples use.
 fn render(metrics: &PrometheusHandle) -> String {
     metrics.run_upkeep();
     metrics.render()

@@ -27,8 +27,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // For HTTP clients that the application builds itself. The SDK's clients bring their own
-    // provider.
+    // This provider is for HTTP clients that the application builds itself. The SDK's clients have
+    // their own.
     install_default_crypto_provider();
     let metrics = install_metrics()?;
     let address: SocketAddr = variable("DEMO_ADDRESS", "127.0.0.1:8000")?

@@ -211,7 +211,7 @@ where
         // A client that sends slowly must not prevent the shutdown.
         () = stopped.then(|_| tokio::time::sleep(Duration::from_secs(10))) => Ok(()),
     };
-    // This limit is longer than one call to Flinks and two calls to the store.
+    // This limit is longer than one call to Flinks and two calls to the store can take.
     if let Err(unfinished) = app.consents.shutdown(Duration::from_secs(45)).await {
         tracing::error!("{unfinished}");
     }

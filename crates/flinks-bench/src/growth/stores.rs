@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The number of refreshes that run at the same time, and the number of tasks that fill a store.
 const CONCURRENCY: usize = 16;
 /// The time to wait before measuring a file store. If a file was changed less than two seconds
-/// before the store read it, the store reads the file again for the next list.
+/// before the store read it, the store reads the file again when it next lists the due consents.
 const FILES_SETTLE: Duration = Duration::from_millis(2500);
 
 const RUN: &str = "Keep-alive run";

@@ -47,7 +47,7 @@ fn document(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// The overview page, which shows the available actions and the user's logins and consents.
+/// Renders the overview page, which shows the available actions and the user's logins and consents.
 pub(crate) fn overview(logins: usize, consents: &[ConsentStatus], emulated: Option<&Emulated>) -> Markup {
     let content = html! {
         h1 { "Your banks in one place" }
@@ -98,7 +98,7 @@ fn consent_row(consent: &ConsentStatus) -> Markup {
     }
 }
 
-/// The form for a new payment.
+/// Renders the form for a new payment.
 pub(crate) fn new_payment(reference: &str) -> Markup {
     let content = html! {
         h1 { "Pay a bill" }
@@ -117,7 +117,7 @@ pub(crate) fn new_payment(reference: &str) -> Markup {
 }
 
 // ANCHOR: pages
-/// The page that is shown after a payment session has started.
+/// Renders the page that is shown after a payment session has started.
 pub(crate) fn payment_started(reference: &str, url: &str) -> Markup {
     let content = html! {
         h1 { "Your payment has started" }
@@ -129,7 +129,7 @@ pub(crate) fn payment_started(reference: &str, url: &str) -> Markup {
     document("Payment started", &content)
 }
 
-/// The page with the widget.
+/// Renders the page with the widget.
 pub(crate) fn widget(url: &WidgetUrl) -> Markup {
     let content = html! {
         h1 { "Connect a bank" }
@@ -139,14 +139,14 @@ pub(crate) fn widget(url: &WidgetUrl) -> Markup {
     document("Connect a bank", &content)
 }
 
-/// The widget's landing page, which the browser shows in the iframe. Its link opens the next page,
-/// with the same query, in the whole window. The browser then sends the session cookie, which it
-/// might not do in an iframe.
+/// Renders the widget's landing page, which the browser shows in the iframe. The link on the
+/// landing page opens the next page, with the same query, in the whole window. The browser then
+/// sends the session cookie, which it might not do in an iframe.
 pub(crate) fn landing() -> Markup {
     document("Connecting", &html! { p { a #finish href="/banks/finish" target="_top" { "Continue" } } })
 }
 
-/// The accounts at one bank.
+/// Renders the accounts at one bank.
 pub(crate) fn accounts(bank: &str, accounts: &Value) -> Markup {
     let accounts = accounts["accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
     let text = |account: &Value, field: &str| account[field].as_str().unwrap_or_default().to_owned();
@@ -172,7 +172,7 @@ pub(crate) fn accounts(bank: &str, accounts: &Value) -> Markup {
     document("Accounts", &content)
 }
 
-/// A page that shows an error and what the user can do about it.
+/// Renders a page that shows an error and what the user can do about it.
 pub(crate) fn failure(text: &str) -> Markup {
     let content = html! {
         h1 { "That did not work" }

@@ -16,7 +16,7 @@ const STEPS: [(u64, &str); 5] = [
     (30 * 24 * 60 * 60, "+30 days"),
 ];
 
-/// The part of the overview page that shows the tokens and the buttons.
+/// Renders the part of the overview page that shows the tokens and the buttons.
 pub(super) fn panel(emulated: &Emulated) -> Markup {
     html! {
         div.panel {
@@ -30,7 +30,7 @@ pub(super) fn panel(emulated: &Emulated) -> Markup {
     }
 }
 
-/// The table of tokens, which the script reloads every second.
+/// Renders the table of tokens, which the script reloads every second.
 pub(crate) fn tokens(emulated: &Emulated) -> Markup {
     const SHOWN: usize = 20;
     let now = emulated.emulator.now();
