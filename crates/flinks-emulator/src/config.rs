@@ -44,8 +44,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Parses a configuration file, which is a TOML document. Settings that it does not contain have
-    /// their default values.
+    /// Parses a configuration file, which is a TOML document. Omitted settings have their
+    /// default values.
     ///
     /// ```
     /// let config = flinks_emulator::Config::from_toml("outbound.rotate_refresh_tokens = true")?;

@@ -303,8 +303,8 @@ pub(crate) struct ScheduledFault {
     pub(crate) remaining: Option<u64>,
 }
 
-/// Returns the number of requests that a fault applies to, or `None` for every request. A fault
-/// without a number applies to one request.
+/// Returns the number of requests that a fault applies to, or `None` for every request. If neither
+/// `times` nor `always` is set, the fault applies to one request.
 pub(crate) fn repetitions(times: Option<u64>, always: bool) -> Result<Option<u64>, &'static str> {
     match (times, always) {
         (Some(0), _) => Err("`times` must be greater than 0"),

@@ -212,7 +212,8 @@ pub(crate) fn strip_scheme<'a>(credentials: &'a str, expected: &str) -> Option<&
     Some(token.trim_start_matches(' '))
 }
 
-/// Decodes the user name and the password in HTTP Basic credentials without their scheme (RFC 7617).
+/// Decodes the user name and the password in HTTP Basic credentials (RFC 7617). `encoded` does not
+/// contain the scheme.
 pub(crate) fn basic_credentials(encoded: &str) -> Option<(String, String)> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;

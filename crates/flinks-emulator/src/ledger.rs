@@ -346,7 +346,7 @@ impl Ledger {
         self.issued.values().flat_map(BoundedMap::values)
     }
 
-    /// Returns the newest stored tokens of a kind, newest first.
+    /// Returns the stored tokens of a kind, newest first.
     pub(crate) fn newest_issued(&self, kind: Kind) -> impl Iterator<Item = &Issued> {
         self.issued.get(&kind).into_iter().flat_map(|issued| issued.values().rev())
     }

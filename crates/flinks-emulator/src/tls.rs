@@ -81,14 +81,15 @@ impl Tls {
         })
     }
 
-    /// Sets whether the emulator requests client certificates. It accepts only certificates issued
-    /// by this authority; see [`client_identity_pem`](Self::client_identity_pem).
+    /// Sets whether the emulator requests client certificates. The emulator accepts only
+    /// certificates issued by this authority; see
+    /// [`client_identity_pem`](Self::client_identity_pem).
     #[must_use]
     pub fn client_certificates(self, client_certificates: ClientCertificates) -> Self {
         Self { client_certificates, ..self }
     }
 
-    /// Returns the certificate of the authority in PEM format. Clients must trust it.
+    /// Returns the authority's certificate in PEM format. Clients must trust it.
     pub fn authority_pem(&self) -> &str {
         &self.authority.pem
     }
@@ -100,9 +101,9 @@ impl Tls {
     }
 
     /// Writes the authority's certificate to `authority.pem` in this folder. If the emulator
-    /// requests client certificates, also writes `client.pem` with a client certificate and
-    /// `client-key.pem` with its private key. [`Emulator::env`] also returns the paths of the
-    /// written files.
+    /// requests client certificates, also writes a client certificate to `client.pem` and its
+    /// private key to `client-key.pem`. The variables from [`Emulator::env`] then include the
+    /// paths of these files.
     ///
     /// Existing files are replaced. Only the owner can read the private key.
     ///

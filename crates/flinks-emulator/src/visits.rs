@@ -1,4 +1,4 @@
-//! The visits of end users to the emulator's pages, for the control API and the dashboard.
+//! End users' visits to the emulator's pages, for the control API and the dashboard.
 //!
 //! To act as an end user, submit the form for the current step to the address of the visit, as a
 //! browser would.

@@ -100,7 +100,7 @@ impl Wire {
         }
     }
 
-    /// Shuts down TLS, if it is in use. The socket itself closes when its last owner is dropped.
+    /// Shuts down TLS if it is in use. The socket itself closes when its last owner is dropped.
     fn poll_shutdown(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),

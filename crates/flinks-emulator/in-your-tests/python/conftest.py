@@ -18,7 +18,7 @@ class Emulator:
     def __init__(self, base_url, authority=None):
         self.base_url = base_url
         context = ssl.create_default_context(cafile=authority)
-        # Loopback addresses must not go through a proxy.
+        # Requests to loopback addresses must not go through a proxy.
         handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         self._opener = urllib.request.build_opener(*handlers)
 
@@ -75,6 +75,6 @@ def emulator_program():
 
 @pytest.fixture
 def emulator(emulator_program):
-    """An emulator after a reset, which keeps the configuration and the loaded scenario."""
+    """A freshly reset emulator. A reset keeps the configuration and the loaded scenario."""
     emulator_program.control("POST", "reset")
     return emulator_program

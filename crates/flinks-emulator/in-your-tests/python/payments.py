@@ -5,7 +5,7 @@ import os
 import urllib.parse
 import urllib.request
 
-# Loopback addresses must not go through a proxy.
+# Requests to loopback addresses must not go through a proxy.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

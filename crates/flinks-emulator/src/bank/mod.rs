@@ -93,7 +93,7 @@ impl Banks {
         self.bank(bank)?.users.get(user)
     }
 
-    /// Returns a bank's name, which Connect calls the institution.
+    /// Returns a bank's name. In Connect, this name is the value of `Institution`.
     pub(crate) fn name(&self, bank: BankKey) -> &str {
         self.bank(bank).map_or("", |bank| bank.name.get_ref())
     }

@@ -10,7 +10,7 @@ use super::{ConnectConfig, OutboundConfig, PayConfig};
 
 /// An additional user of Flinks Pay.
 ///
-/// Each user has separate sessions and payment requests.
+/// Each user has their own sessions and payment requests.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub struct PayUser {
 
 /// An additional customer of Flinks Connect.
 ///
-/// Each customer has separate authorize tokens, logins and sessions.
+/// Each customer has its own authorize tokens, logins and sessions.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -41,7 +41,7 @@ pub struct ConnectCustomer {
 
 /// An additional client of Flinks Outbound.
 ///
-/// Each client has separate codes and tokens.
+/// Each client has its own codes and tokens.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -115,7 +115,7 @@ pub(super) fn sign_in() -> Markup {
 /// The maximum length of a piece of text on a page, in characters.
 const MAX_SHOWN: usize = 2000;
 
-/// Renders pieces of redacted text, each cut after `limit` characters.
+/// Renders pieces of redacted text, each truncated after `limit` characters.
 fn pieces_up_to(pieces: &[Piece], reveal: Reveal, limit: usize) -> Markup {
     html! {
         @for piece in pieces {
@@ -140,7 +140,7 @@ pub(super) fn short_pieces(pieces: &[Piece], reveal: Reveal) -> Markup {
     pieces_up_to(pieces, reveal, 80)
 }
 
-/// Makes control characters and direction marks visible, and cuts the text after `limit`
+/// Makes control characters and direction marks visible, and truncates the text after `limit`
 /// characters.
 pub(super) fn visible(text: &str, limit: usize) -> String {
     let mut shown = String::new();

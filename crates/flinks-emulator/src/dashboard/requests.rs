@@ -202,7 +202,7 @@ fn response(request: &Request, reply: &ReplyText, view: &View) -> Markup {
     message(&start_line, &reply.headers, &reply.body, view)
 }
 
-/// Lists the codes and tokens that a request issued, spent or revoked.
+/// Returns the codes and tokens that a request issued, spent or revoked, as HTML.
 fn effects(state: &EmulatorState, number: u64) -> Markup {
     let effects: Vec<(&str, String)> = state
         .ledger

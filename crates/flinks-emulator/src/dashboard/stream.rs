@@ -1,8 +1,8 @@
 //! The server-sent events that keep an open page up to date.
 //!
 //! An event contains HTML that replaces parts of the page. The page's script inserts the HTML.
-//! While requests arrive quickly, an event is sent at most four times a second and contains only
-//! the newest requests, so an open dashboard slows the emulator down as little as possible.
+//! While requests arrive quickly, events are sent at most four times a second and contain only the
+//! newest requests, so an open dashboard slows the emulator down as little as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ async fn send(shared: Arc<Shared>, view: View, mut sender: Sender<Bytes, std::co
     }
 }
 
-/// The content of a page in a browser.
+/// A page that is open in a browser.
 struct OpenPage {
     view: View,
     resets: u64,

@@ -11,7 +11,8 @@ fn steps(text: &Text) -> [&str; 4] {
     [text.step_bank, text.step_login, text.step_questions, text.step_done]
 }
 
-/// Returns the first step of the iframe page. Its address differs from that of the later steps.
+/// Returns the first step of the iframe page. This step's address differs from that of the later
+/// steps.
 pub(crate) fn choose_bank(
     look: Look,
     form: &Form<'_>,

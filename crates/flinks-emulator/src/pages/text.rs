@@ -145,7 +145,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Returns a sentence that says what the application can see with a scope.
+    /// Returns a sentence that says what a scope allows the application to see.
     pub(super) fn scope<'a>(&self, scope: &'a str) -> &'a str
     where
         Self: 'a,

@@ -14,7 +14,7 @@ pub(super) struct TlsOptions {
     /// Additional host name or IP address for the certificate; can be repeated
     #[arg(long, value_name = "NAME", requires = "tls")]
     tls_name: Vec<String>,
-    /// Request a certificate from each client, and write a client certificate with its key to the
+    /// Request a certificate from each client, and write a client certificate and its key to the
     /// folder
     #[arg(long, value_name = "WHETHER", requires = "tls")]
     tls_client_certificates: Option<Requested>,

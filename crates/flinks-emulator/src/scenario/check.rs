@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::fault::repetitions;
 use crate::operation::Operation;
 
-/// The reason a scenario is invalid, and the position of the error in the file, in bytes.
+/// The reason a scenario is invalid, and the byte offset of the error in the file.
 pub(super) struct Problem {
     pub(super) offset: usize,
     pub(super) reason: String,

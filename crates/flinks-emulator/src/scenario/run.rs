@@ -124,14 +124,14 @@ impl EmulatorState {
     }
 
     /// Counts a completed request and applies the steps that were waiting for it. Returns whether a
-    /// step changed the clock.
+    /// step may have changed the clock.
     pub(crate) fn complete_request(&mut self, operation: Operation) -> bool {
         let count = self.scenario.completed.entry(operation).or_default();
         *count = count.saturating_add(1);
         self.apply_due_steps()
     }
 
-    /// Applies the steps that are due. Returns whether a step changed the clock.
+    /// Applies the steps that are due. Returns whether a step may have changed the clock.
     pub(crate) fn apply_due_steps(&mut self) -> bool {
         let mut is_clock_changed = false;
         loop {

@@ -78,7 +78,8 @@ pub(crate) struct Iframe {
     pub(crate) has_back: bool,
     pub(crate) return_url: Url,
     pub(crate) stage: Stage,
-    /// The number of forms that have changed the visit. A form with an earlier number is outdated.
+    /// The number of form submissions that have changed the visit. A form with a lower number is
+    /// outdated.
     pub(crate) turn: u32,
     /// The `FlinksCode` with which the bank refused the last form, if any.
     pub(crate) problem: Option<&'static str>,
