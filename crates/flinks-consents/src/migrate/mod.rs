@@ -1,7 +1,7 @@
 //! Moves consents to another store while the application runs.
 //!
 //! 1. Deploy every process with [`MigratingStore::prepare`], which uses both stores but stores new
-//!    consents in the old one, so that processes that use only the old store still find them.
+//!    consents in the old one, where processes that use only the old store can still find them.
 //! 2. Once no process uses only the old store, deploy every process with [`MigratingStore::new`],
 //!    which stores new consents in the new store.
 //! 3. When this deployment is also complete, run a [`Migration`].
