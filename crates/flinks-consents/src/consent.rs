@@ -92,7 +92,7 @@ impl Consent {
     /// Returns the value of the `Authorization` header for a request: `Bearer` followed by a valid
     /// access token. The value is marked as sensitive and is created only once for each token.
     ///
-    /// If the API can reject a token before it expires, use [`send`](Self::send) instead.
+    /// If the API might reject an unexpired token, use [`send`](Self::send) instead.
     ///
     /// # Errors
     ///

@@ -224,9 +224,10 @@ impl Consents {
         Ok(consent)
     }
 
-    /// Stores all pending writes: changes that could not be stored earlier. Each of them has been
-    /// reported by [`Event::NotStored`], unless it records the end of a consent. Before the process
-    /// exits, call [`shutdown`](Self::shutdown) instead, which also waits for in-flight refreshes.
+    /// Stores all pending writes: changes that could not be stored earlier. Each change has been
+    /// reported by [`Event::NotStored`], unless the change records the end of a consent. Before the
+    /// process exits, call [`shutdown`](Self::shutdown) instead, which also waits for in-flight
+    /// refreshes.
     ///
     /// # Errors
     ///
@@ -310,9 +311,9 @@ impl Consents {
     /// Lists up to `limit` consents whose refresh tokens expire within `within` if unused, ordered
     /// by idle deadline.
     ///
-    /// - Consents whose last refresh is recorded as more than 10 minutes in the future come first.
-    ///   The wall clock must have been wrong when that refresh was recorded, so the age of the
-    ///   refresh token is unknown.
+    /// - Consents for which the recorded time of the last refresh is more than 10 minutes in the
+    ///   future come first. The wall clock must have been wrong when that refresh was recorded, so
+    ///   the age of the refresh token is unknown.
     /// - [Suspected](crate::ConsentStanding::Suspected) consents come last.
     /// - Ended consents are not listed.
     ///

@@ -211,8 +211,8 @@ impl ConsentError {
         matches!(self.refusal(), Some(Refusal::Suspected { .. }))
     }
 
-    /// Returns whether the same operation may succeed later. Transient errors include temporary
-    /// failures of the network, the server, the bank or the store, and exceeded rate limits.
+    /// Returns whether the same operation may succeed later. Transient errors include exceeded rate
+    /// limits and temporary failures of the network, the server, the bank or the store.
     pub fn is_transient(&self) -> bool {
         match &self.0.kind {
             Kind::Store(error) => matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_)),

@@ -290,7 +290,7 @@ impl NewConsent {
     }
 }
 
-/// The first page of an owner's consents, whose subjects are compared with the old consent's
+/// The first page of an owner's consents. Their subjects are compared with the old consent's
 /// subject before a connection is revoked.
 const FIRST_SIBLINGS: Page = Page { after: None, limit: 1000 };
 

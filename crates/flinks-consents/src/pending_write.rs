@@ -83,7 +83,8 @@ impl PendingWrite {
     }
 
     /// Returns whether the write must be persisted. The result of a refresh that did not replace
-    /// the refresh token does not have to be, because the stored refresh token is still valid.
+    /// the refresh token does not have to be persisted, because the stored refresh token is still
+    /// valid.
     pub(crate) fn must_persist(&self) -> bool {
         !matches!(self, Self::Refreshed { used: None, .. })
     }
@@ -120,8 +121,7 @@ impl PendingWrite {
         if is_same_token(&found.refresh_token, &record.refresh_token) {
             return self.verdict_on_same_token(record, found, now);
         }
-        // The stored refresh token is the one that was used, so the write is the result of using
-        // it.
+        // The write is the result of a refresh that used the stored refresh token.
         if used.is_some_and(|used| is_same_token(&found.refresh_token, used)) {
             return Verdict::Apply;
         }
@@ -130,7 +130,7 @@ impl PendingWrite {
             (Self::NewConsent { .. }, Attempt::First) => Verdict::Apply,
             (Self::NewConsent { .. }, Attempt::Deferred) => {
                 // If the grant is the same, the first attempt succeeded even though it seemed to
-                // fail, and the stored record is based on it.
+                // fail, and the stored record is based on the record from that attempt.
                 let is_same_consent = found.grant == record.grant;
                 if is_same_consent || trusted(found.consented_at, now) > record.consented_at {
                     return Verdict::Superseded;

@@ -310,8 +310,8 @@ impl Consent {
         }
     }
 
-    /// Returns the record, updated with the result of a failed refresh, and the error with the
-    /// refusal that applies to the consent. (O6)
+    /// Returns the record, updated with the result of a failed refresh. Also returns the error,
+    /// updated with the refusal that applies to the consent. (O6)
     fn record_after_failure(&self, leased: Record, error: Error, now: SystemTime) -> (Record, ConsentError) {
         let released = Record { lease: None, ..leased };
         let Some(refusal) = error.refusal() else {

@@ -241,7 +241,8 @@ impl Consent {
                 },
                 Verdict::Superseded => return Ok((WriteOutcome::Superseded, true)),
             }
-            // The stored owner and label are kept unless the new consent sets its own.
+            // The stored owner is kept unless the new record has one. The same applies to the
+            // label.
             next.owner = record.owner.clone().or_else(|| found.as_ref()?.owner.clone());
             next.label = record.label.clone().or_else(|| found.as_ref()?.label.clone());
             expected = found.as_ref().map(|found| found.generation);

@@ -201,8 +201,8 @@ async fn lead<S: Source>(source: S, leader: Leader<Outcome>, need: Need, epoch: 
         }
         Ok(_) => count(RefreshOutcome::FromStore),
         Err(error) if error.is_suspected() => {
-            // The event is emitted once for each response, but not for callers that receive the
-            // same error later.
+            // The event is emitted once for each response, and not again for callers that receive
+            // the same error later.
             if error.attempts() > 0 {
                 count(RefreshOutcome::Suspected);
                 source.emit(&Event::ConsentSuspected { error });

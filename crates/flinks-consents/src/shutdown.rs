@@ -24,7 +24,7 @@ impl ShutdownError {
         self.in_flight == 0 && self.unstored.is_empty() && self.error.is_none()
     }
 
-    /// Returns the number of refreshes and other tasks that were still running when the shutdown
+    /// Returns the number of refreshes and other tasks that were still running when `shutdown`
     /// returned.
     pub fn in_flight(&self) -> usize {
         self.in_flight

@@ -16,7 +16,7 @@ pub(crate) struct ConsentState {
     pub(crate) cache: TokenCache,
     /// The record lock. A task holds the lock while it changes the record, unless the task only
     /// acquires or releases a lease. Only spawned tasks wait for or hold this lock, because any
-    /// other future could hold it without being polled and so block all tasks.
+    /// other future could stop being polled while it holds the lock, which would block all tasks.
     pub(crate) record: tokio::sync::Mutex<LocalRecord>,
 }
 

@@ -157,7 +157,7 @@ impl TokenCache {
     }
 
     fn invalidate_id(&self, control: &mut Control, id: TokenId, now: Duration) {
-        // This is more tokens than this process can have returned since the last refresh.
+        // This process cannot have returned this many tokens since the last refresh.
         const MAX_INVALIDATED: usize = 16;
         if self.current().is_some_and(|current| current.id != id) {
             return;
@@ -170,8 +170,8 @@ impl TokenCache {
         }
     }
 
-    /// Invalidates a token that a server has rejected. Does nothing if a token was replaced after a
-    /// rejection within the last minute and the server has not [accepted](Self::accept_replay) the
+    /// Invalidates a token that a server has rejected. Does nothing if a token was rejected and
+    /// replaced within the last minute and the server has not [accepted](Self::accept_replay) the
     /// new token. In that case, the tokens are not the cause of the rejections.
     ///
     /// Returns `true` if the token has been or will be replaced, so that the request can be sent

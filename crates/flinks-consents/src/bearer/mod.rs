@@ -14,7 +14,7 @@
 //!
 //! If the second token is also rejected, the tokens are not the cause. For the next minute,
 //! rejections are returned without another refresh. The same applies after a rejected request that
-//! may not be sent again, because nothing shows yet whether the server accepts the second token.
+//! may not be sent again, because it is not yet known whether the server accepts the second token.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;

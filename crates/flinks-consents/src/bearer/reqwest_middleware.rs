@@ -33,9 +33,9 @@ use super::{BearerAuth, Exchange, TokenError, TokenSource, send};
 /// [`ConsentError::find_in`](crate::ConsentError::find_in) returns the cause.
 ///
 /// reqwest follows redirects itself, below this middleware, and strips the token when a redirect
-/// leads to another host or port. A rejection from another origin does not invalidate the token,
-/// nor does a rejection whose response has no URL, for example because a mock or a cache below this
-/// middleware returned it.
+/// leads to another host or port. A rejection invalidates the token only if the response comes from
+/// the API's origin. A response without a URL, such as one from a mock or a cache below this
+/// middleware, never invalidates the token.
 #[async_trait]
 impl<S: TokenSource> Middleware for BearerAuth<S> {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {

@@ -38,10 +38,10 @@ use super::provider::{DataKey, KeyError, KeyProvider};
 ///
 /// # If the key service fails
 ///
-/// | key | if the service is unavailable | if it refuses the call |
+/// | key | if the service is unavailable | if the service refuses the call |
 /// | --- | --- | --- |
 /// | a key in memory | works | works |
-/// | the key for new values, once it has reached a limit | works up to twice its limits; a replacement is requested every 10 seconds | the same |
+/// | the key for new values, once it has reached a limit | works up to twice its limits; a replacement is requested at most once every 10 seconds | the same |
 /// | any other key | [`StoreError::Unavailable`](crate::store::StoreError::Unavailable) | [`StoreError::Misconfigured`](crate::store::StoreError::Misconfigured) |
 #[derive(Clone)]
 pub struct DataKeys {

@@ -62,7 +62,7 @@ impl<'a> SealedValue<'a> {
         let end = colons.nth(2).ok_or(DAMAGED)?;
         let (header, sealed) = value.split_at_checked(end.saturating_add(1)).ok_or(DAMAGED)?;
         let header = std::str::from_utf8(header).map_err(|_| DAMAGED)?;
-        // The generation is not parsed, because decryption fails if it was changed.
+        // The generation is not parsed, because decryption fails if the generation was changed.
         let key = if let Some(fields) = header.strip_prefix(CONFIGURED_KEY) {
             KeyName::Configured(second_field(fields).and_then(|field| field.parse().ok()).ok_or(DAMAGED)?)
         } else if let Some(fields) = header.strip_prefix(DATA_KEY) {

@@ -204,8 +204,8 @@ impl Envelope {
 impl EncryptionKeys {
     /// Encrypts a record with the newest key. Each call returns a different value.
     ///
-    /// `location` identifies where the value will be stored, for example by the primary key of its
-    /// row. Pass the same location to [`open`](Self::open).
+    /// `location` identifies the place where the value will be stored. It can be, for example, the
+    /// primary key of a database row. Pass the same location to [`open`](Self::open).
     ///
     /// # Errors
     ///

@@ -91,8 +91,8 @@ pub trait WorkLeases: TokenStore {
     ///
     /// Returns `None` if the store does not keep a list of ended consents that have not been
     /// reported. Without this list, each worker reports only the consents whose end it has detected
-    /// itself. Ended consents that it has not reported by the time its process exits are never
-    /// reported.
+    /// itself. Ended consents that a worker has not reported by the time its process exits are
+    /// never reported.
     fn ended_in(&self, shard: u16, limit: usize) -> StoreFuture<'_, Option<Vec<WorkItem>>> {
         let _ = (shard, limit);
         Box::pin(std::future::ready(Ok(None)))

@@ -145,9 +145,10 @@ impl KeepAlive {
     /// since the end of the previous run. An interval of one hour is recommended, and the minimum
     /// is one second.
     ///
-    /// If a run fails, stops early or leaves a pending write, the next run starts after at most one
-    /// minute, or after `interval` if that is shorter. The result of each run is logged and passed to
-    /// the [`on_run`](Self::on_run) callback. A panic in the store is treated as a failed run.
+    /// If a run fails, stops early or leaves a pending write, the next run starts after a back-off
+    /// of at most one minute, or after `interval` if that is shorter. The result of each run is
+    /// logged and passed to the [`on_run`](Self::on_run) callback. A panic in the store is treated
+    /// as a failed run.
     ///
     /// This method never returns. Run it in a separate task, and abort that task to stop the
     /// worker.

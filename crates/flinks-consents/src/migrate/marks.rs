@@ -12,8 +12,8 @@ use crate::store::{Lease, Record, Standing};
 
 /// The holder of the lease on a reservation.
 const RESERVATION: &str = "migration:reservation";
-/// The prefix of the lease holder on a copy. The prefix is followed by the holder of the record's
-/// own lease.
+/// The prefix for the holder of the lease on a copy. The prefix is followed by the holder of the
+/// record's own lease.
 const COPY: &str = "migration:copy:";
 
 /// The meaning of a record in the new store.
@@ -45,7 +45,7 @@ pub(super) enum EndReport {
 }
 
 /// Creates a reservation for a copy of `record`. Its generation is random, so no other record or
-/// reservation has the same one.
+/// reservation has the same generation.
 ///
 /// A store adds a consent to its list of unreported ends when an active record is replaced with an
 /// ended one. The reservation is therefore active only if the end of the consent must be reported.

@@ -227,7 +227,7 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
         let ranks = futures_util::stream::iter(ids).map(|id| async move {
             match self.load(&id).await {
                 Ok(record) => Ok(record.and_then(|record| window.rank(&record)).map(|rank| (rank, id))),
-                // An unreadable consent must not prevent the others from being listed.
+                // An unreadable record must not prevent the other consents from being listed.
                 Err(error @ (StoreError::Damaged(_) | StoreError::Misconfigured(_))) => {
                     tracing::warn!("cannot read a due consent: {error}");
                     Ok(None)

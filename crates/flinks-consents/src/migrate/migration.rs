@@ -45,7 +45,7 @@ pub struct MigrationSummary {
     pub unreadable: u64,
     /// The number of consents for which both stores have a record, for example because a backup of
     /// the old store was restored. Neither record was changed, and the one in the new store is
-    /// used. The callback set with [`Migration::on_conflict`] receives their ids.
+    /// used. The callback set with [`Migration::on_conflict`] receives the ids of these consents.
     pub conflicts: u64,
 }
 

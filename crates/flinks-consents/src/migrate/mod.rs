@@ -1,7 +1,7 @@
 //! Moves consents to another store while the application runs.
 //!
 //! 1. Deploy every process with [`MigratingStore::prepare`], which uses both stores but stores new
-//!    consents in the old one, so that processes that use only the old store still find them.
+//!    consents in the old one, where processes that use only the old store can still find them.
 //! 2. Once no process uses only the old store, deploy every process with [`MigratingStore::new`],
 //!    which stores new consents in the new store.
 //! 3. When this deployment is also complete, run a [`Migration`].
@@ -53,9 +53,10 @@
 //! unmark      –               record g                 new
 //! ```
 //!
-//! - The commit is one conditional removal from the old store. It fails if the record has changed
-//!   since it was copied, so a move and a change are mutually exclusive. A move does not change the
-//!   record or its generation, so other processes do not notice it, and any lease stays valid.
+//! - The commit is one conditional removal from the old store. The removal fails if the record has
+//!   changed since it was copied, so a move and a change are mutually exclusive. A move does not
+//!   change the record or its generation, so other processes do not notice it, and any lease stays
+//!   valid.
 //! - Every step is conditional on the generation in the store that it changes. A reservation has a
 //!   random generation that is used only once, and a copy can replace only the reservation that the
 //!   copy's writer made while the old store had the record. A delayed step therefore cannot bring
@@ -63,13 +64,13 @@
 //! - A copy of the current generation is never replaced. A task that finds such a copy continues
 //!   with the verification. The new store is read before the old one, so that a copy that another
 //!   task is about to commit is recognized as current.
-//! - An unmarked record in the new store is authoritative, so it is read first. This also holds if
-//!   the old store loses its latest removals, for example in a Redis failover.
+//! - An unmarked record in the new store is authoritative, even if the old store loses its latest
+//!   removals, for example in a Redis failover. The new store is therefore read first.
 //! - If the application removes a record from the old store, the record is first moved, because a
 //!   removal from the old store is a commit.
 //!
 //! If a process stops between two steps, the next migration continues from there. The migration
-//! also removes any mark that is left in the new store after the record has left the old one.
+//! also removes any mark that remains in the new store after the record has left the old one.
 //!
 //! | file | content |
 //! | --- | --- |

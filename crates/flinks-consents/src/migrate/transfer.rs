@@ -122,7 +122,7 @@ where
     if !is_equal(marks::unmarked(stored), &expected)? {
         return Err(StoreError::damaged("returned a record that differs from the one that was copied"));
     }
-    // This removal is the commit. It fails if the record has changed since it was copied.
+    // This removal is the commit. The removal fails if the record has changed since it was copied.
     if old.remove(id, copy.generation).await? {
         settle(new, copy.clone()).await?;
         return Ok(Step::Continue(()));
@@ -151,7 +151,7 @@ where
 
 /// Removes the mark from a committed copy, or removes a reservation that is no longer needed.
 /// `found` was loaded from the new store, and the old store has no record of the consent. Changes
-/// nothing if the record has changed since then.
+/// nothing if `found` is out of date.
 async fn settle<N: TokenStore + ?Sized>(new: &N, found: Record) -> Result<(), StoreError> {
     let generation = found.generation;
     match Mark::of(&found) {

@@ -235,7 +235,7 @@ async fn check_list<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violatio
         let is_same = found.is_some_and(|found| found.label == record.label && found.owner == record.owner);
         ensure(is_same, "`list` did not return a record of the owner, or changed its owner or label")?;
     }
-    // Read page by page, the list contains each record once and in the same order.
+    // When read page by page, the list contains each record once and in the same order.
     let mut paged = Vec::new();
     loop {
         let page = match paged.last() {

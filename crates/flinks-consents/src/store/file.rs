@@ -39,7 +39,7 @@ use super::token_store::{Page, StoreFuture, TokenStore};
 ///
 /// # Damaged files
 ///
-/// If a file does not contain a valid record, the store renames it so that its name contains
+/// If a file does not contain a valid record, the store renames the file so that its name contains
 /// `.damaged`, and reports the error once. The store has no record of the affected consent until
 /// you restore the file or the end user authorizes again. This crate never removes a damaged file,
 /// which may contain a secret.

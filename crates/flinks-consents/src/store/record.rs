@@ -200,7 +200,7 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Returns `time`, or the Unix epoch if it is more than [`MAX_SKEW`] in the future.
+/// Returns `time`, or the Unix epoch if `time` is more than [`MAX_SKEW`] in the future.
 ///
 /// A time that is too far in the future was recorded while the wall clock was ahead, so the actual
 /// time is unknown. The Unix epoch makes the consent due and is earlier than any recorded time.

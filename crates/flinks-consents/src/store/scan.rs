@@ -21,8 +21,8 @@ pub trait ScanRecords: TokenStore {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if the store fails, or if it did not create the cursor. An
-    /// unreadable record does not cause an error, but is counted in [`ScanPage::unreadable`].
+    /// Returns a [`StoreError`] if the store fails or did not create the cursor. An unreadable
+    /// record does not cause an error, but is counted in [`ScanPage::unreadable`].
     fn scan<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> StoreFuture<'a, ScanPage>;
 
     /// Returns the number of records. Returns `None` if the store would have to read the records to

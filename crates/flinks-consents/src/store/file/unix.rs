@@ -154,7 +154,7 @@ pub(super) struct Access {
 }
 
 impl Access {
-    /// Determines the user from `probe`, a new file in the directory, and the group from the
+    /// Determines the user from `probe` (a new file in the directory) and the group from the
     /// directory.
     ///
     /// # Errors
