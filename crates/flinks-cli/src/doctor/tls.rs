@@ -26,8 +26,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Creates a configuration that trusts the same authorities as the clients: the platform's and
-    /// the section's.
+    /// Creates a configuration that trusts the same authorities as the clients: those of the
+    /// platform and those that the section specifies.
     ///
     /// # Errors
     ///
