@@ -165,7 +165,7 @@ impl TlsFailure {
             Error::AlertReceived(alert) => match alert {
                 AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => Self::Incompatible,
                 // Old servers send `HandshakeFailure` both for a missing client certificate and for
-                // an unsupported version, so it is treated as any other alert.
+                // an unsupported version, so it is treated like any other alert.
                 AlertDescription::CertificateRequired
                 | AlertDescription::BadCertificate
                 | AlertDescription::UnknownCA
