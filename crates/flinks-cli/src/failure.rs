@@ -9,8 +9,7 @@ use flinks_consents::{ConsentError, ConsentId};
 
 use crate::{output, shell};
 
-/// The exit codes, which are stable. `flinks explain` describes each of them, for example with
-/// `flinks explain exit-3`.
+/// The exit codes, which are stable. A command such as `flinks explain exit-3` describes a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {

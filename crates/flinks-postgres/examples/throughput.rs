@@ -1,6 +1,6 @@
 //! Compares the store with plain statements and with the Redis store.
 //!
-//! The program starts a PostgreSQL server and, if it is installed, a Redis server, both configured
+//! The program starts a PostgreSQL server and, if Redis is installed, a Redis server, both configured
 //! as in production: PostgreSQL with its defaults, and Redis with `appendfsync everysec`. It
 //! compares store calls with plain statements for values of the same size. Then it fills the table
 //! and measures the table's size on disk, the `due` method and a keep-alive worker.

@@ -51,7 +51,7 @@ impl Server {
         tokio::time::timeout(self.timeout, call).await.unwrap_or(Err(TIMED_OUT))
     }
 
-    /// Runs a query. Sends it again if it conflicts or if the connection is lost.
+    /// Runs a query. Sends the query again if it conflicts or if the connection is lost.
     pub(crate) async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, StoreError> {
         let mut retries = Retries::default();
         loop {
@@ -62,8 +62,8 @@ impl Server {
         }
     }
 
-    /// Runs a statement that has the same effect if it is sent twice, and returns the number of
-    /// affected rows. Sends it again if it conflicts or if the connection is lost.
+    /// Runs an idempotent statement and returns the number of affected rows. Sends the statement
+    /// again if it conflicts or if the connection is lost.
     pub(crate) async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, StoreError> {
         let mut retries = Retries::default();
         loop {

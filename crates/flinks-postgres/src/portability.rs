@@ -15,7 +15,7 @@ use crate::PostgresStore;
 use crate::schema::Schema;
 use crate::statements::Statements;
 
-/// Words with a fixed meaning. They exclude `FOR UPDATE`, `LOCK`, `PREPARE`, `LISTEN`, `BEGIN` and
+/// Words with a fixed meaning. The list omits `FOR UPDATE`, `LOCK`, `PREPARE`, `LISTEN`, `BEGIN` and
 /// everything else that needs a session or more than one statement.
 const KEYWORDS: &[&str] = &[
     "all", "and", "as", "by", "case", "cast", "check", "conflict", "create", "cross", "delete", "do", "else", "end",
@@ -120,7 +120,7 @@ fn statements() -> [String; 19] {
     ]
 }
 
-/// Returns the statements of the store and those in the migrations.
+/// Returns all SQL statements from the store and the migrations.
 fn all() -> Vec<String> {
     let migrations = PostgresStore::migrations(SCHEMA).unwrap().into_iter().map(|migration| migration.sql.into_owned());
     statements().into_iter().chain(migrations).collect()

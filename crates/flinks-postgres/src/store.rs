@@ -37,7 +37,7 @@ struct Inner {
     statements: Statements,
     server: Server,
     envelope: ArcSwap<Envelope>,
-    /// Whether the version of the tables and the name key are known to be correct.
+    /// Whether the name key and the version of the tables are known to be correct.
     is_checked: AtomicBool,
 }
 

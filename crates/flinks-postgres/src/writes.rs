@@ -30,7 +30,7 @@ pub(crate) struct StoredValue {
 }
 
 impl StoredValue {
-    /// Reads the generation from the column `first` and the value from the next one.
+    /// Reads the generation from the column with index `first` and the value from the next column.
     pub(crate) fn of(row: &Row, first: usize) -> Result<Self, StoreError> {
         let generation: i64 = row.try_get(first).map_err(|_| DAMAGED_ROW)?;
         let value = row.try_get(first.saturating_add(1)).map_err(|_| DAMAGED_ROW)?;

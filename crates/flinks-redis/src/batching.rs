@@ -12,7 +12,7 @@
 //! flight, later calls start the next batch, so no call waits for the reply to an earlier batch.
 //!
 //! Only dispatching tasks wait for space in the `redis` crate's buffer. If the calls waited
-//! themselves, a few dozen calls that are no longer polled would block all others, because the
+//! themselves, a few dozen calls that were no longer polled would block all others, because the
 //! buffer reserves space for the calls in the order in which they started to wait.
 //!
 //! Redis does not run a pipeline atomically and replies to each command separately. An error reply

@@ -19,7 +19,8 @@ impl RedisStore {
     /// Call this method if deadlines or owner entries were deleted or evicted:
     /// [`KeepAlive`](crate::KeepAlive) does not find consents without a deadline, and
     /// [`Consents::list`](flinks_consents::Consents::list) does not find those without an owner
-    /// entry. The method reads every record once. Other processes can use the store while it runs.
+    /// entry. The method reads every record once. Other processes can use the store while this
+    /// method runs.
     ///
     /// The method cannot restore the list of ended consents that have not been reported yet,
     /// because their records do not show whether they have been reported.

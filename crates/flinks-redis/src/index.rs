@@ -12,7 +12,7 @@ use crate::store::RedisStore;
 use flinks_consents::keep_alive::{Lookup, WorkItem};
 
 /// The maximum number of entries in a list. For comparison, a shard in a store with ten million
-/// consents has about 40 000.
+/// consents has about 40 000 entries.
 const MAX_ENTRIES: usize = 1_000_000;
 
 impl RedisStore {

@@ -96,7 +96,8 @@ if deadline and tonumber(deadline) == tonumber(ARGV[2]) then redis.call('ZREM', 
 return 1
 ";
 
-/// Adds a record's deadline to the sorted set of deadlines, unless the set already contains one.
+/// Adds a record's deadline to the sorted set of deadlines, unless the set already contains a
+/// deadline for the record.
 ///
 /// - `KEYS`: the record and the sorted set of deadlines.
 /// - `ARGV[1]`: the expected generation. `ARGV[2]`: the deadline in milliseconds. `ARGV[3]`: the
@@ -116,7 +117,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[
 return 1
 ";
 
-/// Acquires or extends a lease. Returns 0 if it belongs to another holder.
+/// Acquires or extends a lease. Returns 0 if the lease belongs to another holder.
 ///
 /// - `KEYS[1]`: the lease.
 /// - `ARGV[1]`: the holder. `ARGV[2]`: the duration in milliseconds.

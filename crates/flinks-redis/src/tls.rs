@@ -24,7 +24,7 @@ pub(crate) fn check_certificates(certificates: &Certificates) -> Result<(), Inva
 /// Checks that this process has a default crypto provider for rustls.
 ///
 /// Without one, rustls would install the compiled-in provider as the default for the whole process.
-/// If several were compiled in, it would panic.
+/// If several were compiled in, rustls would panic.
 pub(crate) fn check_crypto_provider() -> Result<(), InvalidConfiguration> {
     if CryptoProvider::get_default().is_none() {
         return Err(InvalidConfiguration::new(

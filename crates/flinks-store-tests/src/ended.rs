@@ -91,7 +91,7 @@ async fn reported_after_crash<B: Backend>() {
 }
 
 /// Tests that a worker does not report an ended consent that the end user renews while the worker
-/// reports another one.
+/// is reporting another consent.
 async fn renewed<B: Backend>() {
     let server = B::start();
     let flinks = emulator().await;

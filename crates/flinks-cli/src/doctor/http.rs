@@ -15,7 +15,7 @@ use super::tls::{self, Tls, TlsFailure};
 use crate::failure::Exit;
 use crate::timestamp;
 
-/// The difference between the clocks above which tokens may be affected.
+/// The clock skew above which tokens may be affected.
 const CLOCK_WARNING: Duration = Duration::from_secs(60);
 const CLOCK_FAILURE: Duration = Duration::from_secs(5 * 60);
 

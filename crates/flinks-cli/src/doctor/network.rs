@@ -94,7 +94,7 @@ fn resolution_outcome(failure: ResolutionFailure, peer: Peer<'_>) -> Outcome {
 /// Connects to the first address that accepts a connection.
 pub(super) async fn connect(addresses: &[SocketAddr], role: Role<'_>, limit: Duration) -> Step<TcpStream> {
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-    // Each address gets an equal share, so that an unresponsive one does not use up all the time.
+    // Each address gets an equal share of the time, so that an unresponsive one cannot use all of it.
     let share = limit.checked_div(count).unwrap_or(limit);
     let mut failed = connection_outcome(ConnectionFailure::Unreachable, None, role);
     for address in addresses {

@@ -26,8 +26,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Creates a configuration that trusts the same authorities as the clients: the platform's and
-    /// the section's.
+    /// Creates a configuration that trusts the same authorities as the clients: those of the
+    /// platform and those that the section specifies.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl TlsFailure {
             Error::AlertReceived(alert) => match alert {
                 AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => Self::Incompatible,
                 // Old servers send `HandshakeFailure` both for a missing client certificate and for
-                // an unsupported version, so it is treated as any other alert.
+                // an unsupported version, so it is treated like any other alert.
                 AlertDescription::CertificateRequired
                 | AlertDescription::BadCertificate
                 | AlertDescription::UnknownCA

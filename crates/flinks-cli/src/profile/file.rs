@@ -143,7 +143,7 @@ pub(crate) fn edit(
     })?;
     change(&mut document)?;
     let text = document.to_string();
-    // A file that cannot be read again would block every command.
+    // Check the new text first, because every command would fail if the file were invalid.
     let checked: Result<ConfigFile, _> = toml::from_str(&text);
     checked.map_err(|error| Failure::usage(format!("invalid value: {}", error.message().trim_end())))?;
     write_private(&path, &text)

@@ -213,8 +213,8 @@ impl Profile {
 ///
 /// # Errors
 ///
-/// Returns a failure if a number or a URL does not have the expected form. Otherwise, a URL with a
-/// password could end up in `config.toml`.
+/// Returns a failure if a number or a URL does not have the expected form. Without this check, a
+/// URL with a password could end up in `config.toml`.
 pub(crate) fn check_value(section: Section, field: &str, text: &str) -> Result<(), Failure> {
     let name = section.name();
     if is_numeric(field) && !text.parse::<u64>().is_ok_and(|number| number > 0) {
