@@ -120,8 +120,8 @@ pub(super) const LISTED_OBJECT: Words = Words(
      proprietary mcc unit amount fee charge",
 );
 
-/// Words in the names of postal address fields. Next to a field with one of these words in its name,
-/// `pin` means an Indian postal code.
+/// Words in the names of postal address fields. Next to a field with one of these words in its
+/// name, `pin` means an Indian postal code.
 pub(super) const ADDRESS: Words =
     Words("city district street address country line town locality province postal landmark region road");
 
