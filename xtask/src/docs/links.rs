@@ -19,7 +19,7 @@ pub fn broken(root: &Path) -> Result<Vec<String>> {
     let mut headings: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for path in documents(root)?.into_iter().flat_map(|(_, paths)| paths) {
         for target in targets(&read(root, &path)?) {
-            // The target is a URL or an item that rustdoc resolves.
+            // An external target is a URL or an item that rustdoc resolves.
             let is_external = target.contains(':') || !target.starts_with('#') && !target.contains(['/', '.']);
             if is_external {
                 continue;

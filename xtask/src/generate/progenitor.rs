@@ -88,7 +88,7 @@ pub fn types(openapi: &OpenAPI, normalized: &Normalized) -> Result<Types> {
         Ok(types) => return Ok(types),
         Err(error) => error,
     };
-    // Generating the types of one operation at a time shows which operation causes the error.
+    // Generating the types for one operation at a time shows which operation causes the error.
     for operation in operations {
         let schemas = reachable(normalized, operation);
         if let Err(error) = run(openapi, normalized, &holders, std::slice::from_ref(operation), Some(&schemas)) {

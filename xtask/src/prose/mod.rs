@@ -58,7 +58,7 @@ pub struct Pattern {
 struct Allowed {
     path: String,
     text: String,
-    /// The reason why the phrase is allowed. The code does not use this field.
+    /// Why the phrase is allowed. The code does not use this field.
     #[serde(rename = "reason")]
     _reason: String,
 }

@@ -7,8 +7,8 @@ use std::str::FromStr as _;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// A paragraph, a heading, a table cell, a comment or a message. The lines of the paragraph are
-/// joined with spaces.
+/// A paragraph, a heading, a table cell, a comment or a message. The lines are joined with
+/// spaces.
 #[derive(Default)]
 pub(super) struct Paragraph {
     pub(super) text: String,
@@ -146,7 +146,7 @@ impl Position<'_> {
     /// Moves to the end of the next occurrence of a literal and returns the number of its first line.
     ///
     /// `proc-macro2` spans contain line numbers only if the `span-locations` feature is enabled.
-    /// That feature makes the generator's syntax trees a quarter larger and slower.
+    /// That feature makes the generator's syntax trees a quarter larger and slower to process.
     fn next(&mut self, literal: &str) -> usize {
         let rest = self.source.get(self.offset..).unwrap_or_default();
         let start = self.offset.saturating_add(rest.find(literal).unwrap_or_default());

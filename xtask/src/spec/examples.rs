@@ -12,7 +12,7 @@ use super::example_value::mismatch;
 use super::schema::{children, escape, json_path};
 use crate::Error;
 
-/// An example of a schema.
+/// An example value and its schema.
 struct Example<'a> {
     /// The JSON pointer of the example.
     at: String,
@@ -84,7 +84,7 @@ fn find<'a>(document: &'a Value, value: &'a Value, at: &str, examples: &mut Vec<
     }
 }
 
-/// Returns the examples next to a schema, in `example` and `examples`.
+/// Returns the examples in the `example` and `examples` members next to a schema.
 fn beside<'a>(document: &'a Value, owner: &'a Value, schema: &'a Value, at: &str) -> Vec<Example<'a>> {
     let one = owner.get("example").map(|value| Example { at: format!("{at}/example"), schema, value });
     let several = owner.get("examples").and_then(Value::as_object).into_iter().flatten().filter_map(|(name, entry)| {
@@ -98,7 +98,7 @@ fn beside<'a>(document: &'a Value, owner: &'a Value, schema: &'a Value, at: &str
     one.into_iter().chain(several).collect()
 }
 
-/// Appends the examples of a schema and of the schemas inside it.
+/// Appends the examples in a schema and in the schemas inside it.
 fn find_in_schema<'a>(schema: &'a Value, at: &str, examples: &mut Vec<Example<'a>>) {
     examples.extend(schema.get("example").map(|value| Example { at: format!("{at}/example"), schema, value }));
     for (index, value) in schema.get("examples").and_then(Value::as_array).into_iter().flatten().enumerate() {

@@ -154,7 +154,7 @@ pub(crate) fn single_reference(schema: &Value) -> Option<&Value> {
     }
 }
 
-/// Returns the reference in a nullable reference. Returns any other schema unchanged.
+/// Strips the nullable wrapper from a reference. Returns any other schema unchanged.
 pub(crate) fn without_nullable(schema: &Value) -> &Value {
     single_reference(schema).unwrap_or(schema)
 }

@@ -62,7 +62,7 @@ impl<'a> Comparison<'a> {
         {
             return self.schema(schema, &field.ty, at);
         }
-        // Each alternative of a choice has the properties next to the choice.
+        // Each alternative in a choice also has the properties next to the choice.
         let properties = self.properties(resolved, 0);
         if !properties.is_empty() && self.code.enums.contains_key(&name) {
             self.fields(&properties, ty, at, MAX_DEPTH)?;

@@ -45,7 +45,7 @@ pub(super) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// Replaces a path into serde_json with the re-export in `flinks_core`. The type of an arbitrary
+/// Replaces a path into serde_json with the re-export in `flinks_core`. The type for an arbitrary
 /// value comes from serde_json, and product crates do not depend on serde_json.
 pub(super) fn reexported(path: &mut syn::Path) {
     if path.leading_colon.is_some() && path.segments.first().is_some_and(|first| first.ident == "serde_json") {

@@ -2,12 +2,12 @@
 //! the client and its operations.
 //!
 //! Only the `types` module comes from progenitor. The client and methods that progenitor generates
-//! are not used, for two reasons. The error type of progenitor's client prints bodies, headers and
-//! URLs (T4) and loses the status of a response that cannot be decoded (T7). The hooks of
-//! progenitor's client cannot return a different error and cannot be implemented outside the
-//! product crates (T14). An operation's URL, headers, body and arguments come from the normalized
-//! document. The generated code calls `flinks_core`, and its public API contains no progenitor
-//! types.
+//! are not used, for two reasons. Errors from progenitor's client expose bodies, headers and
+//! URLs when printed (T4), and they lack the status of a response that cannot be decoded (T7). The
+//! hooks in progenitor's client cannot return a different error and cannot be implemented outside
+//! the product crates (T14). An operation's URL, headers, body and arguments come from the
+//! normalized document. The generated code calls `flinks_core`, and its public API contains no
+//! progenitor types.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -65,9 +65,9 @@ pub struct Constants {
 ///
 /// # Errors
 ///
-/// Returns an error if progenitor's types have an unexpected shape, if the client cannot send the
-/// request for an operation, or if a field is marked as a secret but the generated code does not
-/// treat it as one.
+/// Returns an error if progenitor's types have an unexpected shape, if the generated client could
+/// not send the request for an operation, or if a field is marked as a secret but the generated
+/// code does not treat it as one.
 pub fn harden(types: Types, normalized: &Normalized, constants: &Constants) -> Result<syn::File> {
     let operations = operations(&types, normalized)?;
     let (types, secrets) = types::harden(types.module, normalized, &operations)?;

@@ -225,8 +225,8 @@ pub(super) fn property_doc(wire: &str) -> String {
     format!("The property `{wire}`.")
 }
 
-/// Returns the description of a property that references a schema: its own description, which
-/// typify ignores, or else the schema's description.
+/// Returns the description of a property that references a schema: the property's own description,
+/// which typify ignores, or else the schema's description.
 fn referenced_description(ident: &Ident, property: &str, normalized: &Normalized) -> Option<String> {
     let property = normalized.schema_of(&ident.to_string())?.get("properties")?.get(property)?;
     let property = schema::without_nullable(property);

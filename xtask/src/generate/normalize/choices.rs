@@ -1,5 +1,5 @@
-//! Finds the choices in responses. A choice is a schema whose value matches one of several other
-//! schemas.
+//! Finds the choices in responses. A choice is a schema whose values each match one of several
+//! other schemas.
 //!
 //! typify represents a choice as an untagged enum, which fails on a new alternative. The enum in
 //! the generated code keeps a value that matches no known alternative.

@@ -197,7 +197,7 @@ pub enum OtherBody {
     Redirect,
 }
 
-/// A schema whose value matches one of several other schemas.
+/// A schema whose values each match one of several other schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The alternatives, in the order in which they are tried.

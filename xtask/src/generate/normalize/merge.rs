@@ -60,7 +60,7 @@ struct Merge<'a> {
     /// The original forms of the merged schemas that contain the current schema.
     active: Vec<String>,
     /// The schemas that contain themselves, keyed by their original form. Each value consists of
-    /// the name that the schema gets and the merged schema.
+    /// the new name and the merged form of the schema.
     recursive: BTreeMap<String, (String, Value)>,
     compositions: usize,
 }

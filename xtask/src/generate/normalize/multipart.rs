@@ -12,8 +12,8 @@ pub(crate) const FILE_PART: &str = "FilePart";
 pub(crate) const FILE_KEY: &str = "x-xtask-file";
 
 /// Replaces each file property in a multipart body with a reference to the schema for
-/// `flinks_core::FilePart`. If the body's schema is shared, the body gets its own copy, because a
-/// JSON body cannot contain a file.
+/// `flinks_core::FilePart`. If the body's schema is shared, the body gets its own copy of the
+/// schema, because a JSON body cannot contain a file.
 pub(super) fn mark_files(document: &mut Value, place: &Place) {
     let pointer = format!("{}/requestBody/content", place.pointer());
     let Some(content) = document.pointer(&pointer).and_then(Value::as_object) else { return };

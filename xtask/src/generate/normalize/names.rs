@@ -33,9 +33,9 @@ impl NameIndex {
 
 impl Names<'_> {
     /// Moves an inline schema to the components and replaces it with a reference. Returns the
-    /// schema's name, which is the first of these that no different schema has: its Rust name
-    /// (`x-rust-name`), its `title`, or `wanted`. If `wanted` is taken as well, a number is added
-    /// to it. `at` is the schema's original location.
+    /// schema's name, which is the first of these names that no different schema has: the Rust
+    /// name (`x-rust-name`), the `title`, or `wanted`. If `wanted` is taken as well, a
+    /// number is added to it. `at` is the schema's original location.
     pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: String) -> String {
         if let Some(name) = referenced(schema) {
             return name.to_owned();

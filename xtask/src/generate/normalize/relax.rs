@@ -18,7 +18,7 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
     let text = |key: &str| others.iter().find_map(|other| other.get(key)).cloned();
     if let Some(name) = referenced(&Value::Object(part.clone())) {
         let mut target = reference(name);
-        // OpenAPI ignores a description next to a reference, but the docs of the field need it.
+        // OpenAPI ignores a description next to a reference, but the field's docs need one.
         if let (Some(target), Some(text)) = (target.as_object_mut(), text("description")) {
             target.insert("description".into(), text);
         }
@@ -203,10 +203,10 @@ fn relax(schema: &mut Value, queue: &mut Vec<String>) {
     schema::for_each_child(schema, &mut |child| relax(child, queue));
 }
 
-/// Removes the formats, patterns and lengths of strings, and the lengths and `uniqueItems` of
-/// lists, because the server checks them. Otherwise, typify would generate a separate type for each
-/// string with a length limit, require a regex engine for each pattern, and turn a list with a
-/// fixed length into an array.
+/// Removes the constraints on strings (formats, patterns and lengths) and on lists (lengths and
+/// `uniqueItems`), because the server checks these constraints. Otherwise, typify would generate a
+/// separate type for each string with a length limit, require a regex engine for each pattern, and
+/// turn a list with a fixed length into an array.
 pub(super) fn drop_bounds(schema: &mut Value) {
     let kind = schema.get("type").and_then(Value::as_str).filter(|_| !is_secret(schema));
     let bounds: &[&str] = match kind {

@@ -22,7 +22,7 @@
 //!   `name`, `status` or a similar field is a value from a list. In a path, a bare `code` is a
 //!   secret only after a segment such as `/verify`. In all other places, a bare `code` looks like a
 //!   secret.
-//! - A PIN next to the fields of a postal address is a postal code.
+//! - `pin` next to a field of a postal address means a postal code.
 //! - An object whose properties are described is not a secret, but its properties can be. In an
 //!   object named after a secret, such as `access_token`, a property with a general name such as
 //!   `value` looks like a secret, unless another property of the object is marked.

@@ -112,7 +112,8 @@ fn is_listed_object(name: &str) -> bool {
         || subject.is_some_and(|subject| words::LISTED_OBJECT.contains(subject)) && !has_code_word(name)
 }
 
-/// Returns whether a name contains a word for the purpose of a secret code, such as `verification`.
+/// Returns whether a name contains a word that states what a secret code is for, such as
+/// `verification`.
 fn has_code_word(name: &str) -> bool {
     words(name).iter().any(|word| words::CODE.contains(word))
 }

@@ -98,8 +98,8 @@ pub(super) const PLAIN_TOKEN: Words = Words(
 /// (ISO 20022).
 pub(super) const PLAIN_BEARER: Words = Words("charge fee cost chrg expense tax");
 
-/// Fields of an OAuth 2.0 request or response (RFC 6749, RFC 7636). Next to them, a field named
-/// `code` is an authorization code.
+/// Fields of an OAuth 2.0 request or response (RFC 6749, RFC 7636). A field named `code` next
+/// to one of these fields is an authorization code.
 pub(super) const OAUTH: Words = Words(
     "grant_type redirect_uri client_id client_secret code_verifier response_type session_state \
      refresh_token code_challenge assertion",
@@ -120,7 +120,8 @@ pub(super) const LISTED_OBJECT: Words = Words(
      proprietary mcc unit amount fee charge",
 );
 
-/// Fields of a postal address. Next to them, a PIN is an Indian postal code.
+/// Words in the names of postal address fields. Next to a field with one of these words in its
+/// name, `pin` means an Indian postal code.
 pub(super) const ADDRESS: Words =
     Words("city district street address country line town locality province postal landmark region road");
 

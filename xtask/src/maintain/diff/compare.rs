@@ -132,8 +132,8 @@ impl Comparison<'_> {
                 _ => {
                     let effect = match key {
                         "success type" | "error type" => Effect::BreaksReaders,
-                        // Every call fails, even if the code still compiles because the header is
-                        // the same.
+                        // The code may still compile because the header is the same, but every call
+                        // fails.
                         "credentials" => Effect::BreaksCallers,
                         "security" | "list of OAuth scopes" => Effect::Documented,
                         _ => Effect::Compatible,
