@@ -103,7 +103,7 @@ impl AttemptMarkers {
     /// Records that bytes may be sent from now on. Returns `false` if the call or the attempt was
     /// abandoned.
     fn mark_sent(&self) -> bool {
-        // An abandoned attempt must not mark its call, because another attempt may follow.
+        // An abandoned attempt must not mark its call as sent, because another attempt may follow.
         self.attempt.mark_sent() && self.call.as_ref().is_none_or(SendMarker::mark_sent)
     }
 }

@@ -173,7 +173,7 @@ impl Transport {
     }
 }
 
-/// Prints the base URL, which contains no credential.
+/// Prints the base URL, which contains no credentials.
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("base_url", &self.base_url().as_str()).finish_non_exhaustive()
@@ -218,8 +218,8 @@ impl TransportBuilder {
     /// operations, use [`timeout`](Self::timeout).
     ///
     /// The default depends on the operation. For example, the default for Connect's `/Authorize`
-    /// endpoint is 240 seconds, because such a call can take up to 210 seconds. The minimum timeout
-    /// is 1 millisecond.
+    /// endpoint is 240 seconds, because a call to this endpoint can take up to 210 seconds. The
+    /// minimum timeout is 1 millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self

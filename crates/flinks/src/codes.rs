@@ -80,8 +80,8 @@ codes! {
         CONCURRENT_SESSION = "CONCURRENT_SESSION",
         /// `DISABLED_INSTITUTION`: the bank is unavailable.
         DISABLED_INSTITUTION = "DISABLED_INSTITUTION",
-        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must have the bank unlock
-        /// it.
+        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must ask the bank to
+        /// unlock it.
         DISABLED_LOGIN = "DISABLED_LOGIN",
         /// `INVALID_LOGIN`: the `LoginId` is unknown or belongs to another customer, or the bank
         /// rejected the user name and password.
