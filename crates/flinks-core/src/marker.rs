@@ -1,5 +1,5 @@
-//! Records whether a request has left this machine. This information matters if a call stops before
-//! its response arrives.
+//! Records whether a request has left this machine. This information matters if a call fails or is
+//! cancelled before its response arrives.
 //!
 //! A marker has three states. The first poll of the request body changes the state from *unsent* to
 //! *sent*. [`SendMarker::abandon`] changes the state from *unsent* to *abandoned*. Only one of

@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines a type for error codes that a server sends as text, with a constant for each documented
-/// code.
+/// Defines a type for error codes that a server sends as text. The type has a constant for each
+/// documented code.
 macro_rules! codes {
     ($(#[$attribute:meta])* $name:ident { $($(#[$doc:meta])* $constant:ident = $text:literal,)* }) => {
         $(#[$attribute])*
