@@ -30,8 +30,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An HTTP client for authenticated calls to one [`BaseUrl`].
 ///
 /// - The client never follows redirects, never sends a `Referer` header, and never retries.
-/// - The client uses HTTP/1.1. The connection uses TLS 1.2 or newer, unless the base URL uses
-///   `http`.
+/// - The client uses HTTP/1.1. Connections use TLS 1.2 or newer, unless the base URL uses `http`.
 /// - The client neither stores cookies nor accepts compressed responses.
 /// - Every call has a timeout.
 /// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), unless the

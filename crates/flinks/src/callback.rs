@@ -56,8 +56,8 @@ impl CsrfState {
         parameters.into_result(form)
     }
 
-    /// Compares the `state` in a callback with the expected `state`. The comparison runs in constant
-    /// time.
+    /// Compares the `state` in a callback with the expected `state`. The comparison runs in
+    /// constant time.
     pub(crate) fn check(&self, received: Option<&str>, form: &CallbackForm) -> Result<(), Error> {
         let Some(received) = received else {
             return Err(form.rejection("`state` is missing"));

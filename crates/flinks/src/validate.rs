@@ -7,8 +7,8 @@ use subtle::{Choice, ConstantTimeEq as _};
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) use flinks_core::token_problem;
 
-/// Returns whether a response echoes a secret from its request (C4). The comparison runs in constant
-/// time.
+/// Returns whether a response echoes a secret from its request (C4). The comparison runs in
+/// constant time.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
     let is_equal = |sent: &str| received.as_bytes().ct_eq(sent.as_bytes());
