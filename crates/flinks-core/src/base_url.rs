@@ -15,7 +15,7 @@ use crate::absolute_url::{AbsoluteUrl, is_loopback};
 ///
 /// - user info, a query or a fragment
 /// - a backslash or a character that is not visible ASCII
-/// - the braces of a placeholder such as `https://{host}`
+/// - the braces in a placeholder such as `https://{host}`
 ///
 /// Parsing preserves a path prefix and removes a trailing slash.
 ///

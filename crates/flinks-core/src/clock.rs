@@ -21,8 +21,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Returns the wall-clock time.
     fn wall(&self) -> SystemTime;
 
-    /// Returns whether both clocks show a time before the given moment: the monotonic clock before
-    /// `monotonic`, and the wall clock less than `since_epoch` after the Unix epoch.
+    /// Returns whether the monotonic clock shows a time before `monotonic` and the wall clock
+    /// shows a time less than `since_epoch` after the Unix epoch.
     ///
     /// This method is called each time a cached token is read. [`SystemClock`] implements the
     /// method without converting the times; for any other clock, the default implementation is

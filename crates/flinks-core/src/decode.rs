@@ -19,8 +19,8 @@ pub trait ReplyBody: DeserializeOwned {
     /// not read from a JSON object or accepts fields with any name.
     const FIELDS: Fields = None;
 
-    /// Returns whether this value is documented. If the schema lists alternatives, a value may
-    /// match none of them.
+    /// Returns whether this value is documented. Returns `false` if the schema lists alternatives
+    /// and the value matches none of them.
     fn is_documented(&self) -> bool {
         true
     }

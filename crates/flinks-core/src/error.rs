@@ -10,9 +10,9 @@ use crate::transport_error::TransportError;
 
 /// The error returned by an operation. `E` is the type of the operation's documented error body.
 ///
-/// The error contains the name of the operation, and the status and the request ids of the
-/// response. `Debug` and `Display` output never contains a URL, a header, a body or a secret. The
-/// error has no source. Only [`Error::body`] and [`Error::head`] return text from the server.
+/// The error contains the operation's name and the response's status and request ids. `Debug` and
+/// `Display` output never contains a URL, a header, a body or a secret. The error has no source.
+/// Only [`Error::body`] and [`Error::head`] return text from the server.
 pub struct Error<E = ()>(Box<Inner<E>>);
 
 struct Inner<E> {

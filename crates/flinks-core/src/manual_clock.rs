@@ -57,8 +57,8 @@ use crate::deadline::Timestamps;
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     pace: Pace,
-    /// The time that the test has set, without the real time that has passed since a running clock
-    /// was created.
+    /// The time that the test has set, excluding the real time that has passed since a running
+    /// clock was created.
     base: watch::Sender<Timestamps>,
     sleeps: Arc<Mutex<Vec<Duration>>>,
 }

@@ -1,5 +1,5 @@
-//! Records whether a request has left this machine. This information matters if a call stops before
-//! its response arrives.
+//! Records whether a request has left this machine. This information matters if a call fails or is
+//! cancelled before its response arrives.
 //!
 //! A marker has three states. The first poll of the request body changes the state from *unsent* to
 //! *sent*. [`SendMarker::abandon`] changes the state from *unsent* to *abandoned*. Only one of
@@ -103,7 +103,7 @@ impl AttemptMarkers {
     /// Records that bytes may be sent from now on. Returns `false` if the call or the attempt was
     /// abandoned.
     fn mark_sent(&self) -> bool {
-        // An abandoned attempt must not mark its call, because another attempt may follow.
+        // An abandoned attempt must not mark its call as sent, because another attempt may follow.
         self.attempt.mark_sent() && self.call.as_ref().is_none_or(SendMarker::mark_sent)
     }
 }

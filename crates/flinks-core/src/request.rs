@@ -22,7 +22,7 @@ pub struct Operation {
     pub accept: Option<&'static str>,
     /// The media type of the request, unless the body determines it.
     pub content_type: Option<&'static str>,
-    /// The default timeout of the operation, if it is longer than the general default.
+    /// The default timeout for the operation, if it is longer than the general default.
     pub timeout: Option<Duration>,
     /// The maximum size of a JSON response in bytes, if it differs from the general maximum.
     pub max_response_bytes: Option<usize>,
@@ -182,7 +182,7 @@ pub(crate) const INVALID_REQUEST: InvalidRequest =
 /// The initial capacity of a form in bytes. A form that fits is written without reallocation.
 const FORM_BYTES: usize = 512;
 
-/// Percent-encodes a path argument. The unreserved characters of RFC 3986 are not encoded.
+/// Percent-encodes a path argument. Characters that RFC 3986 calls unreserved are not encoded.
 #[doc(hidden)]
 pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<String, InvalidRequest> {
     let value = value.to_string();
@@ -198,7 +198,7 @@ pub fn encode_path(name: &'static str, value: impl fmt::Display) -> Result<Strin
     Ok(encoded.unwrap_or(value))
 }
 
-/// Everything except the unreserved characters of RFC 3986.
+/// All characters except those that RFC 3986 calls unreserved.
 pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]

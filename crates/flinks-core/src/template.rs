@@ -73,7 +73,7 @@ impl Templates {
         drop(known);
         let (url, headers) = (self.url(path)?, self.headers(operation));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have called the operation since the read.
+        // Another thread may have added the template since the lookup above.
         if find(&known, operation).is_none() {
             known.push(Template { operation, path: path.into(), url: url.clone(), headers: headers.clone() });
         }

@@ -30,8 +30,7 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An HTTP client for authenticated calls to one [`BaseUrl`].
 ///
 /// - The client never follows redirects, never sends a `Referer` header, and never retries.
-/// - The client uses HTTP/1.1. The connection uses TLS 1.2 or newer, unless the base URL uses
-///   `http`.
+/// - The client uses HTTP/1.1. Connections use TLS 1.2 or newer, unless the base URL uses `http`.
 /// - The client neither stores cookies nor accepts compressed responses.
 /// - Every call has a timeout.
 /// - A response body is limited to [`MAX_RESPONSE_BYTES`](crate::MAX_RESPONSE_BYTES), unless the
@@ -173,7 +172,7 @@ impl Transport {
     }
 }
 
-/// Prints the base URL, which contains no credential.
+/// Prints the base URL, which contains no credentials.
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").field("base_url", &self.base_url().as_str()).finish_non_exhaustive()
@@ -218,8 +217,8 @@ impl TransportBuilder {
     /// operations, use [`timeout`](Self::timeout).
     ///
     /// The default depends on the operation. For example, the default for Connect's `/Authorize`
-    /// endpoint is 240 seconds, because such a call can take up to 210 seconds. The minimum timeout
-    /// is 1 millisecond.
+    /// endpoint is 240 seconds, because a call to this endpoint can take up to 210 seconds. The
+    /// minimum timeout is 1 millisecond.
     pub fn long_timeout(mut self, timeout: Duration) -> Self {
         self.long_timeout = Some(timeout.max(Duration::from_millis(1)));
         self

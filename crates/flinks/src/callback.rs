@@ -33,7 +33,7 @@ pub(crate) struct CsrfState {
     created_at: SystemTime,
 }
 
-/// The largest accepted difference between two machines' clocks.
+/// The maximum accepted clock skew between two machines.
 const MAX_SKEW: Duration = Duration::from_secs(60);
 
 impl CsrfState {
@@ -56,8 +56,8 @@ impl CsrfState {
         parameters.into_result(form)
     }
 
-    /// Compares the `state` in a callback with the expected `state`. The comparison takes constant
-    /// time.
+    /// Compares the `state` in a callback with the expected `state`. The comparison runs in
+    /// constant time.
     pub(crate) fn check(&self, received: Option<&str>, form: &CallbackForm) -> Result<(), Error> {
         let Some(received) = received else {
             return Err(form.rejection("`state` is missing"));

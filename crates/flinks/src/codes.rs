@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines a type for error codes that a server sends as text, with a constant for each documented
-/// code.
+/// Defines a type for error codes that a server sends as text. The type has a constant for each
+/// documented code.
 macro_rules! codes {
     ($(#[$attribute:meta])* $name:ident { $($(#[$doc:meta])* $constant:ident = $text:literal,)* }) => {
         $(#[$attribute])*
@@ -80,8 +80,8 @@ codes! {
         CONCURRENT_SESSION = "CONCURRENT_SESSION",
         /// `DISABLED_INSTITUTION`: the bank is unavailable.
         DISABLED_INSTITUTION = "DISABLED_INSTITUTION",
-        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must have the bank unlock
-        /// it.
+        /// `DISABLED_LOGIN`: the bank has locked the login. The end user must ask the bank to
+        /// unlock it.
         DISABLED_LOGIN = "DISABLED_LOGIN",
         /// `INVALID_LOGIN`: the `LoginId` is unknown or belongs to another customer, or the bank
         /// rejected the user name and password.

@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::operation::Product;
 
 /// Rejects a base URL whose host belongs to another product according to the Flinks documentation.
-/// Also rejects a base URL with a path if the host belongs to `product`. Other hosts, such as a
-/// gateway's, are accepted.
+/// Also rejects a base URL with a path if the host belongs to `product`. Any other host is
+/// accepted, for example the host of a gateway.
 pub(crate) fn check_host(base_url: &BaseUrl, product: Product) -> Result<(), Error> {
     let reason = match product_of(base_url.host()) {
         Some(other) if other == product && base_url.has_path() => "must not have a path; the client appends the path",

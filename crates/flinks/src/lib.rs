@@ -5,7 +5,7 @@
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
     doc = "Authorization for Flinks Pay, Connect and Outbound: see README.md."
 )]
-// Each product uses only a part of the shared code.
+// Each product uses only part of the shared code.
 #![cfg_attr(
     not(all(feature = "connect", feature = "outbound", feature = "pay")),
     allow(dead_code, unused_imports, unused_macros)

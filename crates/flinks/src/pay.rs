@@ -24,10 +24,10 @@ use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
-/// The base URL of the sandbox, as given on pages of the Flinks documentation other than
-/// `/Authorize`. [P7](crate::rules)
+/// The base URL of the sandbox, as given in the Flinks documentation, except on the `/Authorize`
+/// page. [P7](crate::rules)
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
-/// The production base URL, as given on pages of the Flinks documentation other than `/Authorize`.
+/// The production base URL, as given in the Flinks documentation, except on the `/Authorize` page.
 /// [P7](crate::rules)
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 

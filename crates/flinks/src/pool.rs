@@ -37,7 +37,7 @@ use crate::retry::backoff;
 /// once. Cloning is cheap, and clones share their tokens. [P5](crate::rules)
 ///
 /// - Each call to [`token`](Self::token) requests at most one token in advance, and
-///   [`fill`](Self::fill) requests enough to fill the pool. An idle pool therefore makes no
+///   [`fill`](Self::fill) requests enough tokens to fill the pool. An idle pool therefore makes no
 ///   requests, and a pool that is used less often holds fewer tokens.
 /// - The pool requests tokens in the caller's runtime, at most four at a time. When the last clone
 ///   is dropped, in-flight requests are cancelled.

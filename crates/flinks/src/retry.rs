@@ -1,4 +1,4 @@
-//! Executes calls, with their attempts, waits, deadlines and log messages (A5).
+//! Executes calls, including their attempts, waits, deadlines and log messages (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, RetryClass};
 use crate::operation::Operation;
 use crate::running_call::{RunningCall, Server, Success};
 
-/// The policy that determines how many times an operation may be attempted after each class of
+/// The policy that determines the maximum number of attempts at an operation for each class of
 /// failure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RetryPolicy {
@@ -211,7 +211,7 @@ pub fn backoff(failures: u32, retry_after: Option<Duration>) -> Duration {
 }
 
 /// Parses `Retry-After`: a number of seconds, or an HTTP date (RFC 9110, section 10.2.3). Returns
-/// `None` if the header has neither format.
+/// `None` if the header is in neither format.
 pub(crate) fn retry_after(text: &str, clock: &dyn Clock) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -80,8 +80,8 @@ impl Settings {
     }
 
     /// Sets the timeout for establishing a connection. Default: 10 seconds. The effective timeout
-    /// is at most half of the [`timeout`](Self::timeout) and half of the
-    /// [`bank_timeout`](Self::bank_timeout), if they are set.
+    /// never exceeds half of the [`timeout`](Self::timeout) or half of the
+    /// [`bank_timeout`](Self::bank_timeout), if these are set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -102,8 +102,8 @@ impl Settings {
         self
     }
 
-    /// Trusts the given certificate authorities, such as a corporate proxy's, in addition to the
-    /// platform's.
+    /// Trusts the given certificate authorities, such as one that a corporate proxy uses, in
+    /// addition to those that the platform trusts.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: tls::RootCertificates) -> Self {
         self.root_certificates = Some(roots);
@@ -158,7 +158,7 @@ impl Settings {
     ///
     /// By default, such a token is rejected as malformed, because a cache between the client and
     /// Flinks has probably repeated a response, and the token may already be spent. A client and
-    /// its clones remember the newest 16,384 tokens as keyed hashes.
+    /// its clones remember the most recent 16,384 tokens as keyed hashes.
     ///
     /// Use this setting if your Flinks environment accepts one Pay token for several calls and
     /// returns the same token more than once. [P5, C3](crate::rules)

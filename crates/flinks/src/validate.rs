@@ -3,12 +3,12 @@
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// Checks whether a token, a key or an id is valid in the header that carries it.
+/// Checks whether a token, a key or an id can be sent in a header.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) use flinks_core::token_problem;
 
-/// Returns whether a response echoes a secret from its request (C4). The comparison takes constant
-/// time.
+/// Returns whether a response echoes a secret from its request (C4). The comparison runs in
+/// constant time.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str>) -> bool {
     let is_equal = |sent: &str| received.as_bytes().ct_eq(sent.as_bytes());

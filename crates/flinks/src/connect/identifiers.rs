@@ -84,7 +84,7 @@ impl FromStr for Instance {
 }
 
 /// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces
-/// both, such as the emulator's.
+/// both hosts, such as the base URL of the emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {

@@ -55,8 +55,8 @@ impl Widget {
     /// - `message data` if the text is not a JSON object with a `step`, or if the step is
     ///   `REDIRECT` and there is no `url`.
     ///
-    /// Ignore an event for which this method returns an error. It may come from a browser
-    /// extension, for example.
+    /// Ignore an event for which this method returns an error. Such an event may come from a
+    /// browser extension, for example.
     pub fn message(&self, origin: &str, data: &str) -> Result<WidgetMessage, Error> {
         let expected = self.message_origin();
         if expected.is_empty() || origin != expected {

@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// Returns a clone that has a different timeout and shares this client's connections. The
-    /// timeout also applies to `/Authorize` and is at least one millisecond.
+    /// timeout also applies to `/Authorize`. The minimum timeout is one millisecond.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         let transport = self.transport.with_timeout(timeout);

@@ -187,7 +187,7 @@ impl WidgetUrl {
 
     /// Returns the URL in a form that can be inserted into a quoted HTML attribute.
     pub fn to_html_attribute(&self) -> String {
-        // Apart from `&`, a percent-encoded URL contains no character that is special in HTML.
+        // Apart from `&`, a percent-encoded URL contains no characters that are special in HTML.
         self.0.expose_secret().replace('&', "&amp;")
     }
 }

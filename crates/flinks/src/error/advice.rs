@@ -29,7 +29,7 @@ pub enum Advice {
     /// A refresh was refused, possibly by a gateway; see [`Refusal::Suspected`]. A background job
     /// should try again later. An interactive caller may start a new authorization.
     WaitOrStartOver,
-    /// Correct an argument of this call, such as an amount, a name or a login id; see
+    /// Correct an argument to this call, such as an amount, a name or a login id; see
     /// [`Error::field`]. Nothing was sent. If an end user entered the value, respond with 400 or
     /// 422.
     FixInput,

@@ -17,7 +17,7 @@ use super::kind::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// An argument of the call is invalid; see [`Error::field`]. Nothing was sent.
+    /// An argument to the call is invalid; see [`Error::field`]. Nothing was sent.
     Input,
     /// The configuration is invalid; see [`Error::field`]. This is also the cause if a host for
     /// which plain HTTP is allowed turns out to have a public address. Nothing was sent.

@@ -31,7 +31,7 @@ pub(super) struct Inner {
     correlation_id: Option<String>,
     trace_id: Option<String>,
     attempts: u32,
-    /// Whether an earlier attempt of the same call may have reached the server.
+    /// Whether an earlier attempt in the same call may have reached the server.
     pub(super) earlier_may_have_been_sent: bool,
     /// Whether the response has an unsuccessful status and a JSON body that does not match the
     /// documented error format.

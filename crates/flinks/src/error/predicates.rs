@@ -75,8 +75,8 @@ impl Error {
             || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TOO_MANY_REQUESTS.as_str())
     }
 
-    /// Returns whether the same call may succeed later, because the network, the server or the bank
-    /// failed, or a rate limit was exceeded.
+    /// Returns whether the failure is temporary, so that the same call may succeed later: the
+    /// network, the server or the bank failed, or a rate limit was exceeded.
     ///
     /// This method does not report the fate of a token that the call would have spent; see
     /// [`SpendError`](crate::SpendError).

@@ -57,7 +57,7 @@ impl Refusal {
 const ENDS_THE_GRANT: [OAuthError; 2] = [OAuthError::INVALID_GRANT, OAuthError::ACCESS_DENIED];
 
 impl Error {
-    /// Returns whether the end user must consent again, because Outbound's authorization code or
+    /// Returns whether the end user must consent again because the Outbound authorization code or
     /// refresh token is no longer valid.
     ///
     /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must

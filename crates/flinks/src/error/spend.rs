@@ -94,8 +94,8 @@ impl<T, E> SpendError<T, E> {
 /// Converts a [`SpendError`] into its underlying error, for use with `?`. An unspent token is
 /// dropped.
 ///
-/// If the token's fate is unknown, the error's message states this, and its
-/// [`advice`](Error::advice) is the same as [`SpendError::advice`].
+/// If the token's fate is unknown, the error's message states this, and [`Error::advice`] returns
+/// the same advice as [`SpendError::advice`].
 impl<T> From<SpendError<T>> for Error {
     fn from(error: SpendError<T>) -> Self {
         match error {

@@ -19,7 +19,7 @@ pub(crate) enum RetryClass {
     Failed,
     /// The token in the response had already expired.
     ExpiredOnArrival,
-    /// A retry would fail again or would not be safe.
+    /// A retry would also fail or would not be safe.
     Final,
 }
 

@@ -169,7 +169,7 @@ impl Client {
 
     /// Revokes an end user's access tokens and refresh tokens, which ends the connection.
     ///
-    /// Only `Ok` proves that the connection has ended. `Ok` means that the response was a 204 or a
+    /// Only `Ok` proves that the connection has ended. `Ok` means that the response was a 204, or a
     /// 200 with an empty body. [O10](crate::rules)
     ///
     /// # Errors
