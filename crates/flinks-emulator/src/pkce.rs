@@ -29,7 +29,7 @@ impl CodeChallenge {
             };
         };
         if !is_verifier(challenge) {
-            return Err("code_challenge must consist of 43 to 128 letters, digits and the characters -._~");
+            return Err("code_challenge must be 43 to 128 characters long and contain only letters, digits and -._~");
         }
         match method {
             None | Some("plain") => Ok(Some(Self::Plain(challenge.to_owned()))),

@@ -123,7 +123,9 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
         io::ErrorKind::PermissionDenied if source.raw_os_error().is_none() => {
             StoreError::unavailable("has no server with the required target_session_attrs")
         }
-        io::ErrorKind::PermissionDenied => StoreError::misconfigured("has a Unix socket that this process may not use"),
+        io::ErrorKind::PermissionDenied => {
+            StoreError::misconfigured("has a Unix socket that this process is not permitted to use")
+        }
         io::ErrorKind::TimedOut => TIMED_OUT,
         _ => UNREACHABLE,
     }

@@ -191,7 +191,10 @@ async fn check_due<S: TokenStore>(open: &impl Fn() -> S) -> Result<(), Violation
         "`due` did not list exactly the due consents in the required order: implausibly late deadlines first, then the earliest deadlines, then suspected consents",
     )?;
     let some = in_order.get(..2).unwrap_or_default();
-    ensure(store.due(window, 2).await? == some, "`due` with a lower limit did not return the start of the full list")?;
+    ensure(
+        store.due(window, 2).await? == some,
+        "`due` with a smaller limit did not return the start of the full list",
+    )?;
     ensure(store.due(window, 0).await?.is_empty(), "`due` returned more consents than the limit")?;
     // After a refresh, the consent is no longer due.
     let refreshed = record("conformance: oldest", now)?.after(oldest.generation());

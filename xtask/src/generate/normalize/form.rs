@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::field_names::WireNames;
 use crate::spec::schema;
 
-/// A document in normal form, with the information that this form cannot express.
+/// A document in normal form, along with any information that normal form cannot express.
 #[derive(Debug)]
 pub struct Normalized {
     /// The document.

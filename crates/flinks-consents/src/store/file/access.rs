@@ -39,9 +39,9 @@ pub(super) fn at_path(path: &Path) -> impl Fn(io::Error) -> StoreError {
 /// Converts an operating system error for a file or directory into a [`StoreError`].
 pub(super) fn io_error(path: &Path, error: &io::Error) -> StoreError {
     let store_error = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            StoreError::misconfigured("is not accessible: this process needs permission to read and write its files")
-        }
+        io::ErrorKind::PermissionDenied => StoreError::misconfigured(
+            "is not accessible: this process needs permission to read and write the files in it",
+        ),
         io::ErrorKind::ReadOnlyFilesystem => StoreError::misconfigured("is on a read-only file system"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::unavailable("has no disk space left"),
         io::ErrorKind::FileTooLarge => StoreError::unavailable("has reached a file size limit"),
