@@ -41,8 +41,8 @@ mod suspicion;
 mod token_cache;
 mod token_id;
 
-/// The lock that `single_flight` uses. The model check for `single_flight` replaces this module to
-/// use a different lock.
+/// The lock that `single_flight` uses. The model check for `single_flight` replaces this module
+/// with one that uses a different lock.
 mod sync {
     pub(super) use std::sync::{Mutex, MutexGuard};
 }

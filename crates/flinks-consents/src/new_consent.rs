@@ -1,5 +1,5 @@
-//! Stores a new consent with its owner and label and, on request, revokes the replaced consent's
-//! connection.
+//! Stores a new consent along with its owner and label and, on request, revokes the replaced
+//! consent's connection.
 
 use std::time::SystemTime;
 
@@ -125,8 +125,8 @@ impl NewConsent {
     /// # Cancel safety
     ///
     /// If the caller is cancelled, the exchange still completes and its result is stored. If
-    /// [`revoke_replaced`](Self::revoke_replaced) was called, the revocation is also still
-    /// attempted.
+    /// [`revoke_replaced`](Self::revoke_replaced) was called, the revocation is still attempted as
+    /// well.
     pub async fn exchange_code(
         self,
         code: AuthorizationCode,
@@ -145,8 +145,8 @@ impl NewConsent {
     ///
     /// # Errors
     ///
-    /// Returns an error if the store fails. The consent is then kept in memory until a later call
-    /// stores it.
+    /// Returns an error if the store fails. In that case, the consent is kept in memory until a
+    /// later call stores it.
     ///
     /// # Cancel safety
     ///
@@ -251,8 +251,9 @@ impl NewConsent {
         subject(&token)
     }
 
-    /// Returns whether another stored consent has the subject `old_subject`. Checks the consent
-    /// that is now stored under this id and the owner's other consents.
+    /// Returns whether another stored consent has the subject `old_subject`. Checks the first page
+    /// of the owner's other consents and, if the end user has authorized again since the exchange,
+    /// the consent that is now stored under this id.
     async fn is_stored_elsewhere(&self, old_subject: &str, grant: u64) -> Result<bool, ConsentError> {
         let shared = &self.consent.shared;
         let Some(current) = self.consent.current_record().await? else { return Ok(false) };

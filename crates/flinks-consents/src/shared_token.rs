@@ -167,8 +167,8 @@ async fn outcome<S: Source>(source: &S, waiter: Waiter<Outcome>) -> Outcome {
 /// Waits for the in-flight fetch. After the maximum duration of a fetch, all waiting callers receive
 /// an error, and the next caller starts a new fetch.
 ///
-/// One task does this for all callers on the fetch's runtime. If each of thousands of callers had
-/// its own timer, the last callers would be delayed.
+/// A single task enforces this limit for all callers on the fetch's runtime. If each of thousands
+/// of callers had its own timer, the last callers would be delayed.
 async fn limit<S: Source>(source: S, waiter: Waiter<Outcome>) -> Outcome {
     tokio::select! {
         biased;

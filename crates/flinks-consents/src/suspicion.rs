@@ -67,7 +67,7 @@ pub(crate) fn clears_suspicion(error: &Error) -> bool {
 }
 
 /// The latest successful refreshes of two different consents. Two refreshes are enough: for any
-/// given consent, at least one of them refreshed another consent.
+/// given consent, at least one of them is a refresh of another consent.
 #[derive(Default)]
 pub(crate) struct Witnesses(Mutex<[Option<(ConsentId, SystemTime)>; 2]>);
 

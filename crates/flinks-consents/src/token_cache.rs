@@ -116,7 +116,7 @@ impl TokenCache {
     /// refresh is due, returns `read` as the error instead.
     ///
     /// Takes no lock and changes no reference count, so threads do not contend for the token. The
-    /// guard that keeps the token in memory occupies one of its thread's eight slots, which all
+    /// guard that keeps the token in memory occupies one of the thread's eight slots, which all
     /// `ArcSwap`s in the program share. Therefore, the guard never leaves this function.
     pub(crate) fn read_fresh<T, R>(&self, clock: &dyn Clock, read: R) -> Result<T, R>
     where

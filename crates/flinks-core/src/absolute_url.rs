@@ -17,7 +17,7 @@ impl AbsoluteUrl {
     ///
     /// # Errors
     ///
-    /// Returns why `text` is invalid, as a verb phrase such as `must not contain user info`.
+    /// Returns the reason `text` is invalid, as a verb phrase such as `must not contain user info`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         Self::parse_with(text, None)
     }

@@ -23,7 +23,7 @@ pub struct ByteStream {
 }
 
 impl ByteStream {
-    /// Returns the length in bytes that the server announced, if any.
+    /// Returns the length of the body in bytes, if the server announced it.
     pub fn content_length(&self) -> Option<u64> {
         self.response.content_length()
     }

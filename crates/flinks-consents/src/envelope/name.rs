@@ -1,4 +1,5 @@
-//! Hidden names: keyed hashes of ids. A reader of the store cannot derive the ids from the names.
+//! Hidden names: keyed hashes of ids. Someone who can read the store cannot derive the ids from the
+//! names.
 
 use std::fmt;
 
@@ -58,9 +59,9 @@ impl EncryptionKeys {
 
     /// Returns a fingerprint that identifies the name key without revealing it.
     ///
-    /// With a different name key, a store could not find its records and would store every consent
-    /// a second time. To detect a changed name key, a store can save the fingerprint with its
-    /// records and return an error if the fingerprint later differs.
+    /// If the name key changed, a store could not find its records, and every consent would be
+    /// stored a second time. To detect a changed name key, a store can save the fingerprint with
+    /// its records and return an error if the fingerprint later differs.
     pub fn name_key_fingerprint(&self) -> String {
         self.name_key.fingerprint()
     }

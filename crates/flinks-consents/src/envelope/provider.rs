@@ -66,14 +66,14 @@ use super::keys::Key;
 /// }
 /// ```
 ///
-/// This provider needs only the `kms:GenerateDataKey` and `kms:Decrypt` permissions for the master
+/// This provider needs only the `kms:GenerateDataKey` and `kms:Decrypt` permissions on the master
 /// key. The `key_provider.rs` example implements a provider for tests.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Generates a new data key.
     ///
     /// # Errors
     ///
-    /// Returns [`KeyError::Refused`] if the call will fail until a setting is corrected, and
+    /// Returns [`KeyError::Refused`] if all calls will fail until a setting is corrected, and
     /// [`KeyError::Unavailable`] if a later call may succeed.
     fn generate_key(&self) -> KeyFuture<'_, DataKey>;
 

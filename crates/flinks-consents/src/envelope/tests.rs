@@ -110,7 +110,7 @@ struct Service {
     generated: usize,
     unwrapped: usize,
     failure: Option<KeyError>,
-    /// Calls wait until this gate is notified.
+    /// If this is `Some`, calls wait for a notification.
     gate: Option<Arc<tokio::sync::Notify>>,
 }
 
@@ -166,8 +166,8 @@ fn data_keys(service: &FakeService, clock: &Arc<ManualClock>) -> DataKeys {
     DataKeys::new(service.clone()).clock(Arc::<ManualClock>::clone(clock))
 }
 
-/// Returns an envelope as another process would have it: it uses the same service but has no keys
-/// in memory.
+/// Returns an envelope like that of another process, which uses the same service but has no keys in
+/// memory.
 fn envelope(service: &FakeService, clock: &Arc<ManualClock>) -> Envelope {
     Envelope::new(Key::new([7; 32]), data_keys(service, clock))
 }
@@ -408,8 +408,8 @@ async fn a3_debug_output_of_an_envelope_contains_no_key() {
     assert!(!text.contains("[1, 1"), "{text}");
 }
 
-/// Sealing and opening with configured keys must not wait or allocate more than the functions of
-/// `EncryptionKeys`.
+/// Sealing and opening with configured keys must never wait, and must not allocate more than the
+/// functions of `EncryptionKeys` do.
 #[tokio::test]
 async fn configured_keys_never_wait() {
     use futures_util::FutureExt as _;

@@ -105,8 +105,8 @@ pub trait WorkLeases: TokenStore {
     }
 
     /// Removes an item from the list that [`ended_in`](Self::ended_in) returns, unless the item has
-    /// been replaced. An item is replaced if the end user has consented again since the item was
-    /// listed and the new consent has also ended.
+    /// been replaced. An item is replaced if, since it was listed, the end user has consented again
+    /// and the new consent has also ended.
     fn mark_reported<'a>(&'a self, item: &'a WorkItem) -> StoreFuture<'a, ()> {
         let _ = item;
         Box::pin(std::future::ready(Ok(())))
@@ -120,8 +120,8 @@ pub struct WorkItem {
     pub shard: u16,
     /// The consent's name in the store: either its id or its hidden name.
     pub name: String,
-    /// A number that lets the store recognize the item later, such as its deadline at the time of
-    /// listing. The worker does not interpret it.
+    /// A number that lets the store recognize the item later, such as the consent's idle deadline
+    /// at the time of listing. The worker does not interpret it.
     pub stamp: u64,
 }
 

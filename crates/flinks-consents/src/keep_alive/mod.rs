@@ -93,7 +93,7 @@ impl KeepAlive {
     }
 
     /// Sets the maximum average number of refreshes that this worker starts per second.
-    /// Default: 10. The minimum is 1. The rates of several workers add up.
+    /// Default: 10. The minimum is 1. If several workers run, their rates add up.
     #[must_use]
     pub fn rate(mut self, rate: u32) -> Self {
         self.worker.rate = rate.max(1);
@@ -150,7 +150,7 @@ impl KeepAlive {
     /// logged and passed to the [`on_run`](Self::on_run) callback. A panic in the store is treated
     /// as a failed run.
     ///
-    /// This method never returns. Run it in a separate task, and abort that task to stop the
+    /// This method never returns. Call it in a separate task, and abort that task to stop the
     /// worker.
     ///
     /// # Cancel safety

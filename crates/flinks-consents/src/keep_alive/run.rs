@@ -1,5 +1,5 @@
-//! The order in which a keep-alive run processes shards and consents, and the shard leases that it
-//! holds.
+//! The shard leases of a keep-alive run, and the order in which the run processes shards and
+//! consents.
 //!
 //! A run has three phases, each of which processes the shards one after another:
 //!
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
         Ok(progress.summary)
     }
 
-    /// Runs the three phases. Skips the remaining phases if the run stops early.
+    /// Runs the three phases, but skips the remaining ones if the run stops early.
     async fn process_shards(&mut self) -> Result<(), StoreError> {
         let shards = self.order_shards();
         let mut with_suspected = Vec::new();

@@ -34,13 +34,13 @@ pub struct Summary {
     /// detected by another process. [O6](flinks::rules)
     pub ended: u64,
     /// The number of refreshes that were refused, possibly by a gateway
-    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). The consents are not reported, because
-    /// only a later run can determine whether they have ended.
+    /// ([`Refusal::Suspected`](flinks::Refusal::Suspected)). These consents are not reported,
+    /// because only a later run can determine whether they have ended.
     pub suspected: u64,
     /// The number of consents whose refresh failed. They are due again in the next run.
     pub failed: u64,
-    /// The number of due consents with unreadable records, which are damaged or were encrypted with
-    /// a key that this worker does not have. Each such record is logged.
+    /// The number of due consents whose records are damaged or were encrypted with a key that this
+    /// worker does not have. Each such record is logged.
     pub unreadable: u64,
     /// The error that prevented a pending write from being stored. The write exists only in this
     /// process until [`Consents::flush`](crate::Consents::flush) or a later call stores it.
@@ -64,7 +64,7 @@ pub struct Stopped {
     pub reason: StopReason,
 }
 
-/// The reason a run stopped early, with the last error.
+/// The reason a run stopped early, along with the last error.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StopReason {

@@ -1,4 +1,4 @@
-//! The marks on records in the new store that are not authoritative yet.
+//! Marks the records in the new store that are not authoritative yet.
 //!
 //! A mark is a lease with a special holder. Programs that do not know about the migration treat the
 //! mark on a reservation as a lease that expired long ago, and the mark on a copy as another
@@ -84,7 +84,7 @@ fn mark(owner: String, lease: Option<&Lease>) -> Lease {
     }
 }
 
-/// Removes the mark from a copy, which restores the record that was copied.
+/// Removes the mark from a copy and thus restores the record that was copied.
 pub(super) fn unmarked(mut record: Record) -> Record {
     let Some(lease) = record.lease.as_mut() else { return record };
     let Some(holder) = lease.owner.strip_prefix(COPY) else { return record };

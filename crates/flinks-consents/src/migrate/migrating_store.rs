@@ -58,7 +58,7 @@ impl<Old, New> MigratingStore<Old, New> {
     ///
     /// Processes that use this store can run alongside processes that use only the old store, and
     /// alongside processes that use a store created with `new`. Do not run a
-    /// [`Migration`](super::Migration) yet.
+    /// [`Migration`](super::Migration) while any process uses this store.
     pub fn prepare(old: Old, new: New) -> Self {
         Self(Arc::new(Stores { old, new, new_consents: Target::Old }))
     }
@@ -92,7 +92,7 @@ impl<Old: ScanRecords, New: TokenStore> TokenStore for MigratingStore<Old, New> 
         Box::pin(self.0.remove(id, generation))
     }
 
-    /// Lists the records ordered by id.
+    /// Lists the records in order of id.
     fn list<'a>(&'a self, owner: &'a OwnerId, page: &'a Page) -> StoreFuture<'a, Vec<Record>> {
         Box::pin(self.0.list(owner, page))
     }
@@ -120,7 +120,8 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
         Ok(self.new.load(id).await?.filter(|record| Mark::of(record) == Mark::None))
     }
 
-    /// Loads the record from the new store. The old store must not have a record of the consent.
+    /// Loads the record from the new store. Call this method only if the old store has no record of
+    /// the consent.
     async fn load_new(&self, id: &ConsentId) -> Result<Option<Record>, StoreError> {
         let found = self.new.load(id).await?;
         Ok(found.filter(|record| Mark::of(record) != Mark::Reservation).map(marks::unmarked))
@@ -245,8 +246,8 @@ impl<Old: ScanRecords, New: TokenStore> Stores<Old, New> {
     }
 }
 
-/// Stores a record unless the store already has one. A reservation is replaced, because a migration
-/// made it for a record that no longer exists.
+/// Stores a record unless the store already has a record of the consent. A reservation is replaced,
+/// because a migration made it for a record that no longer exists.
 async fn insert_into<S: TokenStore>(store: &S, record: &Record) -> Result<bool, StoreError> {
     for _ in 0..MAX_ATTEMPTS {
         if store.compare_and_swap(None, record).await? {

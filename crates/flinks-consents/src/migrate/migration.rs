@@ -138,8 +138,8 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if a store fails. The consents that were already moved stay in the
-    /// new store. Run the migration again to move the others.
+    /// Returns a [`StoreError`] if a store fails. The consents that have already been moved stay in
+    /// the new store. Run the migration again to move the others.
     ///
     /// # Cancel safety
     ///
@@ -246,7 +246,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
 }
 
 impl MigrationSummary {
-    /// Counts an outcome. Returns an error if the outcome must stop the migration.
+    /// Counts an outcome, or returns an error that must stop the migration.
     fn add(&mut self, outcome: Result<Outcome, StoreError>) -> Result<(), StoreError> {
         let count = match outcome {
             Ok(Outcome::Moved) => &mut self.moved,

@@ -53,10 +53,10 @@
 //! unmark      –               record g                 new
 //! ```
 //!
-//! - The commit is one conditional removal from the old store. The removal fails if the record has
-//!   changed since it was copied, so a move and a change are mutually exclusive. A move does not
-//!   change the record or its generation, so other processes do not notice it, and any lease stays
-//!   valid.
+//! - The commit is a single conditional removal from the old store. The removal fails if the record
+//!   has changed since it was copied, so a move and a change are mutually exclusive. A move does
+//!   not change the record or its generation, so other processes do not notice it, and any lease
+//!   stays valid.
 //! - Every step is conditional on the generation in the store that it changes. A reservation has a
 //!   random generation that is used only once, and a copy can replace only the reservation that the
 //!   copy's writer made while the old store had the record. A delayed step therefore cannot bring

@@ -112,7 +112,7 @@ struct World {
     new: SteppedStore,
     store: Stores,
     server: Rc<RefCell<Server>>,
-    /// The grants that were forgotten. No later call may find them.
+    /// The grants that were forgotten, which later calls must not find.
     forgotten: Rc<RefCell<HashSet<u64>>>,
     moves: Rc<RefCell<u64>>,
 }
@@ -149,7 +149,7 @@ impl World {
         found
     }
 
-    /// Moves the consent as a migration would if its scan had been some time ago.
+    /// Moves the consent as a migration would some time after its scan.
     async fn run_mover(self, rounds: u32) {
         for _ in 0..rounds {
             let Some(seen) = self.old.load(&id()).await.unwrap() else { return };
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// Settles what stopped movers have left, like a migration whose scan was some time ago.
+    /// Settles what stopped movers have left behind, as a migration would some time after its scan.
     async fn run_settler(self) {
         let Some(found) = self.new.load(&id()).await.unwrap() else { return };
         for _ in 0..3 {
@@ -171,7 +171,7 @@ impl World {
         settle_if_moved(&self.old, &self.new, found).await.unwrap();
     }
 
-    /// Reads the consent. The generation of a grant never decreases, and a consent that nobody
+    /// Reads the consent. The generation of a grant never decreases, and a consent that no task
     /// forgets is always found.
     async fn run_reader(self, may_be_missing: bool) {
         let mut generations: HashMap<u64, u64> = HashMap::new();

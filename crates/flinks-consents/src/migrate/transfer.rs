@@ -31,7 +31,7 @@ const MAX_ATTEMPTS: u32 = 20;
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped, the record is in the old store or in the new one, and a later call
+/// If the future is dropped, the record is in either the old store or the new one, and a later call
 /// completes the move.
 pub(super) async fn move_record<O, N>(old: &O, new: &N, seen: Record) -> Result<Outcome, StoreError>
 where

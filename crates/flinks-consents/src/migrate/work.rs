@@ -7,7 +7,7 @@ use super::migrating_store::{MigratingStore, Stores};
 use crate::keep_alive::{Lookup, WorkItem, WorkLeases};
 use crate::store::{ConsentId, DueWindow, ScanRecords, StoreError, StoreFuture};
 
-/// A shard of one of the two stores, with its number in that store.
+/// A shard of one of the two stores, identified by its number in that store.
 enum Shard {
     Old(u16),
     New(u16),
@@ -21,7 +21,7 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
         }
     }
 
-    /// Returns the item's shard, and the item as that shard's store listed it.
+    /// Returns the item's shard, and the item as it was listed by the store that has the shard.
     fn item(&self, item: &WorkItem) -> (Shard, WorkItem) {
         let shard = self.shard(item.shard);
         let (Shard::Old(number) | Shard::New(number)) = shard;
@@ -92,7 +92,7 @@ impl<Old: ScanRecords + WorkLeases, New: WorkLeases> Stores<Old, New> {
     }
 }
 
-/// Returns the items with the number that their shard has in the combined store.
+/// Sets the shard of each item to `shard`, the number that the shard has in the combined store.
 fn numbered(items: Vec<WorkItem>, shard: u16) -> Vec<WorkItem> {
     items.into_iter().map(|item| WorkItem { shard, ..item }).collect()
 }
@@ -100,7 +100,8 @@ fn numbered(items: Vec<WorkItem>, shard: u16) -> Vec<WorkItem> {
 /// A worker processes the shards of both stores. If a consent is moved to a shard of the new store
 /// that the run has already processed, the next run refreshes the consent.
 ///
-/// An end may be reported twice: once before the consent is moved, and once afterwards.
+/// The end of a consent may be reported twice: once before the consent is moved, and once
+/// afterwards.
 impl<Old: ScanRecords + WorkLeases, New: WorkLeases> WorkLeases for MigratingStore<Old, New> {
     fn shards(&self) -> u16 {
         self.stores().new.shards().saturating_add(self.stores().old.shards())

@@ -117,10 +117,10 @@ pub struct FileStoreOptions {
 impl FileStoreOptions {
     /// Makes the store accessible to the Unix group that owns its directory.
     ///
-    /// With this option, the group may have write permission for the directory and its parent
-    /// directories, and a file may belong to any user in the group. Files have mode 0660, and a new
-    /// directory has mode 2770. Every process that uses the directory must set this option. It has
-    /// no effect on Windows.
+    /// With this option, the group is allowed to have write permission on the directory and its
+    /// parent directories, and the files can belong to any user in the group. Files have mode 0660,
+    /// and a new directory has mode 2770. Every process that uses the directory must set this
+    /// option. It has no effect on Windows.
     pub fn shared_with_group(mut self) -> Self {
         self.sharing = Sharing::Group;
         self
@@ -201,10 +201,10 @@ impl TokenStore for FileStore {
     /// than Unix, each call reads every file.
     ///
     /// The first call reads every file. If that takes longer than the store timeout, the call
-    /// continues in the background, and a later call reads only the files that have changed since.
-    /// On two cores and a local disk, a call for 100 000 consents took 1 second when it read every
-    /// file, and 0.3 seconds when no file had changed. The store uses about 200 bytes of memory for
-    /// each consent, plus the length of its id.
+    /// continues in the background, and a later call reads only the files that have changed in the
+    /// meantime. On two cores and a local disk, a call for 100 000 consents took 1 second when it
+    /// read every file, and 0.3 seconds when no file had changed. The store uses about 200 bytes of
+    /// memory for each consent, plus the length of its id.
     fn due(&self, window: DueWindow, limit: usize) -> StoreFuture<'_, Vec<ConsentId>> {
         let inner = Arc::clone(&self.0);
         self.blocking(move |directory| {

@@ -36,8 +36,8 @@ pub struct Record {
     /// Whether the record may be missing from the store's index of owners, which is possible if the
     /// record was not loaded from the store.
     pub(crate) is_owner_new: bool,
-    /// The stored access token. It is boxed, like `lease`, so that a record without one stays
-    /// small.
+    /// The stored access token. It is boxed, like `lease`, so that a record without an access token
+    /// stays small.
     pub(crate) access_token: Option<Box<StoredToken>>,
     pub(crate) lease: Option<Box<Lease>>,
 }
@@ -75,7 +75,7 @@ pub enum EndReason {
     Unknown,
 }
 
-/// The refusals that led to a consent being suspected.
+/// The refusals that caused a consent to be suspected.
 #[derive(Clone, Copy)]
 pub(crate) struct Suspicion {
     /// The HTTP status of the refusals.
@@ -87,7 +87,7 @@ pub(crate) struct Suspicion {
     pub(crate) last_seen: SystemTime,
 }
 
-/// A stored access token, which every process may use.
+/// A stored access token, which every process can use.
 #[derive(Clone)]
 pub(crate) struct StoredToken {
     pub(crate) secret: Secret,

@@ -201,7 +201,7 @@ impl<S> FaultyStore<S> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call. Returns its fault and the number of releases before it.
+    /// Counts a call. Returns the call's fault, if any, and the number of releases before the call.
     fn arrive(&self, operation: StoreOperation, id: Option<&ConsentId>) -> (Option<StoreFault>, u64) {
         let mut progress = Progress::default();
         self.progress.send_modify(|shared| {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each operation opens the directory by its path, checks the marker, and does all its work in the
-//! open directory. An operation therefore fails if a volume is not mounted, instead of treating the
+//! open directory. If a volume is not mounted, an operation therefore fails instead of treating the
 //! empty mount point as a store. Operations succeed again as soon as the volume is mounted.
 //!
 //! Device and inode numbers cannot identify the directory: remounting changes the device number,
@@ -320,8 +320,8 @@ impl OpenDirectory<'_> {
     }
 
     /// Returns the error for a failed operation on a file. If the entry is a directory, a link or a
-    /// socket, the error states that it is not a regular file, because the operating system returns
-    /// many different errors for such entries.
+    /// socket, the error states that the entry is not a regular file, because the operating system
+    /// returns many different errors for such entries.
     fn file_error(&self, name: &OsStr, error: &io::Error) -> StoreError {
         match self.handle.is_file(name) {
             Ok(false) => NOT_A_FILE.at(&self.path(name), Some(error)),

@@ -32,7 +32,7 @@ pub(super) struct Index {
     /// The entries from the last call, ordered by name. The lock is held only to copy or to replace
     /// the pointer. If two calls overlap, the entries from either call are correct.
     entries: Mutex<Arc<[Entry]>>,
-    /// The keys of the hash function for owners.
+    /// The keys of the hash function for owner ids.
     hashing: RandomState,
 }
 

@@ -108,9 +108,9 @@ impl FileVersion {
 
     /// Returns whether a change at or after `now` would give the file a different version.
     ///
-    /// File systems round times: FAT, for example, rounds to two seconds. Two changes in quick
-    /// succession can therefore have the same time and, because inode numbers are reused, the same
-    /// version.
+    /// File systems round times: FAT, for example, rounds them to multiples of two seconds. Two
+    /// changes in quick succession can therefore result in the same time and, because inode numbers
+    /// are reused, in the same version.
     pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         const LONGEST_STEP: u64 = 2;
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -208,8 +208,8 @@ impl Access {
 
     /// Checks that other users cannot replace the directory by renaming it or one of its parents.
     ///
-    /// The owners of parent directories are trusted, except the owner of a directory inside one
-    /// with the sticky bit, such as `/tmp`, where every user can create directories.
+    /// The owners of parent directories are trusted, except the owner of a directory inside a
+    /// directory with the sticky bit, such as `/tmp`, where every user can create directories.
     pub(super) fn check_parents(&self, directory: &Path) -> Result<(), StoreError> {
         let mut child = directory;
         for parent in directory.ancestors().skip(1) {

@@ -17,7 +17,7 @@ use super::super::record_file::RecordFile;
 use super::*;
 use crate::store::{Page, TokenStore as _};
 
-/// A store's directory with an index.
+/// A store's directory and its index.
 struct Fixture {
     _temporary: TempDir,
     path: PathBuf,
@@ -54,7 +54,7 @@ impl Fixture {
         self.index.refresh(&self.directory.enter().unwrap(), now).unwrap()
     }
 
-    /// Brings the index up to date as if the files had last been changed ten seconds ago.
+    /// Brings the index up to date as if the files had last been changed ten seconds earlier.
     fn refresh_later(&self) -> Refreshed {
         self.refresh_at(SystemTime::now() + Duration::from_secs(10))
     }
