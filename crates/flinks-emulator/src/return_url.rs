@@ -40,7 +40,7 @@ pub(crate) fn parse(text: &str, origins: &[String], fragment: Fragment) -> Resul
     Ok(url)
 }
 
-/// Removes everything from a URL except this part.
+/// Removes everything except `part` from a URL.
 pub(crate) fn keep(mut url: Url, part: RedirectUrlPart) -> Url {
     match part {
         RedirectUrlPart::Whole => {}
@@ -53,7 +53,7 @@ pub(crate) fn keep(mut url: Url, part: RedirectUrlPart) -> Url {
     url
 }
 
-/// Adds parameters to the query of a URL, except parameters without a value.
+/// Adds the parameters that have a value to the query of a URL.
 ///
 /// A parameter must not appear more than once (RFC 6749, section 3.1), so a new parameter replaces
 /// an existing one with the same name. If the application reuses the return URL of an earlier

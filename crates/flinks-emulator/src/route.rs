@@ -13,7 +13,7 @@ pub(crate) enum Route {
     Operation(Operation, Vec<String>),
     /// The start page at the base URL.
     Start,
-    /// The form on the start page, which opens the iframe page with a new token.
+    /// The start page's form, which opens the iframe page with a new token.
     IframeDemo,
     /// The path exists, but supports only these methods.
     WrongMethod(String),

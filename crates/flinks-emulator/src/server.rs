@@ -1,5 +1,5 @@
-//! The sockets. This module reads a request into a [`Call`], applies the request's fault and writes
-//! the response. Flinks' rules are in the `rules` module.
+//! The sockets. This module reads a request into a [`Call`], applies any fault scheduled for it and
+//! writes the response. Flinks' rules are in the `rules` module.
 //!
 //! hyper parses requests and writes ordinary responses. A fault bypasses hyper and writes directly
 //! to the [`Wire`], which hyper uses through [`SharedWire`]. The service then returns

@@ -1,5 +1,5 @@
-//! The state, its lock and four signals. The connections, the control API and the library share
-//! them.
+//! The state, its lock and four signals, which the connections, the control API and the library
+//! share.
 //!
 //! The lock is held for one decision at a time and never across an `await`. A signal does not carry
 //! a value, so a task that receives a signal reads the state.

@@ -40,7 +40,7 @@ pub enum ClientCertificates {
     Required,
 }
 
-/// A generated certificate authority, and how an emulator uses it for TLS.
+/// A generated certificate authority and the TLS settings of an emulator that uses it.
 ///
 /// Each `Tls` value has a new authority, so a client must trust its
 /// [`authority_pem`](Self::authority_pem). The authority can issue certificates only for
@@ -66,8 +66,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Creates an authority. Clients can connect to `localhost`, to loopback addresses and to these
-    /// host names or IP addresses.
+    /// Creates an authority. The emulator's certificate is valid for `localhost`, for `127.0.0.1`,
+    /// for `::1`, and for these host names or IP addresses.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Tls {
     /// private key to `client-key.pem`. The variables from [`Emulator::env`] then include the
     /// paths of these files.
     ///
-    /// Existing files are replaced. Only the owner can read the private key.
+    /// Existing files are replaced. On Unix, only the file's owner can read the private key.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 //! Fuzz targets: one function for each parser of untrusted input.
 //!
-//! A target must not panic or hang on any input. Each target also asserts the parser's guarantees
-//! about its result. In every test run, `tests/replay.rs` runs all targets on the corpus and on
-//! inputs from proptest. To fuzz a single target with libFuzzer, run:
+//! A target must not panic or hang on any input. Each target also checks what the parser guarantees
+//! about the parsed value. In every test run, `tests/replay.rs` runs all targets on the corpus and
+//! on inputs from proptest. To fuzz a single target with libFuzzer, run:
 //!
 //! ```console
 //! $ cd crates/flinks-fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none TARGET corpus/TARGET -- -max_total_time=120

@@ -76,7 +76,7 @@ pub(super) const ECHOED_FIELDS: [&str; 7] =
 /// The names of fields that are shown in addition to [`KNOWN_FIELDS`] and [`PLAIN_FIELDS`].
 const FIELDS: [&str; 4] = ["access_token", "code_challenge", "code_verifier", "loginId"];
 
-/// Returns whether a name belongs to a field of the emulator's endpoints. An unknown name may be a
+/// Returns whether an endpoint of the emulator has a field with this name. An unknown name may be a
 /// misplaced credential.
 pub(super) fn is_field(name: &str) -> bool {
     KNOWN_FIELDS.contains(&name) || PLAIN_FIELDS.contains(&name) || FIELDS.contains(&name)

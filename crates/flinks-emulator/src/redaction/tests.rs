@@ -27,7 +27,7 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> 
     }
 }
 
-/// Returns all text from a request that a page can show.
+/// Returns all the text that a page can show from a request.
 fn shown(request: &Request, reveal: Reveal) -> String {
     let state = EmulatorState::new(Config::default());
     let key = RandomState::new();

@@ -26,7 +26,8 @@ pub(super) fn authorize(state: &mut EmulatorState, call: &Call) -> Reply {
     Reply::json(StatusCode::OK, &json!({"access_token": token, "token_type": "bearer", "expires_in": lifetime}))
 }
 
-/// Returns the user whose credentials a request contains, or `None` if the request is invalid.
+/// Returns the user whose credentials the request contains, or `None` if the request or the
+/// credentials are invalid.
 fn authenticated_user(config: &PayConfig, call: &Call) -> Option<Party> {
     let form = call.form().ok()?;
     if form.text("grant_type") != Some("client_credentials") {
@@ -118,7 +119,8 @@ pub(super) fn create_payment_request(state: &mut EmulatorState, call: &Call) -> 
     Reply::json(StatusCode::OK, &json!({"requestId": request_id}))
 }
 
-/// Returns the state of a payment request, at most once every 30 seconds.
+/// Returns the state of a payment request, or a 429 response if the client has requested it within
+/// the last 30 seconds.
 pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Reply {
     let party = match reader(state, call) {
         Ok(party) => party,
@@ -151,7 +153,7 @@ pub(super) fn get_payment_request(state: &mut EmulatorState, call: &Call) -> Rep
     Reply::json(StatusCode::OK, &body)
 }
 
-/// Returns the user whose token a payment-request call contains, or an error response.
+/// Returns the user to whom the token in a payment-request call was issued, or an error response.
 fn reader(state: &EmulatorState, call: &Call) -> Result<Party, Reply> {
     let token = session_token(state, call)?;
     if token.spent.is_some() && !state.config.pay.accept_spent_token {
@@ -181,8 +183,8 @@ fn session_token<'a>(state: &'a EmulatorState, call: &Call) -> Result<&'a Issued
     }
 }
 
-/// Returns the token in the configured header. In `Authorization`, the scheme is required. In any
-/// other header, it is optional, because Flinks does not document the format.
+/// Returns the token in the configured header. In the `Authorization` header, the scheme is
+/// required. In any other header, it is optional, because Flinks does not document the format.
 fn presented_token<'a>(config: &PayConfig, call: &'a Call) -> Option<&'a str> {
     if config.uses_authorization() {
         return call.bearer();

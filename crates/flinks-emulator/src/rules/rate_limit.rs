@@ -8,7 +8,7 @@ use crate::http::Reply;
 use crate::operation::Operation;
 use crate::state::EmulatorState;
 
-/// Returns the error response if a request exceeds a rate limit. The request then changes nothing,
+/// Returns an error response if the request exceeds a rate limit. The request then changes nothing,
 /// so its token stays unspent.
 pub(super) fn refuse(state: &mut EmulatorState, operation: Operation) -> Option<Reply> {
     let now = state.now();

@@ -21,7 +21,7 @@ use crate::operation::Operation;
 pub(super) struct File {
     #[serde(default)]
     description: String,
-    /// This field serves only to check the settings. [`Settings`] contains the settings that the
+    /// This field is used only to check the settings. [`Settings`] contains the settings that the
     /// file sets.
     #[serde(default)]
     config: Option<Spanned<Config>>,
@@ -31,7 +31,7 @@ pub(super) struct File {
     pub(super) steps: Vec<Step>,
 }
 
-/// The settings that a scenario file contains, without defaults for any others.
+/// The settings that a scenario file contains. Missing settings do not get a default value.
 #[derive(Deserialize)]
 struct Settings {
     #[serde(default)]
@@ -57,7 +57,7 @@ pub(crate) struct Step {
 pub(super) struct After {
     /// The operation whose requests are counted.
     pub(super) operation: Option<Operation>,
-    /// The number of requests that must have been completed. The default is 1.
+    /// The number of requests that must be completed first. The default is 1.
     pub(super) count: Option<u64>,
     /// The time to wait, on the emulator's clock.
     #[serde(default, deserialize_with = "optional_time")]

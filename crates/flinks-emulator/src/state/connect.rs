@@ -23,11 +23,11 @@ pub(crate) struct ConnectState {
     pub(crate) bank_redirects: BoundedMap<BankRedirect>,
 }
 
-/// An end user who has connected.
+/// The login of an end user who has connected.
 pub(crate) struct Login {
     pub(crate) user: UserKey,
     /// Whether the bank asks questions when the login is used again. After custom OAuth, it does
-    /// not, because it has already asked them on its own page.
+    /// not, because it has already asked its questions on its own page.
     pub(crate) has_mfa: bool,
     /// The customer for which the end user connected.
     pub(crate) party: Party,
@@ -83,8 +83,8 @@ pub(crate) struct Iframe {
     pub(crate) turn: u32,
     /// The `FlinksCode` with which the bank refused the last form, if any.
     pub(crate) problem: Option<&'static str>,
-    /// The user whose name was entered last, so that the end user need not enter it again. A name
-    /// that the bank does not know is not kept, because it may be real.
+    /// The user whose name was entered last, which is kept so that the end user need not enter it
+    /// again. A name that the bank does not know is not kept, because it may be real.
     pub(crate) user: Option<UserKey>,
     /// The events that have not been sent to the parent page yet.
     pub(crate) events: Events,

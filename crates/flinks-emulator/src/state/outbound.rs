@@ -24,7 +24,7 @@ impl OutboundState {
     }
 }
 
-/// A consent that an end user has given. Its tokens have the same subject.
+/// A consent that an end user has given. All its tokens have the same subject.
 pub(crate) struct Connection {
     pub(crate) user: Option<UserKey>,
     /// The scopes that the end user agreed to, or `None` for all scopes.

@@ -1,4 +1,4 @@
-//! The files with the authority's certificate and with the client's certificate and key.
+//! The files that contain the authority's certificate and the client's certificate and private key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};

@@ -65,7 +65,7 @@ fn authenticate(state: &EmulatorState, call: &Call) -> Result<Party, Problem> {
     Ok(customer.party)
 }
 
-/// Returns the value of a field that is `true` unless the client has set it to `false`.
+/// Returns the value of a Boolean field, which defaults to `true`.
 fn flag(body: &Fields<Value>, name: &'static str) -> Result<bool, Problem> {
     match body.get(name) {
         None => Ok(true),
@@ -135,7 +135,7 @@ fn pending(call: &Call, request_id: &str) -> Reply {
 /// The parts of an end user's data that the client has requested. All other parts are `null`.
 struct EndUserData {
     request: DataRequest,
-    /// The reference time for the ages of the transactions.
+    /// The time to which the ages of the transactions relate.
     started_at: Duration,
 }
 

@@ -144,7 +144,7 @@ pub(in crate::rules) fn iframe_step(state: &mut EmulatorState, call: &Call) -> R
 }
 
 impl Iframe {
-    /// Returns the page for the current stage, with the events that have not been sent yet.
+    /// Returns the page for the current stage, including the events that have not been sent yet.
     fn page(&mut self, banks: &Banks, action: &str, address: Option<&str>) -> Markup {
         let events = self.events.take();
         let step = self.step();

@@ -1,5 +1,5 @@
 //! The end user's accounts and transactions, in the FDX 5 format. Flinks documents three requests
-//! for them, and the errors that can occur.
+//! for this data and the errors that they can return.
 
 use std::time::Duration;
 

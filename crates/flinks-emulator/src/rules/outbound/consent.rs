@@ -179,7 +179,7 @@ impl Consent {
     }
 
     /// Issues a code and returns the URL that contains it. If `user` is `None`, the code belongs to
-    /// the first user at the bank who can log in.
+    /// the bank's first user who can log in.
     fn agreed(&self, state: &mut EmulatorState, user: Option<UserKey>, call: &Call) -> Url {
         let first_user = || state.banks.able_users().into_iter().find(|user| Some(user.bank) == self.bank);
         let user = user.or_else(first_user);

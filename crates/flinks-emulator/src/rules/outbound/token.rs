@@ -36,8 +36,8 @@ const UNSUPPORTED_GRANT_TYPE: Refusal = Refusal::new(
     "The authorization grant type is not supported by the authorization server.",
 );
 
-/// The fields of a token request, each with the grant that it belongs to, or with `None` if all
-/// grants use it.
+/// The fields of a token request, each with the grant that uses it, or with `None` if all grants
+/// do.
 const FIELDS: [(&str, Option<&str>); 8] = [
     ("client_id", None),
     ("client_secret", None),
