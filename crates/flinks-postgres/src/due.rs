@@ -57,8 +57,8 @@ impl PostgresStore {
         Ok(record.map_or(Lookup::Unreadable, |record| Lookup::Record(Box::new(record))))
     }
 
-    /// Returns whether the end of an item's consent has not been reported yet and has not been
-    /// replaced by a later one.
+    /// Returns whether the end of an item's consent is still unreported and has not been replaced
+    /// by a later end.
     pub(crate) async fn is_listed_as_ended(&self, item: &WorkItem) -> Result<bool, StoreError> {
         let Some(name) = name_of(item) else { return Ok(false) };
         let (name, deadline) = (name.to_bytes(), deadline(item));

@@ -20,8 +20,8 @@ pub(crate) enum CallFailure {
     /// Redis returned an error. The connection can be used again.
     Replied(StoreError),
     /// Redis did not respond, or the server that responded is no longer the primary. The connection
-    /// must not be used again. A new one reaches the new primary if the host name or the proxy
-    /// already points to it.
+    /// must not be used again. A new connection reaches the new primary if the host name or the
+    /// proxy already points to that server.
     NoReply(StoreError),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct SharedConnection(Arc<State>);
 struct State {
     servers: Servers,
     timeout: Duration,
-    /// The open connection, if any. A call takes no lock to use it.
+    /// The open connection, if any. Calls use the connection without taking a lock.
     open: ArcSwapOption<Connection>,
     /// Held while a connection is being opened.
     opening: Mutex<()>,
