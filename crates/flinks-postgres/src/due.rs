@@ -11,8 +11,8 @@ use crate::error::DAMAGED_ROW;
 use crate::store::{PostgresStore, hidden_name, is_full, milliseconds, named_value, parse_name, row_limit};
 use crate::work_leases::part_of;
 
-/// The minimum and maximum number of rows that one statement returns to
-/// [`PostgresStore::list_due_of_all`], which decrypts each of them.
+/// The smallest and largest `LIMIT` for a statement that returns rows to
+/// [`PostgresStore::list_due_of_all`], which decrypts each row.
 const MIN_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 

@@ -1,8 +1,8 @@
 //! The connection that all calls to a store share.
 //!
-//! The first call opens the connection. Only one task at a time does so. All other calls wait for
-//! the connection, but no longer than their own timeouts. If Redis does not respond in time, the
-//! connection may be broken, so the store drops it and the next call opens a new one.
+//! The first call opens the connection. Only one task at a time opens a connection. All other calls
+//! wait for the connection, but no longer than their own timeouts. If Redis does not respond in
+//! time, the connection may be broken, so the store drops it and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -55,7 +55,7 @@ return 1
 /// [`SWAP`].
 ///
 /// The script adds the consent to the set of ended consents only if the consent had a deadline. A
-/// consent that has already ended does not have one, so its end is not reported twice.
+/// consent that has already ended has no deadline, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
