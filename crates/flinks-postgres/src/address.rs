@@ -39,7 +39,9 @@ enum Mode {
 
 impl Address {
     /// Parses an address and checks that connections to other machines use TLS, unless the
-    /// configuration allows connections without TLS. `timeout` is the timeout for a call.
+    /// configuration allows connections without TLS. If the address contains several hosts and no
+    /// `connect_timeout`, the time to connect to each host is limited to its share of `timeout`,
+    /// the timeout for a call.
     pub(crate) fn parse(url: &str, plain_host: &PlainHost, timeout: Duration) -> Result<Self, InvalidConfiguration> {
         let (url, mode) = split_mode(url)?;
         let mut config: Config = url.parse().map_err(|_| NOT_A_URL)?;
@@ -116,7 +118,7 @@ fn security(hosts: &[Host], mode: Mode, plain_host: &PlainHost) -> Result<Securi
     }
 }
 
-/// Returns the name of a host on another machine.
+/// Returns the name of the host if it is on another machine, or `None` if it is local.
 fn remote_host(host: &Host) -> Option<&str> {
     match host {
         Host::Tcp(name) if !is_loopback_host(name) => Some(name),
@@ -124,7 +126,7 @@ fn remote_host(host: &Host) -> Option<&str> {
     }
 }
 
-/// Returns the error for a connection without TLS that is not allowed.
+/// Returns the error for a host to which a connection without TLS is not allowed.
 fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     InvalidConfiguration::new(
         ADDRESS,

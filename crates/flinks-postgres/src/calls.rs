@@ -79,12 +79,13 @@ impl Server {
         self.attempt(async |client| client.execute_typed(sql, parameters).await).await
     }
 
-    /// Uses a connection for one attempt.
+    /// Calls `run` once with a connection from the pool, and classifies the error if it fails.
     pub(crate) async fn attempt<T>(&self, run: impl AsyncFnOnce(&Client) -> Result<T, Error>) -> Result<T, Failure> {
         self.attempt_raw(run).await?.map_err(|error| Failure::of(&error))
     }
 
-    /// Uses a connection for one attempt, and returns the statement's error unchanged.
+    /// Calls `run` once with a connection from the pool, and returns the statement's error
+    /// unchanged.
     pub(crate) async fn attempt_raw<T>(
         &self,
         run: impl AsyncFnOnce(&Client) -> Result<T, Error>,
@@ -109,8 +110,8 @@ impl Server {
     }
 }
 
-/// A connection in use. If it is dropped before it is released, a statement may still be running on
-/// it, so the connection is closed instead of being returned to the pool.
+/// A connection in use. If this value is dropped without a call to `release`, a statement may still
+/// be running, so the connection is closed instead of being returned to the pool.
 struct InUse(Option<Object<Connector>>);
 
 impl InUse {

@@ -11,8 +11,8 @@ use crate::error::DAMAGED_ROW;
 use crate::store::{PostgresStore, hidden_name, is_full, milliseconds, named_value, parse_name, row_limit};
 use crate::work_leases::part_of;
 
-/// The minimum and maximum number of rows that one statement returns to
-/// [`PostgresStore::list_due_of_all`], which decrypts each of them.
+/// The smallest and largest `LIMIT` for a statement that returns rows to
+/// [`PostgresStore::list_due_of_all`], which decrypts each row.
 const MIN_PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
@@ -57,8 +57,8 @@ impl PostgresStore {
         Ok(record.map_or(Lookup::Unreadable, |record| Lookup::Record(Box::new(record))))
     }
 
-    /// Returns whether the end of an item's consent has not been reported yet and has not been
-    /// replaced by a later one.
+    /// Returns whether the end of an item's consent is still unreported and has not been replaced
+    /// by a later end.
     pub(crate) async fn is_listed_as_ended(&self, item: &WorkItem) -> Result<bool, StoreError> {
         let Some(name) = name_of(item) else { return Ok(false) };
         let (name, deadline) = (name.to_bytes(), deadline(item));

@@ -50,8 +50,8 @@ impl From<InvalidSetting> for InvalidConfiguration {
 /// A statement's failure, classified by its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The server rolled the statement back because it conflicted with another one, so it can be
-    /// sent again.
+    /// The server rolled back the statement because of a conflict, so the statement can be sent
+    /// again.
     Conflict,
     /// The connection was lost, so the statement may or may not have taken effect.
     Lost(StoreError),

@@ -117,7 +117,7 @@ impl PostgresStore {
         Ok(!self.server().query(&self.statements().find_schema, &parameters).await?.is_empty())
     }
 
-    /// Returns the version of the tables, or 0 if there are none.
+    /// Returns the version of the tables, or 0 if there are no tables.
     async fn read_version(&self) -> Result<u32, StoreError> {
         Ok(self.read_meta().await?.map_or(0, |meta| meta.version))
     }
@@ -148,7 +148,7 @@ impl PostgresStore {
         if stored == fingerprint { Ok(()) } else { Err(WRONG_NAME_KEY) }
     }
 
-    /// Reads the `meta` table. Returns `None` if there is no such table or no version.
+    /// Reads the `meta` table. Returns `None` if the table does not exist or contains no version.
     async fn read_meta(&self) -> Result<Option<Meta>, StoreError> {
         let mut retries = Retries::default();
         let rows = loop {

@@ -26,7 +26,7 @@ const KEYWORDS: &[&str] = &[
 
 const TYPES: &[&str] = &["bytea", "int2", "int8", "text"];
 
-/// Functions, and the field that `extract` returns.
+/// The functions that the statements call, and `epoch`, the field that `extract` returns.
 const FUNCTIONS: &[&str] = &["count", "current_setting", "epoch", "extract", "generate_series", "now", "octet_length"];
 
 /// System tables and their columns.

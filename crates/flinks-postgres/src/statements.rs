@@ -3,7 +3,7 @@
 //! - Each statement qualifies its table names with the schema, because `search_path` may contain
 //!   other schemas.
 //! - Each call sends a single, unnamed statement, and no statement changes the session. The
-//!   statements therefore work behind a pooler that assigns a connection for each transaction.
+//!   statements therefore work behind a pooler that assigns a connection to each transaction.
 //! - The statements use only types and clauses that both PostgreSQL and CockroachDB document.
 //! - All values are parameters.
 

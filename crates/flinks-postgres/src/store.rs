@@ -74,8 +74,8 @@ impl PostgresStore {
         self.0.envelope.store(Arc::new(keys.into().with_name_key_of(&self.0.envelope.load())));
     }
 
-    /// Runs a call with the store's timeout. If this is the first call, checks the tables and the
-    /// name key first.
+    /// Runs a call with the store's timeout. Before the call, checks the tables and the name key,
+    /// unless an earlier check has succeeded.
     pub(crate) async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let checked = async {
             if !self.0.is_checked.load(Ordering::Relaxed) {

@@ -96,8 +96,8 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// Returns a [`StoreError`] if PostgreSQL cannot be reached or rejects the credentials, or if the
-    /// tables are missing, have another version or belong to a different name key.
+    /// Returns a [`StoreError`] if PostgreSQL cannot be reached or rejects the credentials, or if
+    /// the tables are missing, have another version or were written with a different name key.
     pub async fn warnings(&self) -> Result<Vec<Warning>, StoreError> {
         let schema = self.schema().as_str();
         let parameters = [(&schema as _, Type::TEXT)];

@@ -6,10 +6,11 @@
 //!   └──────────────── one reply for each command ◀───────────┘
 //! ```
 //!
-//! A call that is alone on the connection sends its command itself. Of the other calls, the one that
-//! finds the queue empty spawns the dispatching task. This task yields once, so that all calls that
-//! are ready to run add their commands, and then takes the whole queue. While its commands are in
-//! flight, later calls start the next batch, so no call waits for the reply to an earlier batch.
+//! A call that is alone on the connection sends its command itself. Any other call adds its command
+//! to the queue, and spawns a dispatching task if the queue was empty. This task yields once, so
+//! that all calls that are ready to run can add their commands, and then takes the whole queue.
+//! While its commands are in flight, later calls start the next batch, so no call waits for the
+//! reply to an earlier batch.
 //!
 //! Only dispatching tasks wait for space in the `redis` crate's buffer. If the calls waited
 //! themselves, a few dozen calls that were no longer polled would block all others, because the
@@ -29,8 +30,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::oneshot;
 
-/// The maximum number of commands in a pipeline. The replies to a pipeline arrive together, so a fast
-/// command waits for the slower ones.
+/// The maximum number of commands in a pipeline. The replies to a pipeline are passed on together,
+/// so the reply to a fast command waits for the replies to slower ones.
 const MAX_COMMANDS: usize = 64;
 
 /// A connection that sends the commands of concurrent calls together. Clones share the queue.
@@ -91,7 +92,7 @@ impl Drop for PendingCall<'_> {
 }
 
 impl Queue {
-    /// Adds a command. Returns `true` if it is the first command in a batch.
+    /// Adds a command. Returns whether the command is the first in its batch.
     fn push(&self, command: QueuedCommand) -> bool {
         let mut commands = self.lock();
         commands.push(command);

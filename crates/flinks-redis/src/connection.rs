@@ -1,8 +1,8 @@
 //! The connection that all calls to a store share.
 //!
-//! The first call opens the connection. Only one task at a time does so. All other calls wait for
-//! the connection, but no longer than their own timeouts. If Redis does not respond in time, the
-//! connection may be broken, so the store drops it and the next call opens a new one.
+//! The first call opens the connection. Only one task at a time opens a connection. All other calls
+//! wait for the connection, but no longer than their own timeouts. If Redis does not respond in
+//! time, the connection may be broken, so the store drops it and the next call opens a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ pub(crate) enum CallFailure {
     /// Redis returned an error. The connection can be used again.
     Replied(StoreError),
     /// Redis did not respond, or the server that responded is no longer the primary. The connection
-    /// must not be used again. A new one reaches the new primary if the host name or the proxy
-    /// already points to it.
+    /// must not be used again. A new connection reaches the new primary if the host name or the
+    /// proxy already points to that server.
     NoReply(StoreError),
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct SharedConnection(Arc<State>);
 struct State {
     servers: Servers,
     timeout: Duration,
-    /// The open connection, if any. A call takes no lock to use it.
+    /// The open connection, if any. Calls use the connection without taking a lock.
     open: ArcSwapOption<Connection>,
     /// Held while a connection is being opened.
     opening: Mutex<()>,

@@ -4,7 +4,7 @@
 //! atomically. The following rules keep the index complete:
 //!
 //! - The store writes an entry before its record, and removes the record before its entry.
-//! - When the store reads an entry, it compares the entry with the record. The entry is stale if it
+//! - When the store reads an entry, it compares the entry with the record. An entry is stale if it
 //!   has no record, for example because a process was killed, or if the record belongs to another
 //!   owner.
 //! - When the store reads a stale entry, it removes the entry, unless the entry is less than an

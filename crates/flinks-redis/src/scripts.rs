@@ -51,11 +51,11 @@ redis.call('SET', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Replaces the record with that of an ended consent. Takes the same keys and arguments as
+/// Replaces the record with the record of an ended consent. Takes the same keys and arguments as
 /// [`SWAP`].
 ///
 /// The script adds the consent to the set of ended consents only if the consent had a deadline. A
-/// consent that has already ended does not have one, so its end is not reported twice.
+/// consent that has already ended has no deadline, so its end is not reported twice.
 const SWAP_ENDED: &str = r"
 if redis.call('ZSCORE', KEYS[3], ARGV[4]) then redis.call('ZADD', KEYS[2], ARGV[3], ARGV[4]) end
 redis.call('ZREM', KEYS[3], ARGV[4])
@@ -137,7 +137,8 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// A store's scripts. Each method returns an invocation of a script, with its keys and arguments.
+/// A store's scripts. Each method returns an invocation of one script, including the keys and
+/// arguments.
 pub(crate) struct Scripts {
     swap: Script,
     swap_ended: Script,
@@ -236,7 +237,7 @@ impl Scripts {
     }
 }
 
-/// Converts the number that a script returned to a result. `true` means that the script succeeded.
+/// Interprets the number that a script returned. `true` means that the script succeeded.
 pub(crate) fn parse_result(number: i64) -> Result<bool, StoreError> {
     match number {
         1 => Ok(true),

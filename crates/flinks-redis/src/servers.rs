@@ -137,11 +137,11 @@ fn parse(text: &str, plain_host: &PlainHost) -> Result<ConnectionInfo, InvalidCo
     if is_safe { Ok(address) } else { Err(invalid(NOT_SAFE)) }
 }
 
-/// The message for another machine's address that does not use TLS or that disables certificate
-/// verification (`#insecure`).
+/// The message for an address on another machine if the address does not use TLS or disables
+/// certificate verification (`#insecure`).
 const NOT_SAFE: &str = "must start with rediss:// and verify certificates, unless it is a loopback address";
 
-/// Returns the error for a connection without TLS that is not allowed.
+/// Returns the error for a host to which a connection without TLS is not allowed.
 fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     InvalidConfiguration::new(
         "Redis address",
@@ -156,7 +156,7 @@ fn plain_error(problem: PlainHostProblem) -> InvalidConfiguration {
     )
 }
 
-/// A resolver for host names in connections without TLS. It returns an error unless all addresses
+/// A resolver of host names for connections without TLS. It returns an error unless all addresses
 /// of a host are loopback addresses or, for the allowed host, private addresses.
 ///
 /// The connection also uses this resolver for the host names of nodes that a cluster announces

@@ -187,7 +187,7 @@ impl RedisStore {
     }
 }
 
-/// Returns the strings in a response. In a cluster, there is one for each node.
+/// Returns the strings in a response. In a cluster, the response contains one string for each node.
 fn texts(response: Value) -> Vec<String> {
     match response {
         Value::BulkString(bytes) => vec![String::from_utf8_lossy(&bytes).into_owned()],

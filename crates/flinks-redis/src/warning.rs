@@ -12,7 +12,7 @@ pub enum Warning {
     /// last snapshot are lost.
     DoesNotPersist,
     /// The eviction and persistence settings could not be checked, because the Redis user has no
-    /// permission to run `INFO` or because its output does not include them.
+    /// permission to run `INFO` or because the output of `INFO` does not include them.
     Unknown,
 }
 

@@ -29,7 +29,7 @@ pub trait Backend: Protocol + Sized + Send + Sync + 'static {
     /// Returns whether the programs that the tests need are installed.
     fn is_installed() -> bool;
 
-    /// Starts an empty server on a free port on the loopback address.
+    /// Starts an empty server on a free port of the loopback address.
     fn start() -> Self;
 
     /// Starts an empty server that keeps its data if it is killed.

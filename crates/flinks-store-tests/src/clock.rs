@@ -1,4 +1,4 @@
-//! A clock for tests with which short sleeps take no real time.
+//! A clock on which short sleeps take no real time, for use in tests.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -26,7 +26,7 @@ impl Now {
 
 impl AutoAdvancingClock {
     /// Creates a clock. A sleep of up to `longest` advances the clock and takes no real time. A
-    /// longer sleep never completes, because only a call's deadline is longer than `longest`.
+    /// longer sleep represents a call's deadline, and never completes.
     pub fn new(longest: Duration) -> Self {
         let now = Now { monotonic: Duration::ZERO, wall: SystemTime::now() };
         Self { now: Arc::new(Mutex::new(now)), longest }

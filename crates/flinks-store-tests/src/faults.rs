@@ -18,7 +18,8 @@ use crate::first_shard::FirstShard;
 use crate::flinks::{client_of, emulator};
 use crate::proxy::{Fault, Proxy};
 
-/// Returns the tests: each fault at each step, and a worker with a fault at each of its requests.
+/// Returns the tests: several for each fault at each step, and one that injects a fault into each
+/// of a worker's requests.
 pub fn tests<B: Backend>() -> Vec<Trial> {
     let mut trials = Vec::new();
     for (fault_name, fault) in faults::<B>() {

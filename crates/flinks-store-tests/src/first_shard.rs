@@ -6,7 +6,7 @@ use flinks_consents::keep_alive::{Lookup, WorkItem, WorkLeases};
 use flinks_consents::store::{DueWindow, Record, StoreFuture, TokenStore};
 use flinks_consents::{ConsentId, OwnerId, Page};
 
-/// A store that shows workers only its first shard. A worker's run is then short.
+/// A store that shows workers only its first shard. This keeps a worker's run short.
 pub(crate) struct FirstShard<S>(pub(crate) S);
 
 impl<S: TokenStore> TokenStore for FirstShard<S> {

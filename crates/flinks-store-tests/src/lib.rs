@@ -1,6 +1,6 @@
 //! Tests for stores that several machines share, generic over the store.
 //!
-//! A store crate implements [`Backend`] for its server in its tests. Each of its test programs then
+//! The tests of a store crate implement [`Backend`] for the store's server. Each test program then
 //! runs the tests that one of these functions returns:
 //!
 //! | function | tests |

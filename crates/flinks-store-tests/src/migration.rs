@@ -216,7 +216,7 @@ fn id(number: usize) -> ConsentId {
     format!("user-{number}").parse().unwrap()
 }
 
-/// Imports the consents. Only the first [`ACTIVE`] can be refreshed.
+/// Imports the consents. Only the first [`ACTIVE`] consents have valid refresh tokens.
 async fn import_all(files: &FileStore, flinks: &Flinks, count: usize) -> HashSet<ConsentId> {
     let consents = consents(&flinks.client(), files.clone());
     let import = |number: usize| {

@@ -268,7 +268,7 @@ impl<S: TokenStore> TokenStore for Stopping<S> {
 ///
 /// The next process waits no longer than the lease duration, as measured by its own clock, and then
 /// receives a token. There is one exception: if only the killed process had the new refresh token,
-/// the consent has ended. The next process detects the ended consent with a single request.
+/// the consent has ended. The next process then detects this with a single request.
 async fn killed_lease_holder<B: Backend>(rounds: u32) {
     let server = B::start();
     let flinks = emulator().await;
