@@ -20,7 +20,7 @@ use xtask::maintain::{lint, release, update};
 use xtask::prose::Rules;
 
 /// The generator allocates millions of small syntax tree nodes. With glibc's allocator, a large
-/// document takes half as long again to process.
+/// document takes 50% longer to process.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -107,8 +107,9 @@ enum Command {
     },
     /// Report everything in a document that prevents code generation
     ///
-    /// Groups the problems by reason, the most frequent first. Exit codes: 0 code can be generated
-    /// from all documents, 1 there are problems or a file could not be read, 2 invalid command line.
+    /// Groups the problems by reason, with the most frequent reason first. Exit codes: 0 code can
+    /// be generated from all documents, 1 there are problems or a file could not be read, 2 invalid
+    /// command line.
     Lint {
         /// The documents (YAML or JSON)
         #[arg(required = true)]
@@ -171,8 +172,8 @@ enum Command {
     },
     /// Find hard-to-read phrases in documents, comments and messages
     ///
-    /// `xtask/prose.toml` lists the phrases and their replacements. Exit codes: 0 none found, 1
-    /// some found or the check failed, 2 invalid command line.
+    /// `xtask/prose.toml` lists the phrases and their replacements. Exit codes: 0 no phrase was
+    /// found, 1 a phrase was found or the check failed, 2 invalid command line.
     Prose {
         /// The root folder of the project (default: this project)
         #[arg(long)]

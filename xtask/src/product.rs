@@ -1,4 +1,4 @@
-//! Defines the three Flinks products and their paths.
+//! Defines the three Flinks products and the paths of their files.
 
 use std::path::{Path, PathBuf};
 

@@ -64,7 +64,7 @@ impl Bases {
         Ok(diffs)
     }
 
-    /// Returns a proposal for each crate that was released before and has changed since.
+    /// Returns a proposal for each crate that has changed since its last release.
     pub(super) fn proposals(&self, diffs: &[ProductDiff]) -> Result<Vec<Proposal>> {
         let changed = diffs.iter().filter(|diff| diff.step > Step::None && diff.is_released);
         let product = |diff: &ProductDiff| Proposal {

@@ -22,7 +22,7 @@ pub struct LintReport {
     refusals: Refusals,
 }
 
-/// Reads a document and finds all its problems.
+/// Reads a document and finds all problems in it.
 ///
 /// # Errors
 ///
@@ -142,7 +142,7 @@ impl LintReport {
             .map_err(|error| Error::new(format!("failed to write the overlay as YAML: {error}")))
     }
 
-    /// Returns the operations with a problem that has no likely correction, each with the problem.
+    /// Returns the operations with a problem that has no likely correction, each with that problem.
     fn removed_operations(&self) -> Vec<(Place, &Error)> {
         let scope = Scope::of(&self.document);
         let errors: Vec<&Error> = self.refusals.errors.iter().filter(|error| error.cure().is_none()).collect();
@@ -155,7 +155,7 @@ impl LintReport {
     }
 }
 
-/// Returns the overlay targets that select the list entries that refer to a component.
+/// Returns the overlay targets for the list entries that refer to a component.
 fn references(document: &Value, pointer: &str) -> Vec<String> {
     fn search(value: &Value, at: &str, reference: &str, lists: &mut Vec<String>) {
         match value {

@@ -19,8 +19,8 @@ use crate::{Error, Result};
 /// # Errors
 ///
 /// Returns an error if a file cannot be read or written, if generated code is stale, if a proposal
-/// is out of date, or if a new version is not higher than the last released version. Unless the
-/// error occurs while writing, no file is changed.
+/// is out of date, or if a new version is not higher than the last released version. No file is
+/// changed, unless the error occurs while files are being written.
 pub fn release(root: &Path, day: &str) -> Result<Vec<(String, Version)>> {
     check_day(day)?;
     for (product, outcome) in regenerate(root, &Product::ALL, Mode::Check) {

@@ -29,8 +29,8 @@ pub enum Format {
 ///
 /// # Errors
 ///
-/// Returns an error if a document's hash is not the accepted hash, or if its overlay is invalid or
-/// stale, or makes an example invalid.
+/// Returns an error if a document does not have the accepted hash, or if the document's overlay is
+/// invalid, is stale or makes an example invalid.
 pub fn spec(root: &Path, products: &[Product], format: Format) -> Result<String> {
     let mut text = String::new();
     for product in products {

@@ -16,7 +16,7 @@ use crate::spec::{read, sources};
 pub struct Summary {
     /// The text for a pull request, in Markdown.
     pub markdown: String,
-    /// Whether code generation failed for a document. If it failed, neither code nor changelogs
+    /// Whether code generation failed for a document. In this case, neither code nor changelogs
     /// were written.
     pub is_refused: bool,
 }

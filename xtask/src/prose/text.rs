@@ -143,10 +143,12 @@ struct Position<'a> {
 }
 
 impl Position<'_> {
-    /// Moves to the end of the next occurrence of a literal and returns the number of its first line.
+    /// Moves to the end of the next occurrence of a literal and returns the number of the line on
+    /// which the literal starts.
     ///
     /// `proc-macro2` spans contain line numbers only if the `span-locations` feature is enabled.
-    /// That feature makes the generator's syntax trees a quarter larger and slower to process.
+    /// That feature makes the generator's syntax trees a quarter larger, and processing them takes
+    /// longer.
     fn next(&mut self, literal: &str) -> usize {
         let rest = self.source.get(self.offset..).unwrap_or_default();
         let start = self.offset.saturating_add(rest.find(literal).unwrap_or_default());

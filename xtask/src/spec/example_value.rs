@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::schema::escape;
 
-/// The maximum nesting depth of schemas. A longer chain of references is treated as a loop.
+/// The maximum nesting depth of schemas. Deeper nesting is treated as a loop of references.
 const MAX_DEPTH: usize = 64;
 
 /// Returns the first reason that `value` does not match `schema`, or `None` if the value matches.

@@ -52,8 +52,8 @@ fn examples(document: &Value) -> Vec<Example<'_>> {
     examples
 }
 
-/// Appends the examples at and below `at`. A media type, a parameter or a header can have examples
-/// next to its `schema`. Everything below the schema belongs to the schema.
+/// Appends the examples at `at` and below it. A media type, a parameter or a header can have
+/// examples next to its `schema`. [`find_in_schema`] handles everything inside the schema.
 fn find<'a>(document: &'a Value, value: &'a Value, at: &str, examples: &mut Vec<Example<'a>>) {
     match value {
         Value::Object(object) => {

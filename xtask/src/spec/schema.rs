@@ -194,7 +194,8 @@ pub(crate) fn snake(name: &str) -> String {
 }
 
 /// Returns the argument name for each parameter of an operation, in document order. If the
-/// generated code or an earlier parameter already uses a name, the location is added to the name.
+/// generated code or an earlier parameter already uses a name, the parameter's location is added to
+/// the name.
 pub(crate) fn argument_names(parameters: &[Value]) -> Vec<String> {
     // `body` is the argument for the request body. The generated code uses the other names itself.
     let mut taken: BTreeSet<String> =
@@ -387,8 +388,8 @@ pub(crate) fn operation_name(operation: &Value, place: &Place) -> String {
 /// The JSON media type.
 pub(crate) const JSON: &str = "application/json";
 
-/// Returns the JSON media type among the keys of `content`, or `None` if there is no such key. A range
-/// such as `*/*` stands for JSON if its schema is neither a string nor missing.
+/// Returns the JSON media type among the keys of `content`, or `None` if there is no such key. A
+/// range such as `*/*` counts as JSON if it has a schema that is neither empty nor a string.
 pub(crate) fn json_key(content: &Map<String, Value>) -> Option<&str> {
     if content.contains_key(JSON) {
         return Some(JSON);

@@ -17,8 +17,9 @@ use crate::spec::schema::{self, CHOICE_KEY, SCHEMAS, is_type_name, pascal, refer
 /// The key under which a choice names the schema for values that match no known alternative.
 const BASE_KEY: &str = "x-xtask-base";
 
-/// Converts each named schema that has a discriminator and is extended by other schemas to a choice
-/// between these schemas. Otherwise, the properties of the extending schemas would be lost.
+/// Converts each named schema with a discriminator to a choice between the schemas that extend it,
+/// if there are any. Without this conversion, the properties of the extending schemas would be
+/// lost.
 pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Vec<String>>) {
     for (base, extensions) in extensions {
         let Some(schema) = schema::named(document, base).cloned() else { continue };
@@ -50,8 +51,8 @@ pub(super) fn split_bases(document: &mut Value, extensions: &BTreeMap<String, Ve
     }
 }
 
-/// For each schema with a discriminator, returns the schemas that extend that schema. Must be
-/// called before the parts of an `allOf` are merged.
+/// Returns the schemas that extend each schema with a discriminator, keyed by the name of the
+/// extended schema. Must be called before the parts of an `allOf` are merged.
 pub(super) fn extensions(document: &Value) -> BTreeMap<String, Vec<String>> {
     let is_base = |schema: &Value| schema.get("discriminator").is_some() && !schema::is_choice(schema);
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();
@@ -166,7 +167,7 @@ fn spellings(name: &str) -> [String; 6] {
     ]
 }
 
-/// Returns the values of a discriminator, each with the name of its schema.
+/// Returns the values of a discriminator, each with the name of the schema that the value selects.
 fn mapping(discriminator: &Value) -> Vec<(String, String)> {
     let mapping = discriminator.get("mapping").and_then(Value::as_object).into_iter().flatten();
     let pairs = mapping.filter_map(|(value, target)| {

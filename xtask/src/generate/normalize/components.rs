@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::spec::schema::{Place, escape, resolve_at, set_origin};
 
 /// Replaces references to parameters, bodies and responses with their targets so that the later
-/// passes handle only one form. The location of each target in the document is recorded, because
-/// that is where a correction has to be made.
+/// passes handle only one form. Records the original location of each target, because corrections
+/// have to be made there.
 pub(super) fn inline_components(document: &mut Value, components: &Value, place: &Place) {
     let inlined = |value: &Value, at: String| {
         let (mut target, at) = resolve_at(components, value, at);

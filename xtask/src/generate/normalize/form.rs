@@ -20,7 +20,7 @@ pub struct Normalized {
     /// The locations of all properties and parameters that are marked as secrets.
     pub secrets: Vec<SecretPlace>,
     /// The response properties that are treated as absent if they cannot be decoded, each given as
-    /// a named schema and a property.
+    /// a schema name and a property name.
     pub lenient: BTreeSet<(String, String)>,
     /// The choices between schemas, keyed by the name of the choice. The document has a placeholder
     /// for each choice.
@@ -204,8 +204,8 @@ pub struct Choice {
     pub variants: Vec<ChoiceVariant>,
     /// The property whose value selects the alternative.
     pub discriminator: Option<Discriminator>,
-    /// The schema for values that match no known alternative, if all alternatives extend this
-    /// schema.
+    /// The base schema that all alternatives extend, if any. The base schema is used for values
+    /// that match no known alternative.
     pub base: Option<String>,
 }
 
@@ -217,7 +217,7 @@ pub struct ChoiceVariant {
     /// The name of the schema.
     pub schema: String,
     /// The name of the schema that the document refers to. It differs from `schema` if the document
-    /// describes properties next to the choice.
+    /// describes properties alongside the choice.
     pub documented: String,
 }
 
@@ -226,7 +226,7 @@ pub struct ChoiceVariant {
 pub struct Discriminator {
     /// The name of the property.
     pub property: String,
-    /// The values of the property, each with the name of its schema.
+    /// The values of the property, each with the name of the schema that the value selects.
     pub tags: Vec<(String, String)>,
 }
 

@@ -3,9 +3,9 @@
 //! typify merges parts too, but it fails on some combinations, and it names the objects inside a
 //! part without regard for the names of other schemas.
 //!
-//! [`merge_parts`] walks through a document. For each schema, it first moves the properties next to
-//! a choice into the alternatives ([`distributed`]), and then replaces an `allOf` with its merged
-//! parts ([`merged`]).
+//! [`merge_parts`] walks through a document. For each schema, it first moves the properties
+//! alongside a choice into the alternatives ([`distributed`]), and then replaces an `allOf` with
+//! its merged parts ([`merged`]).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,12 +21,12 @@ use crate::{Error, Result};
 pub(super) const TARGET_KEY: &str = "x-xtask-target";
 
 /// The maximum number of compositions in a document after the parts of each `allOf` have been
-/// merged. Merging copies the compositions inside a part, so their number can be exponential in the
-/// size of the document.
+/// merged. Merging copies the compositions inside a part, so the number of compositions can grow
+/// exponentially with the size of the document.
 const MAX_COMPOSITIONS: usize = 50_000;
 
-/// Merges each `allOf` in a document if its parts can be expressed as one schema. Properties next
-/// to a choice become properties of each alternative.
+/// Merges each `allOf` in a document if its parts can be expressed as one schema. Properties
+/// alongside a choice become properties of each alternative.
 ///
 /// # Errors
 ///
@@ -149,8 +149,8 @@ impl Merge<'_> {
     }
 }
 
-/// If `schema` is a choice with properties next to it, returns a choice whose alternatives also
-/// have these properties.
+/// If `schema` has properties alongside a choice, returns a choice whose alternatives also have
+/// these properties.
 fn distributed(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
     let mut common = schema.as_object()?.clone();
     let mut choice = Map::new();
@@ -235,7 +235,7 @@ fn merged(schema: &Value, named: &mut Named<'_>) -> Option<Value> {
 }
 
 /// Returns whether a part of an `allOf` is a choice between schemas that only restrict the values
-/// of known properties. Rust cannot express this restriction, and the server checks it anyway.
+/// of known properties. Rust cannot express such a choice, and the server checks it anyway.
 fn is_condition(part: &Value, whole: &Map<String, Value>, named: &mut Named<'_>) -> bool {
     let Some(part) = named.resolve(part).as_object().cloned() else { return false };
     let known = whole.get("properties").and_then(Value::as_object);

@@ -59,8 +59,8 @@ pub(super) use relax::for_each_schema;
 ///
 /// # Errors
 ///
-/// Returns an error that lists everything that cannot be converted: security requirements, headers
-/// and this project's extensions.
+/// Returns an error that lists each security requirement, header and project-specific extension
+/// that cannot be converted.
 pub fn normalize(mut document: Value) -> Result<Normalized> {
     normalize_schemas(&mut document)?;
     let places = schema::operations(&document);

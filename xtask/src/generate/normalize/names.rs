@@ -16,10 +16,10 @@ pub(super) struct Names<'a> {
     pub(super) index: &'a mut NameIndex,
 }
 
-/// The names of all schemas, and the original locations of those that had no name.
+/// The names of all schemas, and the original locations of those that had no name in the document.
 #[derive(Debug, Default)]
 pub(super) struct NameIndex {
-    /// The names of all schemas, keyed by the Rust name that each becomes.
+    /// The names of all schemas, keyed by the corresponding Rust name.
     pub(super) taken: BTreeMap<String, String>,
     pub(super) origins: BTreeMap<String, Origin>,
 }
@@ -33,9 +33,9 @@ impl NameIndex {
 
 impl Names<'_> {
     /// Moves an inline schema to the components and replaces it with a reference. Returns the
-    /// schema's name, which is the first of these names that no different schema has: the Rust
-    /// name (`x-rust-name`), the `title`, or `wanted`. If `wanted` is taken as well, a
-    /// number is added to it. `at` is the schema's original location.
+    /// schema's name. The Rust name (`x-rust-name`) takes precedence over the `title`, and each is
+    /// used only if no different schema has that name. Otherwise, the name is `wanted`, followed by
+    /// a number if `wanted` is taken. `at` is the schema's original location.
     pub(super) fn name(&mut self, schema: &mut Value, wanted: &str, at: String) -> String {
         if let Some(name) = referenced(schema) {
             return name.to_owned();

@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 use super::names::{nullable_reference, take_nullable};
 use crate::spec::schema::{self, Place, is_secret, reference, referenced};
 
-/// If only one part of an `allOf` restricts values, and the schema's other members do not, replaces
-/// the schema with that part. In OpenAPI 3.0, such an `allOf` serves to add a description or
-/// `nullable` to a reference.
+/// Replaces a schema with a part of the schema's `allOf` if only that part restricts values. In
+/// OpenAPI 3.0, such an `allOf` serves to add a description or `nullable` to a reference.
 pub(super) fn unwrap_single_parts(value: &mut Value) {
     for_each_part(value, &mut unwrap_single_parts);
     let Some((mut part, others)) = value.as_object().and_then(single_part) else { return };
@@ -40,8 +39,8 @@ pub(super) fn unwrap_single_parts(value: &mut Value) {
 
 type Object = Map<String, Value>;
 
-/// Returns the only part of an `allOf` that restricts values, and the schemas around and next to that
-/// part. Returns `None` if one of those schemas restricts values too.
+/// Returns the only part of a schema's `allOf` that restricts values, along with the rest of the
+/// schema and the other parts. Returns `None` if anything besides that part restricts values.
 fn single_part(schema: &Object) -> Option<(Object, Vec<Object>)> {
     let mut own = schema.clone();
     let parts = own.shift_remove("allOf")?;

@@ -130,8 +130,8 @@ fn json_media_type(holder: &mut Value) -> String {
     key
 }
 
-/// Counts the distinct bodies. If `with_none` is set, all statuses without a JSON body are counted
-/// together as one body.
+/// Counts the distinct bodies. If `with_none` is set, all statuses without a JSON body together
+/// count as one body.
 fn count_distinct<'a>(responses: impl Iterator<Item = &'a Value>, with_none: bool) -> usize {
     let mut distinct: Vec<Option<Value>> = Vec::new();
     for response in responses {

@@ -46,8 +46,9 @@ impl Alternative {
         self.credentials.push(credential.clone());
     }
 
-    /// Returns this alternative with `credential` instead of another kind of credential in the same
-    /// header. Returns `None` if this alternative has no other kind of credential in that header.
+    /// Returns a copy of this alternative in which `credential` replaces another kind of credential
+    /// in the same header. Returns `None` if this alternative has no other kind of credential in
+    /// that header.
     fn replacing(&self, credential: &Credential, scheme: &str) -> Option<Self> {
         let is_other_kind =
             |other: &Credential| other.name.eq_ignore_ascii_case(&credential.name) && other.kind != credential.kind;
@@ -59,14 +60,14 @@ impl Alternative {
         Some(way)
     }
 
-    /// Returns how the credentials are sent, such as `a key in `X-API-Key``.
+    /// Returns a description of how the credentials are sent, such as `a key in `X-API-Key``.
     fn words(&self) -> String {
         let words = self.credentials.iter().map(|credential| format!("{} in `{}`", credential.kind, credential.name));
         words.collect::<Vec<_>>().join(", ")
     }
 }
 
-/// The result of writing out a security requirement.
+/// The result of converting a security requirement to arguments.
 #[derive(Default)]
 pub(crate) struct Security {
     /// The description of the required credentials.
@@ -87,9 +88,9 @@ pub(crate) fn check(document: &Value, place: &Place) -> Result<()> {
     requirement(document, place).map(drop)
 }
 
-/// Writes out an operation's security requirement. If there is only one alternative, adds a header
-/// parameter to the operation for each header that the alternative calls for, except for headers
-/// that the operation already describes.
+/// Converts an operation's security requirement to header parameters or to a choice of credentials.
+/// If there is only one alternative, adds a header parameter to the operation for each header that
+/// the alternative calls for, except for headers that the operation already describes.
 ///
 /// # Errors
 ///
@@ -131,8 +132,8 @@ pub(crate) fn write_out(document: &mut Value, components: &Value, place: &Place)
     Ok(Security { words, choice: None, scopes })
 }
 
-/// Returns the choice between alternatives. The same alternatives give the same choice in every
-/// operation, regardless of their order.
+/// Returns the choice between alternatives. Operations with the same alternatives get the same
+/// choice, even if the order of the alternatives differs.
 fn choice(alternatives: &[Alternative], is_required: bool) -> CredentialChoice {
     let mut variants: Vec<CredentialVariant> = Vec::new();
     for alternative in alternatives {
@@ -178,7 +179,7 @@ fn is_marked(components: &Value, parameter: &Value) -> bool {
 }
 
 /// Returns an operation's security requirement. Omits alternatives that are sent in the same way as
-/// an earlier one, and alternatives that a client cannot send.
+/// an earlier alternative or that a client cannot send.
 ///
 /// # Errors
 ///

@@ -47,8 +47,8 @@ fn complete(schema: &mut Value) {
     complete_required(object);
 }
 
-/// Returns whether each value of an enum becomes a distinct Rust name. If not, the caller passes
-/// the plain value.
+/// Returns whether each value of an enum becomes a distinct Rust name. If not, the generated code
+/// uses the plain type instead of an enum.
 fn are_variants(values: &[Value]) -> bool {
     let mut variants = BTreeSet::new();
     values.iter().filter(|value| !value.is_null()).all(|value| {

@@ -8,7 +8,7 @@ use crate::spec::schema::{self, Place, resolve_ref};
 /// secret. OpenAPI ignores such a parameter, so the credentials would be missing.
 ///
 /// A parameter from a path or a component is copied to the operation first, because other
-/// operations can have a security requirement.
+/// operations that use the parameter can have a security requirement.
 pub(super) fn keep_credentials(document: &mut Value) {
     for place in schema::operations(document) {
         if has_requirement(document, &place) {
@@ -31,8 +31,8 @@ fn has_requirement(document: &Value, place: &Place) -> bool {
     requirement.is_some_and(|alternatives| !alternatives.is_empty())
 }
 
-/// A parameter as it appears in the document, possibly as a reference, and the resolved parameter
-/// with a secret mark.
+/// A parameter in two forms: as it appears in the document, possibly as a reference, and as a
+/// resolved parameter that is marked as a secret.
 struct Parameter {
     described: Value,
     marked: Value,

@@ -3,8 +3,8 @@
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-/// Decodes the percent-encoding of each reference into the document. A reference is a URI fragment,
-/// so it may contain `%20` for a space in the name of a schema.
+/// Decodes the percent-encoding in each reference that points into the document. A reference is a
+/// URI fragment, so it may contain `%20` for a space in the name of a schema.
 pub(super) fn decode_references(value: &mut Value) {
     match value {
         Value::Object(object) => {

@@ -56,7 +56,8 @@ fn new_names(document: &Value) -> BTreeMap<String, String> {
     names
 }
 
-/// Returns whether a schema's name becomes a Rust type name and needs no escaping in a reference.
+/// Returns whether a schema's name can be used for a Rust type and needs no escaping in a
+/// reference.
 fn is_usable(name: &str) -> bool {
     is_type_name(name) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -58,8 +58,8 @@ fn closure(
     used
 }
 
-/// Adds the pointers, relative to `components`, of all components that a part of a document refers
-/// to.
+/// Adds to `targets` the pointer of each component that a part of a document refers to. The
+/// pointers are relative to `components`.
 fn add_targets(value: &Value, targets: &mut BTreeSet<String>) {
     let component = |target: &str| {
         // A reference into a component, such as to one of its properties, uses the component.
@@ -88,9 +88,9 @@ fn add_targets(value: &Value, targets: &mut BTreeSet<String>) {
     }
 }
 
-/// For each schema with a discriminator, returns the schemas that extend that schema, as pointers
-/// relative to `components`. A response can contain any of these schemas, even if nothing refers to
-/// them.
+/// Returns the schemas that extend each schema with a discriminator, keyed by the extended schema.
+/// All schemas are given as pointers relative to `components`. A response can contain any of the
+/// extending schemas, even if nothing refers to them.
 fn children_by_base(document: &Value) -> BTreeMap<String, Vec<String>> {
     let pointer = |name: &str| format!("/schemas/{}", schema::escape(name));
     let schemas = schema::object(document, "/components/schemas").into_iter().flatten();

@@ -14,9 +14,8 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Returns whether the change may break the build of a dependent crate or alter the behaviour
-    /// of that crate. Every public type is `#[non_exhaustive]`, so a new item is not a breaking
-    /// change.
+    /// Returns whether the change may break the build or alter the behaviour of a dependent crate.
+    /// Every public type is `#[non_exhaustive]`, so a new item is not a breaking change.
     pub fn is_breaking(&self) -> bool {
         self.old.is_some()
     }

@@ -49,7 +49,7 @@ impl PublicApi {
         self.0.keys().filter_map(|key| implementation(key)).collect()
     }
 
-    /// Adds a line that consists of `key` and, unless it is empty, `rest`.
+    /// Adds a line that consists of `key`, followed by `rest` if `rest` is not empty.
     pub(super) fn add_line(&mut self, key: String, rest: &str) {
         let text = if rest.is_empty() { key.clone() } else { format!("{key}: {rest}") };
         self.0.insert(key, Entry { signature: text.clone(), text, arguments: Vec::new() });

@@ -240,9 +240,10 @@ impl Search<'_> {
     }
 }
 
-/// Returns the suggested update for a field that looks like a secret, with the location to update.
-/// The update marks the field, or exempts it if it cannot be marked. If a field or an entry refers
-/// to a named schema, the mark belongs in that schema, because the schema determines the type.
+/// Returns the suggested update for a field that looks like a secret, along with the location to
+/// update. The update marks the field, or exempts it if it cannot be marked. If a field or an entry
+/// refers to a named schema, the mark belongs in that schema, because the schema determines the
+/// type.
 fn likely_cure(components: &Value, schema: &Value, at: &str) -> (String, Value) {
     let is_text = |schema: &Value| resolve(components, schema).get("type").is_some_and(|kind| kind == "string");
     let mark = |schema: &Value, at: &str| {

@@ -32,8 +32,8 @@ pub(super) fn looks_secret(name: &str, around: &Around) -> bool {
     !is_flag && (0..words.len()).any(|index| is_secret_at(&words, index, around))
 }
 
-/// Returns whether a property contains the secret that its object is named after, such as `value`
-/// in `access_token`.
+/// Returns whether a property, such as `value` in `access_token`, contains the secret that its
+/// object is named after.
 pub(super) fn is_value_of(name: &str, around: &Around) -> bool {
     let name = snake(name);
     around.containers.iter().any(|container| {

@@ -1,4 +1,4 @@
-//! The parts of a schema, and whether they can contain a secret.
+//! Lists the parts of a schema and determines whether they can contain a secret.
 
 use std::collections::BTreeSet;
 

@@ -16,7 +16,7 @@ impl Words {
     }
 }
 
-/// Words that identify a secret, even if they end a longer word such as `idtoken`.
+/// Words that identify a secret, even at the end of a longer word such as `idtoken`.
 pub(super) const WORDS: Words = Words("token secret password passphrase passcode passwd credential");
 
 /// Words that identify a secret only as separate words, because names such as `monkey` and
@@ -61,7 +61,7 @@ pub(super) const FLAG: Words = Words(
      supported show hide num max min total count masked force minimum maximum",
 );
 
-/// Words before `code` that make the code a credential, such as `verification_code`.
+/// Words before `code` that make the code a credential, as in `verification_code`.
 pub(super) const CODE: Words = Words(
     "authorization authorisation auth oauth authentication authn authenticator access \
      verification verify validation security mfa 2fa tfa factor otp totp otc onetime activation \
@@ -70,14 +70,13 @@ pub(super) const CODE: Words = Words(
      grant session pairing enrollment enrolment temporary temp magic linking password",
 );
 
-/// Words before `key` that make the key a credential and that may be written without a separator,
-/// such as `apikey`.
+/// Words before `key` that make the key a credential, even without a separator, as in `apikey`.
 pub(super) const KEY: Words = Words(
     "secret private api access auth encryption signing client master session shared service \
      license hmac app",
 );
 
-/// Words before `key` that rule out a credential, such as `idempotency_key`.
+/// Words before `key` that rule out a credential, as in `idempotency_key`.
 pub(super) const PLAIN_KEY: Words = Words(
     "idempotency idempotent idempotence public pub publishable site primary foreign sort \
      partition composite unique natural surrogate map index group grouping lookup cache object \
@@ -88,7 +87,7 @@ pub(super) const PLAIN_KEY: Words = Words(
      text resource image",
 );
 
-/// Words before `token` that rule out a credential, such as `page_token`.
+/// Words before `token` that rule out a credential, as in `page_token`.
 pub(super) const PLAIN_TOKEN: Words = Words(
     "page paging pagination continuation continue next previous prev cursor scroll skip sync \
      delta idempotency idempotent concurrency crypto erc nft design offset",
@@ -105,7 +104,7 @@ pub(super) const OAUTH: Words = Words(
      refresh_token code_challenge assertion",
 );
 
-/// Fields next to which a field named `code` is a value from a list.
+/// Fields that, next to a field named `code`, show that the code is a value from a list.
 pub(super) const LISTED: Words = Words(
     "message msg error description name status detail title label reason value category country \
      currency symbol path field severity issue amount rate unit locale language narrative \
@@ -131,8 +130,8 @@ pub(super) const VALUE: Words = Words(
      material number",
 );
 
-/// Words at the end of a message's name. One of a message's fields may contain a secret, but the
-/// name of the message does not make any of its fields a secret.
+/// Words at the end of a message's name. A message can contain a secret field, but the message's
+/// name alone does not make a field a secret.
 pub(super) const MESSAGE: Words = Words(
     "response request list result page collection reply body input output resource dto detail \
      info item object model entry",

@@ -16,8 +16,8 @@ pub struct Change {
     pub(super) subject: String,
     /// The rest of the sentence that describes the change.
     pub(super) detail: String,
-    /// Whether the body also contains the changed schema in places for which the change is not
-    /// reported.
+    /// Whether the body also contains the changed schema at other places, for which the change is
+    /// not reported.
     pub(super) has_more: bool,
     /// The reason for the change, if the place did not itself change in the document.
     pub(super) reason: Option<String>,

@@ -64,8 +64,8 @@ pub struct ProductDiff {
     /// The version increment that the changes require.
     pub step: Step,
     /// The problems with the newer version's overlay, such as stale actions. Code cannot be
-    /// generated until they are corrected. The changes are still known, because the comparison
-    /// skips stale actions.
+    /// generated until these problems are corrected. The changes are still known, because the
+    /// comparison skips stale actions.
     pub overlay_errors: Vec<Error>,
     /// Whether the older version's overlay has stale actions. The comparison skips them.
     pub is_older_overlay_stale: bool,

@@ -65,15 +65,15 @@ impl Place {
         }
     }
 
-    /// Returns whether two places differ at most in the alternatives of `oneOf` or `anyOf`. The
-    /// normal form names the alternatives differently, and it can have alternatives where the
-    /// published document has subtypes.
+    /// Returns whether two places are both sent or both received and have the same path, ignoring
+    /// the alternatives of `oneOf` and `anyOf`. The normal form names the alternatives differently,
+    /// and it can have alternatives where the published document has subtypes.
     pub(super) fn is_same_without_alternatives(&self, other: &Self) -> bool {
         let steps = |place: &Self| place.path().map(|path| without_alternatives(path).cloned().collect::<Vec<_>>());
         self.is_received() == other.is_received() && steps(self).is_some() && steps(self) == steps(other)
     }
 
-    /// Returns the name of the fact that contains the type of this response.
+    /// Returns the name of the fact that describes the type of this response.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Response { statuses, .. } if !statuses.iter().all(|status| status.starts_with('2')) => "error type",
@@ -101,7 +101,7 @@ pub(super) struct Fact {
     pub(super) values: Option<BTreeSet<String>>,
     /// All other facts, keyed by the keyword in the document.
     pub(super) facets: BTreeMap<&'static str, String>,
-    /// The required fields in document order. The constructor's arguments have the same order.
+    /// The required fields in document order. The constructor's arguments are in the same order.
     pub(super) order: Vec<String>,
     /// The name of the Rust type, if the schema references a named schema.
     pub(super) type_name: Option<String>,

@@ -31,7 +31,7 @@ enum Use {
 /// The operations that use each type.
 type Users = BTreeMap<(String, Use), Vec<String>>;
 
-/// Two versions of a document that are searched for the reasons for changes.
+/// Two versions of a document in which to find the reasons for changes.
 pub(super) struct Causes<'a> {
     old: &'a Generated,
     new: &'a Generated,
@@ -44,8 +44,8 @@ impl<'a> Causes<'a> {
         Self { old, new, users: OnceCell::new(), written: OnceCell::new() }
     }
 
-    /// For each trait that a type in both versions has gained or lost, adds a reason if the type's
-    /// uses have changed.
+    /// For each added or removed trait implementation, adds a reason if the type exists in both
+    /// versions and the type's uses have changed.
     pub(super) fn add_reasons(&self, interface: &mut [Difference]) {
         for item in interface {
             if let Some((ty, needed)) = implementation(&item.key) {
@@ -79,8 +79,8 @@ impl<'a> Causes<'a> {
         (old.id == new.id && self.is_unchanged(before, after)).then_some(reason)
     }
 
-    /// Like [`Self::of_name`], but returns the reason for a changed name of the success type or the
-    /// error type. `outcome` is the name of the fact that describes the type.
+    /// Like [`Self::of_name`], but handles the name of the success type or the error type.
+    /// `outcome` is the name of the fact that describes the type.
     pub(super) fn of_type(&self, old: &Operation, new: &Operation, outcome: &str) -> Option<String> {
         let names = [old, new].map(|operation| operation.type_names.get(outcome).map(String::as_str));
         let reason = self.changed_name(names)?;
@@ -92,8 +92,8 @@ impl<'a> Causes<'a> {
         (old.id == new.id && is_same).then_some(reason)
     }
 
-    /// If a schema elsewhere now has an operation type's old name or previously had the type's new
-    /// name, returns this fact as the reason for the new name.
+    /// Returns the reason for a changed type name if a schema elsewhere now has the old name or
+    /// previously had the new name.
     fn changed_name(&self, names: [Option<&str>; 2]) -> Option<String> {
         let [Some(before), Some(after)] = names else { return None };
         if before == after {
@@ -107,9 +107,9 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// If a type has gained or lost the use `needed` across all operations, describes this change.
-    /// Returns `None` if the type itself is new or was removed, because then no change needs a
-    /// reason.
+    /// Describes the change if the first operation started, or the last operation stopped, using a
+    /// type as specified by `needed`. Returns `None` if the type itself is new or was removed,
+    /// because then no change needs a reason.
     fn changed_use(&self, ty: &str, needed: Use, words: &str) -> Option<String> {
         let [old, new] = self.users.get_or_init(|| [users(&self.old.normalized), users(&self.new.normalized)]);
         let is_used =
@@ -189,7 +189,8 @@ impl Written {
     }
 }
 
-/// From an operation's places, returns the response that describes a status in the normal form.
+/// Returns the response in `places` that describes a status from the normal form: the response for
+/// the status itself, the response for its range, or the default response.
 fn response<'a>(places: &'a BTreeMap<Place, Entry>, status: &str) -> Option<&'a Entry> {
     let range = status.chars().next().map(|first| format!("{first}XX"))?;
     [status, &range, "default"].into_iter().find_map(|wanted| {

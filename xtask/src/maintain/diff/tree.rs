@@ -11,7 +11,7 @@ use super::place::{Fact, Step};
 pub(super) const EMPTY: usize = 0;
 
 /// The maximum number of places in one body for which changes to the same schema are reported. The
-/// number of places at which a body contains a schema can be exponential in the size of the
+/// number of places at which a body contains a schema can grow exponentially with the size of the
 /// document.
 const MAX_PLACES: usize = 4;
 
@@ -64,11 +64,11 @@ pub(super) struct Differences<'a> {
 /// A place in a body, with facts that may differ between the two versions.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
-    /// The path to the place, with the versions of each place on the path. The first entry is the
-    /// body, which has no step, and the last entry is the place itself.
+    /// The path to the place, along with the versions of each place on the path. The first entry is
+    /// the body, which has no step, and the last entry is the place itself.
     pub(super) places: Vec<(Option<&'a Step>, Versions<'a>)>,
-    /// Whether the kind of a parent changed. The change to the parent covers all places inside it
-    /// that exist in only one version.
+    /// Whether the kind of a parent changed. Such a change covers all places inside the parent that
+    /// exist in only one version.
     pub(super) is_covered: bool,
     /// Whether the body contains the changed schema at other places that are not reported.
     pub(super) has_more: bool,

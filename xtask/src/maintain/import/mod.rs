@@ -55,8 +55,8 @@ pub struct Report {
 /// # Errors
 ///
 /// Returns an error with the location of the problem if a file cannot be read or written, if a
-/// slice is not OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. Unless the
-/// error occurs while writing, no file is changed.
+/// slice is not OpenAPI 3.0, if a slice's product is unknown, or if two slices disagree. No file is
+/// changed, unless the error occurs while files are being written.
 pub fn import(root: &Path, options: &Options) -> Result<Report> {
     let mut report = Report::default();
     let mut slices: Vec<(Product, Slice)> = Vec::new();

@@ -1,5 +1,5 @@
-//! Reads slices, which are the OpenAPI documents in the fenced blocks on a page, or in a YAML or
-//! JSON file.
+//! Reads slices. A slice is an OpenAPI document in a fenced block on a page, or in a YAML or JSON
+//! file.
 
 use std::path::{Path, PathBuf};
 

@@ -27,8 +27,7 @@ pub(super) struct StaleActions<'a> {
 }
 
 impl<'a> StaleActions<'a> {
-    /// Records an action whose target matches nothing, and returns the error that describes the
-    /// action.
+    /// Records an action whose target matches nothing, and returns the error for this action.
     pub(super) fn unmatched(&mut self, document: &Value, index: usize, action: &'a Action) -> Error {
         let base = self.unmatched.iter().find(|(_, base)| is_within(&action.target, &base.target));
         let help = match base {
