@@ -23,8 +23,8 @@ const MAX_NAME_LENGTH: usize = 64;
 const MAX_SUGGESTIONS: usize = 5;
 /// The minimum similarity, from 0 to 1, at which a name is suggested.
 const MIN_SIMILARITY: f64 = 0.8;
-/// The minimum length of a text for which all names that contain it are suggested. A shorter text
-/// occurs in many names.
+/// The minimum length of a text for which every name that contains the text is suggested. A shorter
+/// text occurs in many names.
 const MIN_PART_LENGTH: usize = 4;
 
 fn parse() -> Result<Table, toml::de::Error> {

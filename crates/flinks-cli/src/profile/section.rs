@@ -56,7 +56,7 @@ impl Section {
         fields
     }
 
-    /// Returns each field with its environment variable.
+    /// Returns the name of each field, along with its environment variable.
     pub(crate) fn variables(self, store: StoreKind) -> Vec<(&'static str, &'static str)> {
         match (self, store) {
             (Self::Pay, _) => ClientBuilder::<pay::Client>::variables().collect(),
