@@ -78,7 +78,7 @@ pub(super) struct Subject {
     pub(super) certificates: Certificates,
 }
 
-/// The certificates that the section names.
+/// The certificates that the section specifies.
 #[derive(Default)]
 pub(super) struct Certificates {
     pub(super) roots: Vec<CertificateDer<'static>>,

@@ -94,7 +94,7 @@ fn find_by_fragment(text: &str) -> Option<&'static Topic> {
     found
 }
 
-/// Returns the names that are similar to the text or contain it, the most similar first.
+/// Returns the names that are similar to the text or contain it, most similar first.
 pub(crate) fn suggestions(text: &str) -> Vec<&'static str> {
     let text = normalized(text.trim());
     if text.is_empty() || text.len() > MAX_NAME_LENGTH {

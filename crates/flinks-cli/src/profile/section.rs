@@ -29,8 +29,8 @@ impl Section {
         Self::ALL.into_iter().find(|section| section.name() == name)
     }
 
-    /// Returns the fields that are secrets and therefore not stored in `config.toml`. The store's
-    /// address is one of these fields, because it may contain a password.
+    /// Returns the fields that are secrets and are therefore not stored in `config.toml`. The
+    /// store's address is one of these fields, because it may contain a password.
     pub(crate) fn secrets(self) -> &'static [&'static str] {
         match self {
             Self::Pay => &["password"],

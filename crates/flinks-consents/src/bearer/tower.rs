@@ -20,7 +20,7 @@ impl<S: TokenSource> BearerAuth<S> {
     /// without a host has no origin and is sent without a token.
     ///
     /// Place concurrency limits and buffers above this layer, because this layer reserves the inner
-    /// service before it waits for a token. Do not follow redirects below this layer, because it
+    /// service before it waits for a token. Do not follow redirects below this layer: the layer
     /// could not determine which server responded.
     ///
     /// ```
