@@ -20,9 +20,9 @@ pub fn is_installed() -> bool {
 
 /// Returns the cost of one call, as the average over `number` calls.
 ///
-/// `program` is the benchmark program. If its argument is `once`, it makes only one contender's
-/// calls. Callgrind counts only the instructions of the function `counted`, so the result does not
-/// include process startup and the first calls.
+/// `program` is the benchmark program. If its first argument is `once`, the program makes only one
+/// contender's calls. Callgrind counts only the instructions of the function `counted`, so the
+/// result includes neither process startup nor the first calls.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The project's claims: the measured values, computed from the figures, and their targets.
+//! The project's claims: values that are computed from the figures, and a target for each value.
 
 use std::fmt::Write as _;
 

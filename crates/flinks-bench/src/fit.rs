@@ -18,7 +18,7 @@ pub fn exponent(points: &[(f64, f64)]) -> Option<f64> {
     (variance > 0.0).then(|| covariance / variance)
 }
 
-/// Returns the exponent for the larger half of the points, but at least for the two largest points.
+/// Returns the exponent for the larger half of the points, including at least the two largest.
 /// At small sizes, fixed costs hide the growth.
 pub fn exponent_of_larger_half(points: &[(f64, f64)]) -> Option<f64> {
     let mut points = points.to_vec();

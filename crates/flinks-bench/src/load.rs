@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use crate::Bench;
 use crate::fresh::{Calls, contenders};
 
-/// Measures the number of requests per second and their latency for different numbers of tasks. On
+/// Measures the requests per second and the latency of a request for different numbers of tasks. On
 /// a machine with few cores, the server takes CPU time away from the client.
 pub fn run(bench: &mut Bench, url: &str) -> anyhow::Result<()> {
     let (total, rounds) = if bench.quick { (128, 2) } else { (4096, 9) };

@@ -75,7 +75,7 @@ impl Bench {
     }
 }
 
-/// Runs work while callgrind counts its instructions, and prints the number of allocations.
+/// Runs `work` while Callgrind counts its instructions, and prints the number of allocations.
 fn count(work: impl FnOnce()) {
     println!("{}", allocation_counter::measure(|| counted(work)).count_total);
 }

@@ -1,4 +1,4 @@
-//! Plots of growth with two logarithmic axes.
+//! Plots of growth on two logarithmic axes.
 
 use std::path::Path;
 

@@ -61,7 +61,7 @@ pub fn contenders() -> anyhow::Result<Vec<(&'static str, Read)>> {
     Ok(contenders)
 }
 
-/// Returns the time per read, in nanoseconds, when this number of threads read at the same time.
+/// Returns the time per read, in nanoseconds, when `threads` threads read at the same time.
 pub fn time_per_read(read: &Read, reads: u32, threads: usize) -> f64 {
     let barrier = std::sync::Barrier::new(threads);
     std::thread::scope(|scope| {

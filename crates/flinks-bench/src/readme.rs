@@ -85,7 +85,7 @@ fn figures(report: &Report) -> String {
     text
 }
 
-/// Lists the measurement conditions, each with the benchmarks that were run under them.
+/// Returns a table that shows the measurement conditions of each benchmark.
 fn conditions(report: &Report) -> String {
     let mut benchmarks: BTreeMap<(&str, &str), (Vec<&str>, &Conditions)> = BTreeMap::new();
     for (name, run) in &report.runs {

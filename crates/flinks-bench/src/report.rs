@@ -55,8 +55,8 @@ pub struct Size {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Statistic {
     Median,
-    /// The lowest of all rounds, for work that takes nanoseconds and that other programs may
-    /// interrupt.
+    /// The lowest value of all rounds, for work that takes only nanoseconds and that other programs
+    /// may interrupt.
     Lowest,
 }
 
@@ -85,7 +85,7 @@ impl Case {
         Self { size: Some(size), ..Self::new(table, "", unit) }
     }
 
-    /// Shows the lowest of all rounds instead of the median.
+    /// Shows the lowest value of all rounds instead of the median.
     #[must_use]
     pub fn lowest(self) -> Self {
         Self { statistic: Statistic::Lowest, ..self }

@@ -18,7 +18,7 @@ pub struct Series<'a> {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Whether a table shows the lowest and the highest round.
+/// Whether a table also shows the lowest and the highest value of all rounds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     Figures,

@@ -148,8 +148,8 @@ impl Command {
         }
     }
 
-    /// Returns the result for an interrupted command. A failure states the command's possible
-    /// effect.
+    /// Returns the result for an interrupted command. A failure states what the command may have
+    /// done.
     pub(crate) fn interruption(&self) -> Result<(), Failure> {
         Err(Failure::interrupted(match self {
             // A service is always stopped by a signal, so this is not a failure.

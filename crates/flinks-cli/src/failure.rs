@@ -9,7 +9,7 @@ use flinks_consents::{ConsentError, ConsentId};
 
 use crate::{output, shell};
 
-/// The exit codes, which are stable. A command such as `flinks explain exit-3` describes a code.
+/// The exit codes, which are stable. `flinks explain exit-3`, for example, describes a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -73,7 +73,7 @@ impl Failure {
         Self { next: Some(next.into()), ..self }
     }
 
-    /// Creates the failure for an operation on a consent. The message names the consent.
+    /// Creates the failure for a failed operation on a consent. The message names the consent.
     pub(crate) fn of_consent(id: &ConsentId, error: &ConsentError) -> Self {
         let failure = Self::from(error);
         let is_gone = error.needs_consent() || error.is_unknown_consent();
@@ -135,7 +135,7 @@ pub(crate) fn exit_for(advice: Advice) -> Exit {
     }
 }
 
-/// Returns the command with which the consent can be obtained again.
+/// Returns the command that asks the end user for the consent again.
 pub(crate) fn login_command(id: &ConsentId) -> String {
     shell::command(&format!("login --consent {}", shell::quoted(id.as_str())))
 }

@@ -96,7 +96,7 @@ pub(crate) struct OneShot {
     path: String,
     location: Arc<Mutex<Option<HeaderValue>>>,
     /// Signalled by the second request. The browser that this program starts sends exactly one
-    /// request, so somebody else must have sent the other.
+    /// request, so somebody else must have sent one of the two.
     opened_again: Arc<Notify>,
 }
 

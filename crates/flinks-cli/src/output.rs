@@ -109,7 +109,7 @@ pub(crate) fn error(message: &str) {
     let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {message}");
 }
 
-/// Prints information to standard error, so that it does not mix with the result.
+/// Prints information to standard error, to keep it separate from the result.
 pub(crate) fn note(message: &str) {
     let _ = writeln!(anstream::stderr(), "{NOTE}note:{NOTE:#} {message}");
 }

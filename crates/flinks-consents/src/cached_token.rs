@@ -8,7 +8,7 @@ use flinks::outbound::AccessToken;
 use crate::jitter::jittered;
 use crate::token_id::TokenId;
 
-/// An access token with its refresh policy.
+/// An access token, and when to refresh it.
 #[derive(Clone)]
 pub(crate) struct CachedToken {
     pub(crate) token: AccessToken,
@@ -34,8 +34,8 @@ struct StaleFrom {
     since_epoch: Duration,
 }
 
-/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. The
-/// minimum is lower for a token with a short lifetime.
+/// The minimum remaining lifetime of a token that is returned while its refresh is in flight. For a
+/// token with a short lifetime, the minimum is shorter.
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl CachedToken {

@@ -170,8 +170,9 @@ impl Consent {
     /// because the refusal might not have come from Flinks.
     ///
     /// The returned value reports only the outcome at Flinks. If the store is unavailable after the
-    /// revocation, the next call and [`Consents::flush`](crate::Consents::flush) retry the removal.
-    /// Until the removal succeeds, this process returns no token for the consent.
+    /// revocation, the removal is retried by the next call that uses this consent, and by
+    /// [`Consents::flush`](crate::Consents::flush). Until the removal succeeds, this process returns
+    /// no token for the consent.
     ///
     /// # Errors
     ///

@@ -166,9 +166,9 @@ impl Consents {
     /// Imports a refresh token that you stored elsewhere. Any consent that is already stored under
     /// `id` is replaced.
     ///
-    /// `last_refreshed_at` is the time when the refresh token was issued or last used. Its 30-day
-    /// idle period starts at that time. If the same token is already stored under `id`, the later
-    /// of the stored time and `last_refreshed_at` is kept. ([O5](flinks::rules))
+    /// `last_refreshed_at` is the time when the refresh token was issued or last used. The
+    /// token's 30-day idle period starts at that time. If the same token is already stored under
+    /// `id`, the later of the stored time and `last_refreshed_at` is kept. ([O5](flinks::rules))
     ///
     /// # Errors
     ///

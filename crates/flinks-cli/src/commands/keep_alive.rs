@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Parses the value of `--within`. With a time above the maximum, a consent would be due again
+/// Parses the value of `--within`. If the value exceeded the maximum, a consent would be due again
 /// immediately after its refresh.
 fn parse_within(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(29 * 24 * 60 * 60);

@@ -120,8 +120,8 @@ fn address_of(redirect_url: &RedirectUrl) -> Result<(u16, String), Failure> {
     })
 }
 
-/// Waits until the end user returns with a code. A callback with another `state`, for example from
-/// an older tab, gets an error page and is otherwise ignored.
+/// Waits until the end user returns with a code. If a callback has another `state`, for example
+/// because it comes from an older tab, the browser shows an error page and the wait continues.
 async fn receive_code(
     server: &mut CallbackServer,
     client: &Client,

@@ -122,7 +122,8 @@ fn url(base_url: &str, path: &str) -> Result<Url, Failure> {
     if url.origin() == base.origin() && url.path().starts_with(&prefix) { Ok(url) } else { Err(outside()) }
 }
 
-/// The headers that the HTTP client sets, or that could send the request to another server.
+/// The headers that the user cannot set, because the program sets them or because they could cause
+/// another server to process the request.
 const RESERVED_HEADERS: [header::HeaderName; 5] = [
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,

@@ -9,7 +9,7 @@ use super::report::Outcome;
 use crate::failure::Exit;
 use crate::timestamp;
 
-/// The remaining period of validity below which a certificate causes a warning.
+/// How long before a certificate expires it causes a warning.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The certificates that a server presented.

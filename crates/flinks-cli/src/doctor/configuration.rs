@@ -1,4 +1,4 @@
-//! The profile, and the client for a product.
+//! Checks the profile's values for a product, and builds the client from them.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ pub(super) struct Target {
     pub(super) instance: Option<String>,
 }
 
-/// A product with its client, its server and its values.
+/// A product, and the client, server and values that the checks for it use.
 pub(super) struct Subject {
     pub(super) product: Product,
     pub(super) client: Client,
@@ -78,7 +78,7 @@ pub(super) struct Subject {
     pub(super) certificates: Certificates,
 }
 
-/// The certificates that the section names.
+/// The certificates that the section specifies.
 #[derive(Default)]
 pub(super) struct Certificates {
     pub(super) roots: Vec<CertificateDer<'static>>,

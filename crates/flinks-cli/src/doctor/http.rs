@@ -182,7 +182,7 @@ fn no_response(failure: RequestFailure, target: &Target, now: SystemTime) -> Out
     }
 }
 
-/// Compares this machine's clock with the server's.
+/// Compares this machine's clock with the server's clock.
 pub(super) fn clock(response: &Response, now: SystemTime) -> Outcome {
     let Some(date) = response.date else { return Outcome::skipped("the response has no Date header") };
     let (difference, direction) = match now.duration_since(date) {

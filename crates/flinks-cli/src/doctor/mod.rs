@@ -9,8 +9,8 @@
 //! ```
 //!
 //! If a check fails, the later checks in its section are skipped. The credentials are therefore
-//! sent only if TLS has been verified or the configuration allows plain HTTP to the host. They are
-//! sent only to the endpoint that issues tokens.
+//! sent only if the server's certificate has been verified or the configuration allows plain HTTP
+//! to the host. They are sent only to the endpoint that issues tokens.
 //!
 //! | file | content |
 //! | --- | --- |

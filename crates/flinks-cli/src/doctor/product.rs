@@ -10,8 +10,8 @@ use super::tls::{self, Tls};
 use super::{credentials, http};
 use crate::profile::{Login, Profile};
 
-/// The checks for Outbound. The last one does not apply to the other products, which have no
-/// redirect URL.
+/// The checks for Outbound. The last check applies only to Outbound, because the other products
+/// have no redirect URL.
 const CHECKS: &[&str] = &[
     "configuration",
     "proxy",

@@ -115,7 +115,7 @@ pub(super) async fn open_tunnel(stream: &mut TcpStream, proxy: &Proxy, target: &
     tunnel_outcome(status.ok().flatten(), proxy, target)
 }
 
-/// Returns the status of the response, or `None` if the response is not HTTP.
+/// Returns the status of the response, or `None` if no valid response arrives.
 async fn request_tunnel(stream: &mut TcpStream, proxy: &Proxy, target: &Target) -> Option<u16> {
     const MAX_HEAD: usize = 16 * 1024;
     let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };

@@ -19,17 +19,17 @@ const PAGE: usize = 1000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long before the idle deadline keep-alive refreshes a consent by default.
 const DUE: Duration = DAY.saturating_mul(7);
-/// A time before the idle deadline. If keep-alive runs regularly, no consent is this close to its
-/// deadline.
+/// How long before the idle deadline a consent counts as urgent. If keep-alive runs regularly, no
+/// consent gets this close to its deadline.
 const URGENT: Duration = DAY.saturating_mul(2);
 
 /// The number of records in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     active: u64,
-    /// Active consents that idle out within seven days.
+    /// Active consents that will idle out within seven days.
     due: u64,
-    /// Active consents that idle out within two days or have already idled out.
+    /// Active consents that will idle out within two days or have already idled out.
     urgent: u64,
     suspected: u64,
     ended: u64,

@@ -204,7 +204,7 @@ fn write_check(text: &mut String, Check { name, outcome, .. }: &Check) {
     }
 }
 
-/// A part of the report in which all checks after a failure are skipped.
+/// A part of the report. If a check fails, all later checks in the same section are skipped.
 pub(super) struct Section<'a> {
     report: &'a mut Report,
     area: &'static str,

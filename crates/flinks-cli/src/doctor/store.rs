@@ -25,7 +25,7 @@ use crate::profile::{Profile, Section as ProfileSection, StoreKind};
 
 const CHECKS: &[&str] = &["configuration", "connection", "server settings", "writes", "records", "consents"];
 
-/// The error if a call takes longer than the command's time limit.
+/// The error for a call that takes longer than the command's time limit.
 const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
 
 /// Checks the store.

@@ -1,4 +1,4 @@
-//! The TLS handshake, which records the server's certificates. No application data is sent.
+//! Performs the TLS handshake and records the server's certificates. No application data is sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};

@@ -23,8 +23,8 @@ const MAX_NAME_LENGTH: usize = 64;
 const MAX_SUGGESTIONS: usize = 5;
 /// The minimum similarity, from 0 to 1, at which a name is suggested.
 const MIN_SIMILARITY: f64 = 0.8;
-/// The minimum length of a text for which all names that contain it are suggested. A shorter text
-/// occurs in many names.
+/// The minimum length of a text for which every name that contains the text is suggested. A shorter
+/// text occurs in many names.
 const MIN_PART_LENGTH: usize = 4;
 
 fn parse() -> Result<Table, toml::de::Error> {
@@ -94,7 +94,7 @@ fn find_by_fragment(text: &str) -> Option<&'static Topic> {
     found
 }
 
-/// Returns the names that are similar to the text or contain it, the most similar first.
+/// Returns the names that are similar to the text or contain it, most similar first.
 pub(crate) fn suggestions(text: &str) -> Vec<&'static str> {
     let text = normalized(text.trim());
     if text.is_empty() || text.len() > MAX_NAME_LENGTH {

@@ -153,7 +153,7 @@ pub(crate) fn edit(
 ///
 /// # Errors
 ///
-/// Returns a failure if the file contains something other than a table in this place.
+/// Returns a failure if `profiles` or the profile is not a table in the file.
 pub(crate) fn profile_table<'a>(
     document: &'a mut DocumentMut,
     profile: &str,
@@ -179,7 +179,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
     }
 }
 
-/// Replaces a file atomically. Only its owner can read it.
+/// Replaces a file atomically. Only the owner of the new file can read it.
 ///
 /// # Errors
 ///

@@ -57,8 +57,8 @@ impl SecretStore {
     ///
     /// # Errors
     ///
-    /// Returns a failure if the keyring is not available, or if the file cannot be read or can be
-    /// read by other users.
+    /// Returns a failure if the keyring is not available, if the file cannot be read, or if other
+    /// users can read it.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Secret>, Failure> {
         match self {
             Self::Keyring => keyring::get(name),

@@ -29,8 +29,8 @@ impl Section {
         Self::ALL.into_iter().find(|section| section.name() == name)
     }
 
-    /// Returns the fields that are secrets and therefore not stored in `config.toml`. The store's
-    /// address is one of these fields, because it may contain a password.
+    /// Returns the fields that are secrets and are therefore not stored in `config.toml`. The
+    /// store's address is one of these fields, because it may contain a password.
     pub(crate) fn secrets(self) -> &'static [&'static str] {
         match self {
             Self::Pay => &["password"],
@@ -56,7 +56,7 @@ impl Section {
         fields
     }
 
-    /// Returns each field with its environment variable.
+    /// Returns the name of each field, along with its environment variable.
     pub(crate) fn variables(self, store: StoreKind) -> Vec<(&'static str, &'static str)> {
         match (self, store) {
             (Self::Pay, _) => ClientBuilder::<pay::Client>::variables().collect(),

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! If the second token is also rejected, the tokens are not the cause. For the next minute,
-//! rejections are returned without another refresh. The same applies after a rejected request that
-//! may not be sent again, because it is not yet known whether the server accepts the second token.
+//! rejections are returned without another refresh. The same applies if a rejected request must not
+//! be sent again, because it is then unknown whether the server accepts the new token.
 
 #[cfg(any(feature = "reqwest-middleware-0_5", feature = "tower"))]
 mod auth;

@@ -20,8 +20,8 @@ impl<S: TokenSource> BearerAuth<S> {
     /// without a host has no origin and is sent without a token.
     ///
     /// Place concurrency limits and buffers above this layer, because this layer reserves the inner
-    /// service before it waits for a token. Do not follow redirects below this layer, because the
-    /// layer cannot determine which server responded.
+    /// service before it waits for a token. Do not follow redirects below this layer: the layer
+    /// could not determine which server responded.
     ///
     /// ```
     /// # use flinks_consents::{BearerAuth, Consent};

@@ -54,7 +54,7 @@ pub struct DataKeys {
     state: Arc<Mutex<State>>,
 }
 
-/// The time after which a replacement for an old key is requested again.
+/// The minimum time between two attempts to replace an old key.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// A data key and its wrapped form in base64.
@@ -71,7 +71,7 @@ struct State {
     /// The key for new values.
     sealing: Option<SealingKey>,
     generating: Option<Call<WrappedKey>>,
-    /// The monotonic time before which no replacement for an old key is requested.
+    /// The monotonic time before which no replacement for an old key is requested again.
     retry_at: Duration,
     /// The keys for decryption, keyed by their wrapped form in base64.
     unwrapped: HashMap<Arc<str>, UnwrappedKey>,

@@ -32,7 +32,7 @@
 //! therefore be read in any store and from any backup, as long as the service can unwrap the key.
 //! An [`Envelope`] seals and opens values with either kind of key.
 //!
-//! To move from configured keys to a service, or back, without downtime:
+//! To move from configured keys to a key management service, or back, without downtime:
 //!
 //! 1. In every process, add the new keys with [`Envelope::with_decryption_keys`] or
 //!    [`Envelope::with_decryption_data_keys`].

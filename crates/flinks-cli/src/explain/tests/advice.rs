@@ -185,7 +185,7 @@ async fn o7_advice_of_each_oauth_error_is_that_of_the_library() {
     assert_eq!(covered, constants("OAuthError"));
 }
 
-/// Asserts that the error's message is found, and that its topic gives the error's advice.
+/// Asserts that `flinks explain` finds the error's message and gives the same advice as the error.
 fn check_message(error: &Error, expected: &str) {
     let found = find(&error.to_string());
     let topic = found.last().unwrap_or_else(|| panic!("no topic for: {error}"));
