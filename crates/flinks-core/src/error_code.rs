@@ -61,8 +61,8 @@ impl<'de> Visitor<'de> for ErrorCodeVisitor<'_> {
     }
 }
 
-/// Returns whether the JSON value of a field is an error code: any value except `null`, `false`, 0,
-/// a blank string, an empty array or an empty object.
+/// Returns whether the JSON value of a field counts as an error code. Every value does, except
+/// `null`, `false`, 0, a blank string, an empty array and an empty object.
 fn is_error_code(json: &str) -> bool {
     match serde_json::from_str(json) {
         Ok(Value::Null | Value::Bool(false)) => false,

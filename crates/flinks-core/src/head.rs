@@ -50,12 +50,12 @@ impl ResponseHead {
 
     /// Returns a response header that the OpenAPI document describes for the operation. The value
     /// is marked as sensitive so that `Debug` does not print it. If the response contains several
-    /// headers with this name, returns the first.
+    /// headers with this name, this method returns the first one.
     ///
-    /// This method also returns a header that has its own method on this type, even if the document
-    /// does not describe the header. Returns `None` if the header is any other undocumented header,
-    /// if the response does not contain the header, or if the value is longer than 8 KiB (256 bytes
-    /// for an undocumented header).
+    /// A header with its own accessor, such as [`retry_after`](Self::retry_after), is returned even
+    /// if the document does not describe it. For any other undocumented header, the result is
+    /// `None`. The result is also `None` if the response does not contain the header, or if the
+    /// value is longer than 8 KiB (or 256 bytes for an undocumented header).
     pub fn header(&self, name: &str) -> Option<&HeaderValue> {
         let documented = self.documented.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         documented.map(|(_, value)| value).or_else(|| self.always_kept(name))

@@ -63,8 +63,8 @@ impl HeaderArgument for Authorization {
 /// Creates the value of an `Authorization` header for a bearer token. The value is marked as
 /// sensitive.
 ///
-/// This function copies the token once. The `http` crate would copy the value of an
-/// [`Authorization`] again.
+/// This function copies the token once. If the value were created from an [`Authorization`], the
+/// `http` crate would copy it a second time.
 #[doc(hidden)]
 pub fn bearer_header(token: &Secret) -> Result<HeaderValue, InvalidRequest> {
     const NAME: &str = "Authorization";

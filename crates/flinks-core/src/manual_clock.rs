@@ -100,8 +100,8 @@ impl ManualClock {
         Self { pace, base: watch::Sender::new(start), sleeps: Arc::default() }
     }
 
-    /// Advances the monotonic clock and the wall clock, and completes the sleeps whose duration has
-    /// passed.
+    /// Advances the monotonic clock and the wall clock, and completes the sleeps whose durations
+    /// have passed.
     pub fn advance(&self, by: Duration) {
         self.base.send_modify(|base| base.advance(by));
     }

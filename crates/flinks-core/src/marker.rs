@@ -84,8 +84,8 @@ impl AttemptMarkers {
     /// Wraps the body of `request` so that polling the body sets the markers. A request without a
     /// body is immediately marked as sent, because nothing indicates when its head is sent.
     ///
-    /// An empty body is wrapped as well, because `reqwest` copies every request whose body can be
-    /// copied.
+    /// An empty body is wrapped as well: `reqwest` copies every request whose body can be copied,
+    /// and a wrapped body cannot be.
     pub(crate) fn attach(&self, request: &mut reqwest::Request) -> Result<(), InvalidRequest> {
         let body = request.body_mut().take().unwrap_or_default();
         if body.is_end_stream() && !self.mark_sent() {

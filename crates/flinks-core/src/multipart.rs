@@ -119,7 +119,7 @@ impl MultipartBody {
         })
     }
 
-    /// Sets the body of `request` to this body.
+    /// Sends this multipart body as the body of `request`.
     ///
     /// # Errors
     ///

@@ -65,8 +65,8 @@ fn encode(text: &str) -> String {
 }
 
 /// Adds a list or an object to the query of a URL. A comma between two values is not encoded, but a
-/// comma within a value is. Any other separator is encoded, so a value that contains this separator
-/// cannot be sent.
+/// comma within a value is. Any other separator is encoded in both places, so a value that contains
+/// this separator cannot be sent.
 pub(crate) fn add_query(
     mut url: Url,
     name: &'static str,
@@ -120,8 +120,8 @@ pub fn encode_path_list(
     Ok(text)
 }
 
-/// Writes a list or an object into a header. A header is not percent-encoded, so a value that would
-/// be read as several values cannot be sent.
+/// Writes a list or an object into a header. Headers are not percent-encoded, so a value that the
+/// server would read as several values cannot be sent.
 #[doc(hidden)]
 pub fn header_list(
     name: &'static str,

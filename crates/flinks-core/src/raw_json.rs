@@ -37,9 +37,9 @@ impl RawJson {
     /// must be tried. `alternatives` contains the fields of each alternative, or `None` for an
     /// alternative that is not a struct.
     ///
-    /// The alternative with the most fields that are present in the value comes first. Otherwise,
-    /// an alternative whose fields are all optional could match any object first, and the fields
-    /// that belong to another alternative would be lost.
+    /// The alternative that has the most fields in common with the value comes first. Otherwise, an
+    /// alternative whose fields are all optional could match any object first, and the fields that
+    /// belong to another alternative would be lost.
     #[doc(hidden)]
     pub fn by_fields(&self, alternatives: &[Option<&[&str]>]) -> Vec<usize> {
         let count = |fields: &Option<&[&str]>| {

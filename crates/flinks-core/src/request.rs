@@ -101,7 +101,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Sets a header. Replaces any existing header of the same name, such as `User-Agent`.
+    /// Sets a header, and replaces any existing header with the same name, such as `User-Agent`.
     pub fn header(&mut self, name: HeaderName, value: HeaderValue) {
         self.request.headers_mut().insert(name, value);
     }
@@ -179,7 +179,8 @@ impl Request {
 pub(crate) const INVALID_REQUEST: InvalidRequest =
     InvalidRequest::new("request", "cannot be built from these arguments");
 
-/// The initial capacity of a form in bytes. A form that fits is written without reallocation.
+/// The initial capacity of the buffer for a form, in bytes. A form that fits is written without
+/// reallocation.
 const FORM_BYTES: usize = 512;
 
 /// Percent-encodes a path argument. Characters that RFC 3986 calls unreserved are not encoded.

@@ -17,7 +17,7 @@ use crate::request::Operation;
 use crate::timer::{Timer, in_time};
 use crate::transport_error::{TransportError, TransportErrorKind};
 
-/// The response to an operation, with its body not yet read.
+/// The response to an operation, before its body has been read.
 #[doc(hidden)]
 pub struct Response<'t> {
     pub(crate) operation: &'static Operation,

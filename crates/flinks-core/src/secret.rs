@@ -9,8 +9,8 @@ use serde::{Serialize, Serializer};
 /// Text that is redacted in `Debug` output and wiped from memory when dropped.
 ///
 /// `Secret` does not implement `Display`, `PartialEq` or `Hash`. `Serialize` writes the plain text,
-/// because request bodies must contain it. If a value contains a secret, serialize it only to send
-/// it to Flinks.
+/// because request bodies must contain it. Serialize a value that contains a secret only in order
+/// to send that value to Flinks.
 ///
 /// Wiping is best effort: the copies that the HTTP client and the TLS library make are not wiped.
 #[derive(Clone)]

@@ -28,8 +28,8 @@ pub(crate) struct Templates {
 
 struct Template {
     operation: &'static Operation,
-    /// The path of the first call. Most operations have only one path. For any other operation, a
-    /// client for one customer uses only one of the paths.
+    /// The path of the first call. Most operations have only one path. If an operation has several,
+    /// a client for a single customer uses only one of them.
     path: Box<str>,
     url: Url,
     headers: HeaderMap,

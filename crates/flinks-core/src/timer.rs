@@ -10,8 +10,9 @@ use crate::transport_error::{TransportError, TransportErrorKind};
 
 /// A call's timer. The transport starts the timer when it sends the request.
 ///
-/// Generated code pins the timer in the call's future. With the timeouts in `reqwest`, each timer
-/// would need an allocation, and the response timer would be polled with every chunk.
+/// Generated code pins the timer in the call's future. If the timeouts of `reqwest` were used
+/// instead, each timer would need an allocation, and the response timer would be polled for every
+/// chunk.
 #[doc(hidden)]
 pub type Timer = Option<Sleep>;
 

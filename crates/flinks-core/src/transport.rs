@@ -231,8 +231,8 @@ impl TransportBuilder {
         self
     }
 
-    /// Trusts these root certificates in addition to the platform's. Use this method, for example,
-    /// if a corporate proxy uses its own certificate authority.
+    /// Trusts these root certificates in addition to the platform's certificates. Use this method,
+    /// for example, if a corporate proxy uses its own certificate authority.
     #[cfg(any(feature = "native-tls", feature = "rustls-no-provider"))]
     pub fn root_certificates(mut self, roots: RootCertificates) -> Self {
         self.tls.roots = Some(roots);

@@ -1,4 +1,4 @@
-//! The emulator that replaces Flinks, with clients for it and a shared clock.
+//! The emulator that replaces Flinks, and the clients that connect to it.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use flinks_emulator::{Emulator, credentials};
 use crate::service::Clients;
 
 // ANCHOR: emulated
-/// An in-process emulator. The clocks of the emulator and its clients are advanced together.
+/// An in-process emulator. The emulator's clock and its clients' clock are advanced together.
 #[derive(Debug)]
 pub struct Emulated {
     /// The emulator.

@@ -28,8 +28,9 @@ pub use crate::service::{App, Clients, serve};
 use crate::service::Failure;
 use crate::visitor::Visitor;
 
-/// Returns the routes for the service and for all other pages. `emulated` adds the pages that show
-/// the emulator's tokens and advance its clock. `metrics` renders the metrics.
+/// Returns the routes for the service and for all other pages. If `emulated` is set, the routes
+/// include those that show the emulator's tokens and advance its clock. `metrics` renders the
+/// metrics.
 pub fn router(app: Arc<App>, emulated: Option<Arc<Emulated>>, metrics: PrometheusHandle) -> Router {
     let sessions = SessionManagerLayer::new(MemoryStore::default())
         .with_name("session")

@@ -193,8 +193,8 @@ impl IntoResponse for Failure {
 // ANCHOR_END: failure
 
 // ANCHOR: serve
-/// Serves requests until `stop` completes. Then waits up to 10 seconds for in-flight requests and
-/// up to 45 seconds for in-flight refreshes, and stores pending writes.
+/// Serves requests until `stop` completes. Then waits up to 10 seconds for in-flight requests
+/// and up to 45 seconds for in-flight refreshes and pending writes.
 ///
 /// # Errors
 ///

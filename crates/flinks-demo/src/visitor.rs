@@ -25,10 +25,10 @@ impl Visitor {
         self.session.insert(name, pending).await.map_err(|_| UNAVAILABLE)
     }
 
-    /// Removes a pending authorization from the session, so that it can be used only once. Without
-    /// the call to `save`, the session would keep the pending authorization if this request failed.
-    /// A session store shared by several processes must be able to remove and return a value
-    /// atomically.
+    /// Removes a pending authorization from the session and returns it. Each pending authorization
+    /// can therefore be used only once. Without the call to `save`, the session would keep the
+    /// pending authorization if this request failed. A session store shared by several processes
+    /// must be able to remove and return a value atomically.
     pub(crate) async fn take<T: DeserializeOwned>(&self, name: &str) -> Result<T, Failure> {
         let pending = self.session.remove(name).await.map_err(|_| UNAVAILABLE)?;
         self.session.save().await.map_err(|_| UNAVAILABLE)?;

@@ -29,8 +29,8 @@ pub(crate) const REFUSAL: &str = "The control API accepts only requests that thi
 pub(crate) struct Access {
     /// The random token that requests from other machines must carry.
     token: String,
-    /// The name of the cookie. It is random, because two emulators on one host share the host's
-    /// cookies.
+    /// The name of the cookie. The name is random, because a browser sends the cookies of a host to
+    /// every emulator on that host.
     cookie: String,
     /// The host names that are accepted in addition to loopback names, in lower case.
     hosts: RwLock<Vec<String>>,

@@ -127,7 +127,7 @@ pub struct PayConfig {
     /// The `Password`. Default: [`PAY_PASSWORD`].
     pub password: String,
     /// The lifetime of a session token, in seconds. Default: 299. Some pages of Flinks'
-    /// documentation state this value, others 599.
+    /// documentation state this value, and others state 599.
     pub token_seconds: u64,
     /// The header that carries a session token. Default: `authorization`, with `Bearer …` as its
     /// value.
@@ -148,9 +148,9 @@ pub struct PayConfig {
     /// Whether a request to start a session spends its token even if the request's fields are
     /// invalid. Default: `false`. Flinks does not document this behaviour.
     pub failed_initiate_spends_token: bool,
-    /// The time that a client must wait before it requests the state of the same payment request
-    /// again, in seconds. Default: 30, as documented. A request that arrives earlier is refused
-    /// with status 429, which Flinks does not document. 0 removes the limit.
+    /// The time, in seconds, that a client must wait before it requests the state of the same
+    /// payment request again. Default: 30, as documented. A request that arrives earlier is refused
+    /// with status 429, which Flinks does not document. The value 0 removes the limit.
     pub status_interval_seconds: u64,
     /// The time after which an undecided payment request expires, in seconds. Default: 86,400 (one
     /// day). Flinks does not document the time.
@@ -233,9 +233,9 @@ pub struct ConnectConfig {
     /// Whether the data endpoints require the API key in `x-api-key`. Default: `true`. The commands
     /// in Flinks' documentation omit the header.
     pub require_api_key: bool,
-    /// How many requests for a session's data get a 202 response before the data is ready. Default:
-    /// 1, because Flinks describes a 202 as the usual first response. Data from the cache is always
-    /// ready.
+    /// How many requests for a session's data receive a 202 response before the data is ready.
+    /// Default: 1, because Flinks describes a 202 as the usual first response. Data from the cache
+    /// is always ready.
     pub pending_replies: u64,
     /// The lifetime of a session, in seconds. A `RequestId` identifies the session. Default: 1800
     /// (30 minutes), the documented time limit for polling.

@@ -221,7 +221,8 @@ fn overview(state: &EmulatorState) -> Value {
     })
 }
 
-/// Returns the environment variables for a program, with the base URL that the request was sent to.
+/// Returns the environment variables for a program. They contain the base URL that the request was
+/// sent to.
 fn environment(shared: &Shared, head: &Parts) -> Value {
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let base_url = format!("{}://{host}", shared.transport.scheme());

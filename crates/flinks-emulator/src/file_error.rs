@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The error returned if a scenario or a configuration is invalid. It names the line and the reason.
+/// The error returned if a scenario or a configuration is invalid. It states the line and the
+/// reason.
 ///
 /// The message contains no values from the file, because they may be credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -239,7 +239,7 @@ pub(crate) fn pairs(encoded: &[u8]) -> Result<Fields<String>, UnreadableFields> 
 }
 
 /// The fields of a request. Each name appears only once, because Flinks does not document which of
-/// two values takes precedence.
+/// two values with the same name takes precedence.
 pub(crate) struct Fields<T>(BTreeMap<String, T>);
 
 impl<T> Fields<T> {

@@ -310,7 +310,8 @@ impl Ledger {
         self.per_operation.get(&operation).copied().unwrap_or_default()
     }
 
-    /// Returns each value in the stored requests, with the number of requests that contain it.
+    /// Returns the values in the stored requests, each mapped to the number of requests that
+    /// contain it.
     pub(crate) fn request_counts(&self) -> HashMap<String, u64> {
         let mut counts = HashMap::<String, u64>::new();
         for value in self.requests.iter().flat_map(Request::values) {

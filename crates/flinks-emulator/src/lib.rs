@@ -202,7 +202,7 @@ impl Emulator {
     /// value is unknown if the emulator neither issued it nor is configured with it.
     ///
     /// This protects real credentials that people send to a local server by mistake. The program
-    /// does this by default. The rules still see the whole request.
+    /// does this by default. The emulator still processes the original request.
     pub fn hide_unknown_values(&self) {
         self.shared.observer.hide_unknown_values();
     }

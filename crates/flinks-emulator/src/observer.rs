@@ -22,7 +22,7 @@ use crate::record::{Entry, Recorder};
 use crate::redaction::{Redactor, Reveal, text};
 use crate::state::EmulatorState;
 
-/// The largest response body that is stored, in bytes.
+/// The maximum size of a stored response body, in bytes.
 const MAX_STORED_BODY: usize = 16 * 1024;
 
 pub(crate) struct Observer {

@@ -1,5 +1,5 @@
-//! The HTML pages. They work without JavaScript, except that sending events to a parent page
-//! requires it.
+//! The HTML pages. They work without JavaScript, which is required only for sending events to a
+//! parent page.
 //!
 //! | file | contents |
 //! | --- | --- |

@@ -1,9 +1,9 @@
 //! Records requests and responses in a HAR file (HTTP Archive 1.2), which can be attached to a bug
 //! report.
 //!
-//! The file contains redacted text: the names of known values and the hashes of unknown values. It
-//! is a complete JSON document after each request, because appending an entry overwrites the end of
-//! the document and then writes that end again.
+//! The text in the file is redacted: known values are replaced with their names, and unknown values
+//! with their hashes. The file is a complete JSON document after each request, because the recorder
+//! writes each entry over the end of the document and then writes that end again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};

@@ -44,9 +44,9 @@ impl ClientCertificate {
     #[doc(hidden)]
     pub const KEY: &str = "client key";
 
-    /// Reads a PEM certificate with any intermediate certificates, and the matching PEM private
-    /// key. The key must be in PKCS#8 format. With rustls, the PKCS#1 and SEC1 formats are also
-    /// supported.
+    /// Reads a PEM certificate, any intermediate certificates that follow it, and the matching PEM
+    /// private key. The key must be in PKCS#8 format. With rustls, the PKCS#1 and SEC1 formats are
+    /// also supported.
     ///
     /// Building a client fails if the key does not match the certificate. Only the server checks
     /// whether the certificate is valid.

@@ -1,5 +1,5 @@
-//! The HTML of the pages. All of them work without JavaScript, except that the widget's landing
-//! page cannot pass its query to the next page, and that the token list is not updated
+//! The HTML of the pages. All of them work without JavaScript, with two exceptions: the widget's
+//! landing page cannot pass its query to the next page, and the token list is not updated
 //! automatically.
 
 mod tokens;
@@ -140,8 +140,8 @@ pub(crate) fn widget(url: &WidgetUrl) -> Markup {
 }
 
 /// Renders the widget's landing page, which the browser shows in the iframe. The link on the
-/// landing page opens the next page, with the same query, in the whole window. The browser then
-/// sends the session cookie, which it might not do in an iframe.
+/// landing page opens the next page, with the same query, in the top-level window instead of the
+/// iframe. The browser then sends the session cookie, which it might not do in an iframe.
 pub(crate) fn landing() -> Markup {
     document("Connecting", &html! { p { a #finish href="/banks/finish" target="_top" { "Continue" } } })
 }

@@ -72,7 +72,7 @@ fn default_password() -> String {
     BANK_PASSWORD.to_owned()
 }
 
-/// A `FlinksCode` that depends on the user's login at the bank.
+/// The `FlinksCode` with which a bank refuses every login by a user.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum UserRefusal {
@@ -196,7 +196,7 @@ impl AccountType {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transaction {
     pub(crate) id: String,
-    /// The age of the transaction when the scenario is loaded, in days.
+    /// The age of the transaction, in days, when the scenario is loaded.
     #[serde(default)]
     pub(crate) days_ago: Option<u32>,
     /// The time of the transaction in RFC 3339 format, such as `2026-01-31T12:00:00Z`.

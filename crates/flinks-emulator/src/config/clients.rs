@@ -78,7 +78,8 @@ impl OutboundClient {
 /// The user, customer or client that owns a token, session or login.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) enum Party {
-    /// The product's main user, customer or client. Its id in the configuration may change.
+    /// The product's main user, customer or client. The id is not stored here, because a change to
+    /// the configuration can replace it.
     #[default]
     Main,
     /// The additional user, customer or client with this id.

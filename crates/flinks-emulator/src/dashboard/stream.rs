@@ -24,8 +24,8 @@ use crate::state::EmulatorState;
 
 /// The shortest time between two events.
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest wait for a change before the next check. A check is needed even without a request,
-/// because tokens expire.
+/// The maximum time to wait for a change before the next check. A check is needed even without a
+/// request, because tokens expire.
 const MAX_INTERVAL: Duration = Duration::from_secs(1);
 /// The number of checks without an event after which a comment is sent to show that the connection
 /// is alive.
@@ -176,8 +176,8 @@ impl OpenPage {
         html
     }
 
-    /// Returns whether the emulator's clock differs from the one that the page shows. The page
-    /// advances its clock itself.
+    /// Returns whether the emulator's clock differs from the one that the page shows. Between
+    /// events, the page itself keeps a running clock up to date.
     fn has_clock_changed(&self, state: &EmulatorState) -> bool {
         let is_frozen = state.config.frozen_clock.to_string();
         let Some((time, sent)) = self.clock else { return true };

@@ -67,7 +67,7 @@ impl View {
         Self { before, ..self.clone() }
     }
 
-    /// Returns whether the list shows a request. A request that is in progress is not a failure yet.
+    /// Returns whether the list shows a request. A request in progress does not count as a failure.
     pub(super) fn matches(&self, request: &Request, is_complete: bool) -> bool {
         if self.operation.is_some() && request.operation != self.operation {
             return false;

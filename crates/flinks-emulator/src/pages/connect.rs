@@ -64,7 +64,7 @@ pub(crate) fn log_in(visit: &LogIn<'_>, form: &Form<'_>, has_back: bool, events:
     visit.page(form, has_back, (&steps, 1), Some(events))
 }
 
-/// Returns the login form on the bank's own page.
+/// Returns the bank's own page with the login form.
 pub(crate) fn log_in_or_cancel(visit: &LogIn<'_>, form: &Form<'_>) -> Markup {
     let text = visit.look.text();
     visit.page(form, false, (&[text.step_login, text.step_done], 0), None)
@@ -220,7 +220,7 @@ pub(crate) fn connected(look: Look, bank: Option<&Bank>, return_url: &Url, event
     document.render(&content, &html! {})
 }
 
-/// Returns the page for an end user who has cancelled on the iframe page and can start over.
+/// Returns the iframe page for an end user who has cancelled the login and can start over.
 pub(crate) fn cancelled(look: Look, form: &Form<'_>, return_url: &Url, events: &Events) -> Markup {
     let text = look.text();
     let document = Document { events: Some(events), ..Document::new(look, text.cancelled_title) };

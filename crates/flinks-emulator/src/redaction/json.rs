@@ -27,7 +27,7 @@ pub(super) fn redact(redactor: Redactor<'_>, text: &str, author: Author) -> Opti
     Some(scanner.pieces)
 }
 
-/// Returns the length of the string literal at the start of a valid JSON text, in bytes.
+/// Returns the length, in bytes, of the string literal at the start of a valid JSON text.
 fn string_length(text: &str) -> Option<usize> {
     let mut is_escaped = false;
     for (index, byte) in text.bytes().enumerate().skip(1) {
@@ -45,7 +45,7 @@ struct Scanner<'a> {
     redactor: Redactor<'a>,
     author: Author,
     pieces: Pieces,
-    /// The name of the field that the next value belongs to. In an array, it is the name of the
+    /// The name of the field that the next value belongs to. For a value in an array, this is the
     /// field that contains the array.
     field: String,
 }

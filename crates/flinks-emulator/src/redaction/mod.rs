@@ -1,8 +1,8 @@
-//! In requests and responses, hides the values that the emulator neither issued nor is configured
-//! with. The dashboard and the recorded HAR files show only redacted text.
+//! Hides the values in requests and responses, except those that the emulator issued or is
+//! configured with. The dashboard and the recorded HAR files show only redacted text.
 //!
-//! People send real credentials to a local server by mistake, in any header or field. Redaction
-//! therefore relies on a list of what is safe, not of what is secret:
+//! People sometimes send real credentials to a local server by mistake, and any header or field can
+//! contain them. Redaction therefore relies on a list of what is safe, not of what is secret:
 //!
 //! | part | becomes |
 //! | --- | --- |
@@ -45,9 +45,9 @@ pub(crate) enum Piece {
     Hidden(String),
 }
 
-/// The maximum number of path segments, and of fields in a query or a form, that are redacted one
-/// by one. The rest is hidden as a whole, because a marker for each short segment would make the
-/// text much longer.
+/// The maximum number of path segments, query parameters or form fields that are redacted one by
+/// one. The rest is hidden as a whole, because a marker for each short segment would make the text
+/// much longer.
 const MAX_PARTS: usize = 200;
 
 /// The number of pieces above which a JSON body is hidden as a whole.
