@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The result of a stage.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error message with the location of the problem in a document and a hint on how to fix the
+/// An error message, the location of the problem in a document, and a hint on how to fix the
 /// problem.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
@@ -22,10 +22,10 @@ struct Inner {
     also: Vec<Error>,
 }
 
-/// An overlay action that makes a document acceptable.
+/// An overlay action that fixes a problem in a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cure {
-    /// The JSON pointer of the action's target.
+    /// The JSON pointer to the action's target.
     pub pointer: String,
     /// The update that is merged into the target, or `None` to remove the target.
     pub update: Option<serde_json::Value>,
@@ -100,7 +100,7 @@ impl Error {
         self
     }
 
-    /// Sets the overlay action that cures the problem: an update that is merged into the object at
+    /// Sets the overlay action that fixes the problem: an update that is merged into the object at
     /// `pointer`.
     #[must_use]
     pub fn cured_by_update(mut self, pointer: impl Into<String>, update: serde_json::Value) -> Self {
@@ -108,14 +108,14 @@ impl Error {
         self
     }
 
-    /// Sets the overlay action that cures the problem: the removal of the object at `pointer`.
+    /// Sets the overlay action that fixes the problem: the removal of the object at `pointer`.
     #[must_use]
     pub fn cured_by_removal(mut self, pointer: impl Into<String>) -> Self {
         self.0.cure = Some(Cure { pointer: pointer.into(), update: None });
         self
     }
 
-    /// Returns the overlay action that cures the problem.
+    /// Returns the overlay action that fixes the problem.
     pub fn cure(&self) -> Option<&Cure> {
         self.0.cure.as_ref()
     }

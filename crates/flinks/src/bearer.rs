@@ -22,8 +22,8 @@ pub(crate) struct Bearer {
 }
 
 impl BearerResponse {
-    /// Validates the token response. The token's lifetime counts from `sent`, the time of the
-    /// request.
+    /// Validates the token response. The token's lifetime starts at `sent`, the time when the
+    /// request was sent.
     pub(crate) fn check(
         self,
         operation: Operation,

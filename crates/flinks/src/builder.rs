@@ -29,9 +29,9 @@ use crate::settings::Settings;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The errors that this type returns never contain the value of a field. However, the library that
-/// parses the file may quote a line of the file in its own error, as `toml` does in its `Display`
-/// output. For `toml`, print `message()` instead.
+/// The errors that this type returns never contain the value of a field. However, an error returned
+/// by the file's parser may quote a line of the file, as the `Display` output of a `toml` error
+/// does. For `toml`, print `message()` instead.
 ///
 /// # Variables and fields
 ///
@@ -104,7 +104,7 @@ impl<C: sealed::Configure> ClientBuilder<C> {
         self
     }
 
-    /// Builds the client, which opens its first connection when it makes its first call.
+    /// Builds the client. No connection is opened until the first call.
     ///
     /// # Errors
     ///
@@ -136,8 +136,8 @@ impl<C: sealed::Configure> fmt::Debug for ClientBuilder<C> {
     }
 }
 
-/// Deserializes a map of the product's fields. An error names the field and never contains its
-/// value.
+/// Deserializes a builder from a map of the product's fields. An error names the field and never
+/// contains its value.
 impl<'de, C: sealed::Configure> Deserialize<'de> for ClientBuilder<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let values = Values::deserialize(deserializer, C::FIELDS)?;

@@ -72,7 +72,7 @@ impl CsrfState {
     }
 
     /// Rejects a callback that arrives too late. The start time may be slightly in the future,
-    /// because another machine may have started the authorization.
+    /// because the authorization may have been started on a machine whose clock is ahead.
     pub(crate) fn check_age(&self, form: &CallbackForm, clock: &dyn Clock) -> Result<(), Error> {
         let is_recent = match clock.wall().duration_since(self.created_at) {
             Ok(age) => age <= form.max_age,
@@ -154,8 +154,8 @@ impl Parameters {
 
 /// Returns the query of `callback`, which is a URL, a path with a query, or a bare query.
 ///
-/// Because a bare query may contain a `?` in a value, the text before the first `?` determines the
-/// form of `callback`.
+/// A value in a bare query can contain a `?`, so a `?` alone does not mark the start of the query.
+/// The form of `callback` follows from the text before the first `?`.
 fn query(callback: &str) -> &str {
     let query = match callback.split_once('?') {
         Some((before, after)) if is_url_or_path(before) => after,

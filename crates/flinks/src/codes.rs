@@ -94,8 +94,7 @@ codes! {
         INVALID_SECURITY_RESPONSE = "INVALID_SECURITY_RESPONSE",
         /// `INVALID_USERNAME`: the bank rejected the user name.
         INVALID_USERNAME = "INVALID_USERNAME",
-        /// `NEW_ACCOUNT`: the end user must first take an action at the bank, such as accepting new
-        /// terms.
+        /// `NEW_ACCOUNT`: the end user must take action at the bank, such as accepting new terms.
         NEW_ACCOUNT = "NEW_ACCOUNT",
         /// `OPERATION_DISPATCHED`: the operation is still running.
         OPERATION_DISPATCHED = "OPERATION_DISPATCHED",
@@ -122,10 +121,11 @@ codes! {
 }
 
 codes! {
-    /// An OAuth 2.0 `error` code from Outbound. Distinguish errors by this code, never by their
+    /// An OAuth 2.0 `error` code from Outbound. Distinguish errors by this code, never by the error
     /// description. [O7](crate::rules)
     ///
-    /// The codes come from RFC 6749 (sections 4.1.2.1 and 5.2) and RFC 7009, as listed by Flinks.
+    /// The codes are those that the Flinks documentation lists from RFC 6749 (sections 4.1.2.1 and
+    /// 5.2) and RFC 7009.
     OAuthError {
         /// `access_denied`: the end user declined.
         ACCESS_DENIED = "access_denied",

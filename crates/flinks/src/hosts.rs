@@ -1,4 +1,5 @@
-//! The known hosts of Flinks products. A client rejects a base URL for another product.
+//! The known hosts of Flinks products. A client rejects a base URL whose host belongs to another
+//! product.
 
 use flinks_core::BaseUrl;
 

@@ -24,11 +24,11 @@ use crate::running_call::Success;
 use crate::settings::Settings;
 use crate::validate::{HANDED_OUT_BEFORE, MUST_NOT_BE_EMPTY, REPEATS_A_SECRET, is_echo, query, token_problem};
 
-/// The base URL of the sandbox, as given in the Flinks documentation, except on the `/Authorize`
-/// page. [P7](crate::rules)
+/// The base URL of the sandbox according to the Flinks documentation, where only the `/Authorize`
+/// page gives a different URL. [P7](crate::rules)
 pub const SANDBOX: &str = "https://payments-uat.flinksapp.com";
-/// The production base URL, as given in the Flinks documentation, except on the `/Authorize` page.
-/// [P7](crate::rules)
+/// The production base URL according to the Flinks documentation, where only the `/Authorize` page
+/// gives a different URL. [P7](crate::rules)
 pub const PRODUCTION: &str = "https://payments.flinksapp.com";
 
 /// A client for Flinks Pay. Cloning is cheap, and clones share their connections.
@@ -79,8 +79,8 @@ impl Client {
     /// A token that this client has handed out before is rejected as malformed, unless
     /// [`Settings::accept_repeated_tokens`] is set. [P5](crate::rules)
     ///
-    /// The call makes up to three attempts if the network fails or the server is temporarily
-    /// unavailable, because a retry costs at most one unused token. [A5](crate::rules)
+    /// If the network fails or the server is temporarily unavailable, the call makes up to three
+    /// attempts. Each retry costs at most one unused token. [A5](crate::rules)
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Client {
         &self.base_url
     }
 
-    /// Returns the client's clock, which [`Settings::clock`] can replace.
+    /// Returns the client's clock, which is the system clock unless [`Settings::clock`] is set.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }
@@ -240,12 +240,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Creates credentials, which are sent unchanged, whatever characters they contain.
+    /// Creates credentials. They are sent unchanged, whatever characters they contain.
     ///
     /// # Errors
     ///
     /// Returns an error if the user name or the password is empty or contains a line break or NUL.
-    /// A value read from a file may end with a line break.
+    /// Trim a value that you read from a file, because it may end with a line break.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Result<Self, Error> {
         let (username, password) = (username.into(), password.into());
         for (field, text) in [("username", username.as_str()), ("password", password.expose_secret())] {

@@ -116,8 +116,8 @@ impl<C: SingleUse> TokenPool<C> {
         self.spawn_workers(state, missing);
     }
 
-    /// Returns a pooled token with more than half of its lifetime left, or requests a new token if
-    /// the pool is empty. No other caller receives the same token.
+    /// Returns a pooled token that has more than half of its lifetime left. If the pool has no such
+    /// token, requests a new token. No other caller receives the same token.
     ///
     /// # Errors
     ///

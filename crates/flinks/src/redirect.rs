@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// A URL in your application to which end users are redirected. The URL is absolute and uses
-/// `https`, or `http` with a loopback address.
+/// A URL to which end users are redirected when they return to your application. The URL is
+/// absolute and uses `https`, or `http` with a loopback address.
 ///
 /// The URL is stored exactly as given, because some servers compare redirect URLs byte for byte.
 /// Flinks redirects only to URLs that it has whitelisted; ask your Flinks representative to add

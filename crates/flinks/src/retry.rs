@@ -1,4 +1,5 @@
-//! Executes calls, including their attempts, waits, deadlines and log messages (A5).
+//! Executes calls: makes the attempts, waits between them, enforces the deadline and logs messages
+//! (A5).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -23,8 +24,9 @@ pub(crate) enum RetryPolicy {
     AsNeeded,
     /// The operation uses a refresh token.
     Refresh,
-    /// The operation uses a refresh token, which every response replaces. A lost response contains
-    /// the next refresh token, so another attempt with the old token would be refused.
+    /// The operation uses a refresh token, and every response contains a new refresh token. If a
+    /// response is lost, the new token is lost with it, and another attempt with the old token
+    /// would be refused.
     RotatingRefresh,
     /// The operation exchanges an authorization code. The exchange is retried only if it is
     /// certain that the server received nothing (O9).
@@ -109,8 +111,8 @@ impl CallExecutor {
 
     /// Returns whether the current thread is in a Tokio runtime in which a call can wait.
     ///
-    /// If the call uses the system clock, this check does not try to sleep: without a time driver,
-    /// the transport's timer panics before anything is sent.
+    /// With a custom clock, this check tries to sleep. With the system clock, this is unnecessary:
+    /// if the runtime has no time driver, the transport's timer panics before anything is sent.
     fn can_sleep(&self) -> bool {
         if self.has_custom_clock {
             can_sleep(self.clock.as_ref())

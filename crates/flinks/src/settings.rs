@@ -138,9 +138,10 @@ impl Settings {
 
     /// Adjusts HTTP client settings, such as the proxy, the resolver or the local address.
     ///
-    /// The adjustment is applied before this crate's own settings, so it cannot change redirects,
-    /// retries, limits, the TLS library or TLS versions. With rustls, certificates and identities
-    /// that the adjustment adds are ignored; use [`root_certificates`](Self::root_certificates) and
+    /// The adjustment is applied before this crate's own settings, so it cannot change the redirect
+    /// policy, the retries, the limits, the TLS library or the TLS versions. With rustls,
+    /// certificates and identities that the adjustment adds are ignored; use
+    /// [`root_certificates`](Self::root_certificates) and
     /// [`client_certificate`](Self::client_certificate) instead.
     ///
     /// This method and the `http_client` method of each client are the only parts of the public API

@@ -15,7 +15,7 @@ pub(crate) fn is_echo<'a>(received: &str, sent: impl IntoIterator<Item = &'a str
     sent.into_iter().fold(Choice::from(0), |found, sent| found | is_equal(sent)).into()
 }
 
-/// Checks a token, a key or an id. Returns the requirement that `text` does not meet, or `None` if
+/// Checks a token, a key or an id: returns the requirement that `text` does not meet, or `None` if
 /// `text` meets every requirement.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
@@ -26,13 +26,14 @@ pub(crate) fn unmet_requirement(text: &str) -> Option<&'static str> {
     Some("must contain only visible ASCII characters (no spaces or line breaks)")
 }
 
-/// The error reason for an empty argument.
+/// The reason in an error about an empty argument.
 pub(crate) const MUST_NOT_BE_EMPTY: &str = "must not be empty";
 
-/// The error reason for a token that [`is_echo`] detects.
+/// The reason in an error about a token that [`is_echo`] detects.
 #[cfg(any(feature = "connect", feature = "outbound", feature = "pay"))]
 pub(crate) const REPEATS_A_SECRET: &str = "echoes a secret from the request";
-/// The error reason for a single-use token that has already appeared in an earlier response.
+/// The reason in an error about a single-use token that has already appeared in an earlier
+/// response.
 #[cfg(any(feature = "connect", feature = "pay"))]
 pub(crate) const HANDED_OUT_BEFORE: &str = "was handed out before";
 

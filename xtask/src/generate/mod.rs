@@ -61,7 +61,7 @@ pub struct Generated {
     pub text: String,
     /// The public items in the generated file.
     pub public_api: PublicApi,
-    /// The corrected document without unused parts, before it was normalized.
+    /// The corrected document, without unused parts and before normalization.
     pub prepared: serde_json::Value,
     /// The normalized document that the code was generated from.
     pub normalized: Normalized,
@@ -88,7 +88,7 @@ pub fn generated(root: &Path, product: Product) -> Result<Generated> {
     generate_product(product, document, &source.sha256, SecretNames::Checked)
 }
 
-/// Reads a product's document and applies the overlay. The result is the document that the code is
+/// Reads a product's document, applies the overlay, and returns the document that the code is
 /// generated from.
 ///
 /// # Errors
@@ -172,7 +172,7 @@ fn document_with_overlay(product: Product) -> PathBuf {
     format!("{} with {}", product.document().display(), product.overlay().display()).into()
 }
 
-/// Runs the stages that follow the overlay for a product's document.
+/// For a product's document, runs the stages that follow the overlay.
 fn generate_product(
     product: Product,
     document: serde_json::Value,
@@ -225,7 +225,8 @@ fn generate_skipping_stale(
 ///
 /// # Errors
 ///
-/// Returns the error from the first stage that fails, with the location of the problem.
+/// Returns the error from the first stage that fails. The error contains the location of the
+/// problem.
 pub fn generate(document: serde_json::Value, header: &Header<'_>, secret_names: SecretNames) -> Result<Generated> {
     lint::check_shape(&document).map_err(|error| error.or_help(lint::CORRECT))?;
     let prepared = prepare::prepare(document);

@@ -17,7 +17,7 @@ use crate::{FlinksCode, Language};
 
 impl Client {
     /// Authorizes an end user and spends the token. The request is sent at most once, because banks
-    /// count wrong passwords. [C6, A5](crate::rules)
+    /// count failed login attempts. [C6, A5](crate::rules)
     ///
     /// The call may take minutes. The default timeout is 240 seconds; see
     /// [`Settings::bank_timeout`](crate::Settings::bank_timeout).
@@ -375,14 +375,15 @@ impl AnswerError {
 
     /// Returns the challenge if it can be answered again.
     ///
-    /// This is the case if nothing was sent or the bank rejected the answer. It is also the case if
-    /// the token was refused or a rate limit was exceeded, because then the answer was not checked.
+    /// The challenge is returned if nothing was sent or the bank rejected the answer. It is also
+    /// returned if the token was refused or a rate limit was exceeded, because the answer was not
+    /// checked in these cases.
     pub fn challenge(&self) -> Option<&Challenge> {
         self.challenge.as_ref()
     }
 
-    /// Splits this error into the underlying error and the challenge. The challenge is `None` if it
-    /// cannot be answered again.
+    /// Splits this error into the underlying error and the challenge. The second value is `None` if
+    /// the challenge cannot be answered again.
     pub fn into_parts(self) -> (SpendError<AuthorizeToken>, Option<Challenge>) {
         (self.error, self.challenge)
     }

@@ -27,8 +27,8 @@ impl Instance {
         url.map_err(|_| Error::configuration("instance", "does not form a valid host name"))
     }
 
-    /// Returns the instance whose host the base URL names, or `None` if the base URL names another
-    /// host or has a path or a port.
+    /// Returns the instance that the host of the base URL belongs to, or `None` if there is no such
+    /// instance or if the base URL has a path or a port.
     fn of_host(base_url: &BaseUrl) -> Option<Self> {
         let label = base_url.as_str().strip_prefix("https://")?.strip_suffix(".private.fin.ag")?;
         let name = label.strip_suffix("-api").or_else(|| label.strip_suffix("-iframe"))?;
@@ -83,8 +83,8 @@ impl FromStr for Instance {
     }
 }
 
-/// The Connect hosts, given as an [`Instance`] with two hosts or as one base URL that replaces
-/// both hosts, such as the base URL of the emulator.
+/// The Connect hosts: either the two hosts of an [`Instance`], or one base URL that replaces both
+/// hosts, such as the base URL of the emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, derive_more::From)]
 #[non_exhaustive]
 pub enum Host {

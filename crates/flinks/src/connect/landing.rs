@@ -122,12 +122,12 @@ pub struct PendingLanding {
 }
 
 impl Client {
-    /// Verifies the redirect that takes the end user back from the widget, and consumes the pending
-    /// landing. Sends nothing. [C5](crate::rules)
+    /// Verifies the redirect that takes the end user back from the widget, and returns the landing.
+    /// Consumes the pending landing. Sends nothing. [C5](crate::rules)
     ///
-    /// `callback` is the URL of the landing, or its path with the query. Unless the `state` is in
-    /// the path, `callback` can also be the bare query. Keep `callback` out of logs; see [Callbacks
-    /// and landings](crate#callbacks-and-landings).
+    /// `callback` is the URL of the landing, or the path and query of that URL. Unless the `state`
+    /// is in the path, `callback` can also be the bare query. Keep `callback` out of logs; see
+    /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The `state` does not authenticate the login id, because the end user can edit the URL.
     /// Continue with [`UnverifiedLoginId::authorize`].

@@ -58,8 +58,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, for example the
-    /// emulator's. A base URL replaces both hosts of an instance.
+    /// Creates a builder. The host is a Flinks [`Instance`] or a base URL, such as the base URL of
+    /// the emulator. A base URL replaces both hosts of an instance.
     pub fn builder(host: impl Into<Host>, customer_id: CustomerId, secret_key: SecretKey) -> ClientBuilder<Self> {
         ClientBuilder::new((host.into(), customer_id, secret_key))
     }
@@ -92,8 +92,8 @@ impl Client {
     /// A token that this client has handed out before is rejected as malformed, unless
     /// [`Settings::accept_repeated_tokens`] is set. [C1, C3](crate::rules)
     ///
-    /// The call makes up to three attempts if the network fails or the server is temporarily
-    /// unavailable, because a retry costs at most one unused token. [A5](crate::rules)
+    /// If the network fails or the server is temporarily unavailable, the call makes up to three
+    /// attempts. Each retry costs at most one unused token. [A5](crate::rules)
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Client {
         &self.api
     }
 
-    /// Returns the client's clock, which [`Settings::clock`] can replace.
+    /// Returns the client's clock, which is the system clock unless [`Settings::clock`] is set.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }

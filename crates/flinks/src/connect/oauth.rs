@@ -27,9 +27,9 @@ impl Client {
         Ok(CustomOAuth { client: self, parameters })
     }
 
-    /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep `callback` out of logs; see [Callbacks and
-    /// landings](crate#callbacks-and-landings). Continue with
+    /// Verifies an end user's callback and returns the login id. Consumes the pending
+    /// authorization. `callback` is the callback URL or its query. Keep `callback` out of logs; see
+    /// [Callbacks and landings](crate#callbacks-and-landings). Continue with
     /// [`Authorize::after_oauth`](super::Authorize::after_oauth). [C7](crate::rules)
     ///
     /// # Errors

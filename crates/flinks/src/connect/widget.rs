@@ -24,8 +24,8 @@ impl Client {
     }
 }
 
-/// The appearance and behaviour of a widget that does not have a token yet. One `Widget` can be
-/// used with any number of tokens. [C5](crate::rules)
+/// The appearance and behaviour of a widget, independent of any token. One `Widget` can be used
+/// with any number of tokens. [C5](crate::rules)
 ///
 /// ```no_run
 /// # async fn page(client: &flinks::connect::Client) -> Result<String, flinks::Error> {

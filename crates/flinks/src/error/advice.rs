@@ -27,7 +27,7 @@ pub enum Advice {
     /// Send the end user through the bank authorization again, from the start.
     StartOver,
     /// A refresh was refused, possibly by a gateway; see [`Refusal::Suspected`]. A background job
-    /// should try again later. An interactive caller may start a new authorization.
+    /// should try again later. An interactive caller can start a new authorization.
     WaitOrStartOver,
     /// Correct an argument to this call, such as an amount, a name or a login id; see
     /// [`Error::field`]. Nothing was sent. If an end user entered the value, respond with 400 or
@@ -63,8 +63,8 @@ impl Advice {
 }
 
 impl Error {
-    /// Returns the recommended next step. If several conditions apply to the error, the one that is
-    /// checked first determines the advice.
+    /// Returns the recommended next step. The conditions are checked in a fixed order, and the
+    /// first condition that applies determines the advice.
     pub fn advice(&self) -> Advice {
         if self.needs_user() {
             return Advice::AskUser;

@@ -55,8 +55,8 @@ pub enum Cause {
     /// The response status does not indicate success, and the body does not match the documented
     /// error format.
     Status,
-    /// The response cannot be used: it is not HTTP, is too large, or indicates success but has an
-    /// undocumented body. [`Error::field`] may name the affected field. [A6](crate::rules)
+    /// The response cannot be used: it is not valid HTTP, is too large, or indicates success but
+    /// has an undocumented body. [`Error::field`] may name the affected field. [A6](crate::rules)
     Malformed,
     /// The callback is invalid: its `state` does not match, a parameter is repeated, or the result
     /// is missing. Such a callback may be part of an attack. Start a new authorization.

@@ -223,7 +223,7 @@ impl Error {
         })
     }
 
-    /// Changes the error to state that nothing was sent.
+    /// Records that nothing was sent.
     #[cfg(feature = "outbound")]
     pub(crate) fn before_sending(self) -> Self {
         self.change(|inner| {

@@ -52,7 +52,8 @@ pub(crate) enum Detail {
 /// The delay that a server requested.
 #[derive(Clone)]
 pub(super) enum RetryAfter {
-    /// The header as it was received. A date in the header is compared with the call's clock.
+    /// The header as it was received. A date in the header is compared with the time on the call's
+    /// clock.
     Header(String),
     Wait(Duration),
 }

@@ -13,12 +13,12 @@ impl Error {
     /// the message "You must provide a valid auth key".
     ///
     /// Pay refuses credentials with a 400 that has no body, so this method also returns `true` if
-    /// Pay rejects the request itself with a 400. [P6](crate::rules)
+    /// Pay sends a 400 for any other reason. [P6](crate::rules)
     ///
     /// Flinks recommends checking that the secret key is sent only to `/GenerateAuthorizeToken`,
-    /// and the token only to `/Authorize` or the iframe. This crate's types already ensure both, so
-    /// check the secret key, the instance and the customer id instead. Flinks replaces credentials
-    /// that may have been exposed.
+    /// and the token only to `/Authorize` or the iframe. This crate's types already ensure this, so
+    /// check the secret key, the instance and the customer id instead. If credentials may have been
+    /// exposed, have Flinks replace them.
     pub fn is_credentials(&self) -> bool {
         let Some(operation) = self.0.operation else { return false };
         match operation.product() {
@@ -67,7 +67,7 @@ impl Error {
     }
 
     /// Returns whether a rate limit was exceeded: the status is 429, or the code is
-    /// `TOO_MANY_REQUESTS`. [`retry_after`](Self::retry_after) may return how long to wait.
+    /// `TOO_MANY_REQUESTS`. For how long to wait, see [`retry_after`](Self::retry_after).
     /// [C6](crate::rules)
     pub fn is_rate_limited(&self) -> bool {
         self.status() == Some(429)
@@ -75,8 +75,8 @@ impl Error {
             || self.oauth_error().is_some_and(|code| code.as_str() == FlinksCode::TOO_MANY_REQUESTS.as_str())
     }
 
-    /// Returns whether the failure is temporary, so that the same call may succeed later: the
-    /// network, the server or the bank failed, or a rate limit was exceeded.
+    /// Returns whether the failure is temporary (the network, the server or the bank failed, or a
+    /// rate limit was exceeded), in which case the same call may succeed later.
     ///
     /// This method does not report the fate of a token that the call would have spent; see
     /// [`SpendError`](crate::SpendError).

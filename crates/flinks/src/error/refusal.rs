@@ -35,9 +35,9 @@ pub enum Refusal {
         /// The minimum wait before a second refusal with the same status and error code can confirm
         /// this refusal.
         ///
-        /// If `confirm_after` is zero, such a second refusal confirms this refusal, provided that a
-        /// different consent has been refreshed since the first refusal. Without such a refresh,
-        /// the second refusal must come at least 24 hours after the first.
+        /// If `confirm_after` is zero, another such refusal confirms this one, provided that a
+        /// different consent has been refreshed in between. Without such a refresh, the second
+        /// refusal must come at least 24 hours after the first.
         confirm_after: Duration,
     },
 }
@@ -61,8 +61,8 @@ impl Error {
     /// refresh token is no longer valid.
     ///
     /// A 400, 401 or 403 in response to a refresh or a code exchange means that the end user must
-    /// consent again, unless the error code names another reason. A response with an unreadable
-    /// body, such as a firewall's error page, does not count. Use [`refusal`](Self::refusal) to
+    /// consent again, unless the error code names another reason. This does not apply to a response
+    /// with an unreadable body, such as a firewall's error page. Use [`refusal`](Self::refusal) to
     /// find out whether a refused refresh is final. [O6](crate::rules)
     pub fn needs_consent(&self) -> bool {
         match self.0.operation {

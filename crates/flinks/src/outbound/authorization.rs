@@ -40,9 +40,9 @@ impl Client {
         })
     }
 
-    /// Verifies an end user's callback and consumes the pending authorization. `callback` is the
-    /// callback URL or its query. Keep `callback` out of logs; see [Callbacks and
-    /// landings](crate#callbacks-and-landings).
+    /// Verifies an end user's callback and returns the authorization code. Consumes the pending
+    /// authorization. `callback` is the callback URL or its query. Keep `callback` out of logs; see
+    /// [Callbacks and landings](crate#callbacks-and-landings).
     ///
     /// The returned code is bound to the exact redirect URI of the authorization.
     /// [O9, O10](crate::rules)

@@ -35,7 +35,7 @@ pub struct Client {
     transport: Transport,
     pub(super) base_url: BaseUrl,
     pub(super) authentication: Arc<ClientAuthentication>,
-    /// The request for the application's own access token, without a scope.
+    /// The request, without a scope, for the application's own access token.
     app_request: Arc<types::TokenRequest>,
     /// Whether the server has ever replaced a refresh token. After the first replacement, a refresh
     /// whose response was lost is not retried (A5).
@@ -102,9 +102,9 @@ impl Client {
     /// The code is sent at most once. A failed attempt is repeated only if no part of the request
     /// has left this machine.
     ///
-    /// A code that this client or a clone has sent in the last ten minutes is rejected, for example
-    /// if the end user reloads the callback page. Only the first exchange of a code returns the
-    /// tokens. [O9](crate::rules)
+    /// If this client or a clone has sent the same code within the last ten minutes, for example
+    /// because the end user has reloaded the callback page, the code is rejected. Only the first
+    /// exchange of a code returns the tokens. [O9](crate::rules)
     ///
     /// # Errors
     ///
@@ -138,8 +138,8 @@ impl Client {
         }
     }
 
-    /// Refreshes an access token with a refresh token. This restarts the refresh token's 30-day
-    /// idle period.
+    /// Refreshes an access token with a refresh token. Each refresh restarts the refresh token's
+    /// 30-day idle period.
     ///
     /// If the response contains a new refresh token, that token replaces the old one. Store the new
     /// refresh token before you use the access token. [O5](crate::rules)
@@ -227,7 +227,7 @@ impl Client {
         &self.base_url
     }
 
-    /// Returns the client's clock, which [`Settings::clock`] can replace.
+    /// Returns the client's clock, which is the system clock unless [`Settings::clock`] is set.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.executor.clock
     }

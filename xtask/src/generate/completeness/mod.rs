@@ -1,7 +1,7 @@
 //! The completeness stage checks that the code contains everything in the document.
 //!
-//! The check takes the corrected document before normalization and compares each operation with the
-//! operation's type in the generated code. Each parameter must appear as an argument, and each body
+//! The check compares each operation in the corrected document, before normalization, with the type
+//! that was generated for the operation. Each parameter must appear as an argument, and each body
 //! property must appear as a field of the matching type. The check is independent of the
 //! implementation of the other stages.
 //!

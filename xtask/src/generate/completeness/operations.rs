@@ -83,7 +83,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Returns the parameters of an operation and of its path, without the headers that OpenAPI
-    /// ignores.
+    /// requires tools to ignore.
     fn parameters(&self, operation: &'a Value, place: &schema::Place) -> Vec<Value> {
         let list = |value: Option<&'a Value>| {
             let list = value.and_then(Value::as_array).into_iter().flatten();

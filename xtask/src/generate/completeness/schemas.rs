@@ -147,7 +147,7 @@ impl<'a> Comparison<'a> {
         fields.flattened.iter().find_map(|ty| self.field(&type_name(&without_wrappers(ty)), property))
     }
 
-    /// Resolves a reference, and returns the target with its location.
+    /// Resolves a reference, and returns the target and the location of the target.
     pub(super) fn resolved_at(&self, value: &'a Value, at: String) -> (&'a Value, String) {
         resolve_ref_at(self.document.get("components").unwrap_or(&Value::Null), value, at)
     }

@@ -126,7 +126,7 @@ pub(super) fn reply_body(ident: &syn::Ident, uses: &Uses) -> Option<Item> {
     })
 }
 
-/// Generates the statements that return the alternative that a value matches.
+/// Generates the statements that find and return the alternative for a value.
 fn read(normalized: &Normalized, choice: &Choice) -> TokenStream {
     let attempt = |variant: &ChoiceVariant| {
         let (name, _) = names(variant);

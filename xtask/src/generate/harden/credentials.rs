@@ -8,8 +8,8 @@ use syn::{Ident, Type, parse_quote};
 
 use crate::generate::normalize::form::{CredentialChoice, CredentialHeader, Normalized};
 
-/// Generates the module with one enum for each choice that an operation offers. Returns `None` if
-/// no operation offers a choice.
+/// Generates the module that contains one enum for each choice that an operation offers. Returns
+/// `None` if no operation offers a choice.
 pub(super) fn module(normalized: &Normalized) -> Option<TokenStream> {
     let choices = normalized.operations.iter().filter_map(|operation| operation.credential_choice.as_ref());
     let choices: BTreeMap<String, &CredentialChoice> =

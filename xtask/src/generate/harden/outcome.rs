@@ -11,7 +11,7 @@ use crate::generate::normalize::form::{Bodies, Body, OtherBody};
 use crate::spec::schema::{is_type_name, pascal};
 use crate::{Error, Result};
 
-/// The success type or the error type of an operation, with the `match` arms that decode a value of
+/// The success type or the error type of an operation, and the `match` arms that decode a value of
 /// this type.
 pub(super) struct Outcome {
     pub(super) ty: TokenStream,

@@ -63,8 +63,8 @@ impl Uses {
 
     /// Returns whether a type keeps the given derive. Only request types keep `Serialize`, so a
     /// response cannot be serialized accidentally. Only request types keep `Default`. If response
-    /// types also kept `Default`, a response type would lose it as soon as the type gained a
-    /// required field, and this loss would be a breaking change.
+    /// types also kept `Default`, adding a required field to a response type would remove the
+    /// derive, which would be a breaking change.
     pub(super) fn keeps(&self, ident: &Ident, derive: &str) -> bool {
         let name = ident.to_string();
         match derive {

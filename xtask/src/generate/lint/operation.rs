@@ -141,8 +141,8 @@ impl Linter<'_> {
         schema::is_secret(schema) || referenced(schema).is_some_and(|name| self.normalized.secret_types.contains(name))
     }
 
-    /// Returns whether a schema, its entries or its properties are marked as secrets. Parameters
-    /// cannot be nested more deeply.
+    /// Returns whether a schema, its entries or its properties are marked as secrets. Deeper levels
+    /// need no check, because parameters cannot be nested more deeply.
     fn contains_secret(&self, schema: &Value) -> bool {
         let children = schema::children(self.resolved(schema));
         self.is_secret(schema)

@@ -101,7 +101,7 @@ pub(super) fn check_schema(document: &Value, schema: &Value, at: &str) -> Vec<Er
     own.into_iter().chain(children).collect()
 }
 
-/// Checks a schema without the schemas inside it.
+/// Checks a schema, but not the schemas inside it.
 fn check_one(document: &Value, schema: &Value, at: &str) -> Result<()> {
     let error = |message: String| Error::new(message).at(at);
     let Some(object) = schema.as_object() else { return Err(error("the schema is not an object".into())) };
