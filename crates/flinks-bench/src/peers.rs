@@ -34,7 +34,7 @@ pub fn callers() -> Vec<(&'static str, Callers)> {
     ]
 }
 
-/// Returns a function that makes `call` on the runtime the given number of times.
+/// Returns a function that takes a count and makes `call` that many times on the runtime.
 fn repeat<T, R, C>(runtime: &Arc<Runtime>, client: T, call: C) -> Read
 where
     T: Send + Sync + 'static,

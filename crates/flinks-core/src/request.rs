@@ -80,7 +80,7 @@ impl Operation {
         Self { response_headers: names, ..self }
     }
 
-    /// Sets the redirects that are not errors.
+    /// Sets which redirects are not treated as errors.
     #[must_use]
     pub const fn redirects(self, statuses: &'static [u16]) -> Self {
         Self { redirects: statuses, ..self }

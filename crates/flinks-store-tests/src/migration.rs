@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use flinks_consents::flinks::Advice;
 use flinks_consents::flinks::outbound::{Client, RefreshToken};
 use flinks_consents::keep_alive::WorkLeases;
 use flinks_consents::migrate::{MigratingStore, Migration};
@@ -243,12 +244,18 @@ async fn refresh_all(consents: Consents, stop: Arc<AtomicBool>, refreshed: Arc<A
         let (consents, stop, refreshed) = (consents.clone(), &stop, &refreshed);
         async move {
             while !stop.load(Ordering::Relaxed) {
-                consents.consent(&id(number)).refresh_now().await.unwrap();
-                refreshed.fetch_add(1, Ordering::Relaxed);
+                match consents.consent(&id(number)).refresh_now().await {
+                    Ok(_) => drop(refreshed.fetch_add(1, Ordering::Relaxed)),
+                    // On a machine whose disk is busy, another process can hold the lock of a file
+                    // for seconds.
+                    Err(error) if error.advice() == Advice::RetryLater => tokio::task::yield_now().await,
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
     });
     work.buffer_unordered(4).collect::<Vec<()>>().await;
+    consents.shutdown(Duration::from_secs(60)).await.unwrap();
 }
 
 /// Scans a store and returns the ids of its consents.

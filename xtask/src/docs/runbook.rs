@@ -51,7 +51,7 @@ $ flinks doctor outbound
 ```
 
 `flinks doctor` checks the configuration, the network, TLS, the credentials and the store, and names the cure for
-each fault. A word in parentheses is the value of `Error::advice`, by which a program decides what to do.
+each fault. A word in parentheses is the value of `Error::advice`, on which a program bases its decision.
 ";
 
 /// A section of the chapter.

@@ -20,7 +20,7 @@ use crate::store::{
     StoreFuture, TokenStore, conformance,
 };
 
-/// A store whose calls take effect between two points at which other tasks can run.
+/// A store that yields to other tasks both before and after each call takes effect.
 #[derive(Clone, Default)]
 struct SteppedStore(MemoryStore);
 

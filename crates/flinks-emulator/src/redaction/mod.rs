@@ -242,8 +242,8 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// Redacts a URL that has no query. An unknown URL is shown if its path consists of words, and
-    /// is hidden as a whole otherwise.
+    /// Redacts a URL that has no query. An unknown URL is shown if its path consists of words;
+    /// otherwise, the entire URL is hidden.
     fn url(self, text: &str) -> Pieces {
         if let Some(label) = known::label(self.state, text) {
             return vec![Piece::Known { value: text.to_owned(), label }];

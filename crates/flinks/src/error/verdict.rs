@@ -1,4 +1,4 @@
-//! The table that determines retries and token fates (A5).
+//! The table that determines whether a call is retried and what happens to its token (A5).
 
 use flinks_core::TransportErrorKind;
 
