@@ -89,6 +89,16 @@ impl Context {
         Ok(store.into_dyn())
     }
 
+    /// Like [`store`](Self::store), but fails if the folder of a file store is missing, for example
+    /// because a volume is not mounted.
+    pub(crate) async fn existing_store(&self) -> Result<Arc<dyn ConsentStore>, Failure> {
+        let profile = self.profile()?;
+        if profile.store_kind()? == StoreKind::File {
+            FileStore::options().must_exist().open(profile.store_folder()?)?;
+        }
+        self.store().await
+    }
+
     /// Returns the consents in the selected profile's store.
     pub(crate) async fn consents(&self) -> Result<(Consents, Arc<dyn ConsentStore>), Failure> {
         self.consents_with_events(|_, _| {}).await

@@ -169,7 +169,7 @@ impl Consent {
     /// consent ended because a refresh was refused, this method first tries to refresh the consent,
     /// because the refusal might not have come from Flinks.
     ///
-    /// The returned value reports only the outcome at Flinks. If the store is unavailable after the
+    /// The returned value reports the outcome at Flinks, or that no consent is stored. If the store is unavailable after the
     /// revocation, the removal is retried by the next call that uses this consent, and by
     /// [`Consents::flush`](crate::Consents::flush). Until the removal succeeds, this process returns
     /// no token for the consent.

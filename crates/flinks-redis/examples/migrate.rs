@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 async fn main() -> ExitCode {
     // Required for `rediss://`.
     flinks_redis::install_default_crypto_provider();
-    // The log lists the consents that could not be moved.
+    // The log explains why consents could not be moved.
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     match run().await {
         Ok(summary) => {

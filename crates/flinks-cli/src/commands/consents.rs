@@ -255,12 +255,13 @@ async fn revoke(arguments: &Revoke, context: &Context) -> Result<(), Failure> {
 }
 
 async fn forget(arguments: &Forget, context: &Context) -> Result<(), Failure> {
-    let (consents, _) = context.consents().await?;
-    let consent = consents.consent(&arguments.id);
-    if consent.status().await.is_err_and(|error| error.is_unknown_consent()) {
-        return Err(not_found(&arguments.id));
+    // This needs no client, so it also works with a profile that has only a store.
+    let store = context.store().await?;
+    let Some(record) = store.load(&arguments.id).await? else { return Err(not_found(&arguments.id)) };
+    if !store.remove(&arguments.id, record.generation()).await? {
+        let failure = Failure::new("another process has changed the consent").with_exit(Exit::TryLater);
+        return Err(failure.with_next("run the command again"));
     }
-    consent.forget().await.map_err(|error| Failure::of_consent(&arguments.id, &error))?;
     output::note("the consent was removed from the store; it was not revoked at Flinks");
     Ok(())
 }
@@ -293,7 +294,7 @@ async fn migrate(arguments: &Migrate, context: &Context) -> Result<(), Failure> 
         return Err(Failure::usage("--to must name a different profile"));
     }
     let new = open_store(&destination)?.into_dyn();
-    let old = context.store().await?;
+    let old = context.existing_store().await?;
     let bar = ProgressBar::new(0);
     let progress = bar.clone();
     let mut migration = Migration::new(old, new).on_progress(move |state| {

@@ -37,8 +37,8 @@ pub struct MigrationSummary {
     /// The number of consents that were moved. Each record was read back from the new store and
     /// compared with the original before it was removed from the old store.
     pub moved: u64,
-    /// The number of consents that other processes kept changing. Run the migration again to move
-    /// them.
+    /// The number of consents that could not be moved, or whose move could not be completed, because
+    /// other processes kept changing or locking them. Run the migration again.
     pub busy: u64,
     /// The number of records that could not be read or did not pass the comparison. They stay in
     /// the old store.
@@ -80,7 +80,7 @@ const PAGE: usize = 1000;
 /// The maximum number of scans of the old store in a run. A scan is repeated only if consents were
 /// busy.
 const MAX_PASSES: u32 = 3;
-/// The timeout for listing a page or moving a record.
+/// The timeout for listing a page, or moving or settling a record.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const TIMED_OUT: StoreError = StoreError::unavailable("did not respond in time");
 
@@ -136,6 +136,9 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
     /// Moves all consents that are in the old store. Then scans the new store to complete any moves
     /// left unfinished by processes that have stopped.
     ///
+    /// The old store must be the real one. If it only seems to be empty, for example because a volume
+    /// is not mounted, copies that were not committed become authoritative.
+    ///
     /// # Errors
     ///
     /// Returns a [`StoreError`] if a store fails. The consents that have already been moved stay in
@@ -155,7 +158,7 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
                 break;
             }
         }
-        self.settle_all().await?;
+        self.settle_all(&mut progress.summary).await?;
         let MigrationSummary { moved, busy, unreadable, conflicts } = progress.summary;
         tracing::info!(moved, busy, unreadable, conflicts, "moved consents to another store");
         Ok(progress.summary)
@@ -184,17 +187,21 @@ impl<Old: ScanRecords, New: ScanRecords> Migration<Old, New> {
         }
     }
 
-    /// Scans the new store once and settles any marked records left there by processes that have
-    /// stopped.
-    async fn settle_all(&self) -> Result<(), StoreError> {
+    /// Scans the new store once and settles what stopped processes have left there. Counts what cannot
+    /// be settled, because the new store must not be used alone while a mark is left in it.
+    async fn settle_all(&self, summary: &mut MigrationSummary) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
             let page = self.with_timeout(self.new.scan(cursor.as_deref(), PAGE)).await?;
+            summary.unreadable = summary.unreadable.saturating_add(page.unreadable);
             for record in page.records {
                 match self.with_timeout(settle_if_moved(&self.old, &self.new, record)).await {
-                    // A damaged record has already been counted, and a busy record is settled by
-                    // another task.
-                    Ok(()) | Err(StoreError::Damaged(_) | StoreError::Busy(_)) => {}
+                    Ok(()) => {}
+                    Err(StoreError::Busy(_)) => summary.busy = summary.busy.saturating_add(1),
+                    Err(error @ (StoreError::Damaged(_) | StoreError::Misconfigured(_))) => {
+                        tracing::warn!("cannot complete the move of a consent: {error}");
+                        summary.unreadable = summary.unreadable.saturating_add(1);
+                    }
                     Err(error) => return Err(error),
                 }
             }

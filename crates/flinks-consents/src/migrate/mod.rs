@@ -75,7 +75,7 @@
 //! | file | content |
 //! | --- | --- |
 //! | `marks.rs` | the marks on reservations and copies |
-//! | `transfer.rs` | moving one record |
+//! | `transfer.rs` | moving one record, and settling: removing the mark from a committed copy, or an unused reservation |
 //! | `migrating_store.rs` | the store that the application uses during the migration |
 //! | `work.rs` | keep-alive during the migration |
 //! | `migration.rs` | moving all records, with a rate limit and progress reports |

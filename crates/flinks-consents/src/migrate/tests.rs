@@ -496,6 +496,30 @@ async fn record_in_both_stores_is_a_conflict() {
     assert_eq!(store.load(&id()).await.unwrap().unwrap().grant, other.grant);
 }
 
+/// A migration that was killed after its last commit leaves the old store empty. The next one removes
+/// the marks, and the new store can then be used alone.
+#[tokio::test]
+async fn marks_of_a_killed_migration_are_removed() {
+    let (old, new) = (MemoryStore::new(), FaultyStore::default());
+    for number in 0..1500 {
+        let record = record(&format!("user-{number}"));
+        let mark =
+            if number % 2 == 0 { marks::copy_of(&record) } else { marks::reservation(&record, EndReport::NotNeeded) };
+        assert!(new.inner().compare_and_swap(None, &mark).await.unwrap());
+    }
+    let migration = Migration::new(old, new.clone());
+    new.fail_next(StoreOperation::CompareAndSwap, StoreFault::Fail(StoreError::busy("is locked")));
+    let summary = migration.run().await.unwrap();
+    assert_eq!(summary.busy, 1);
+    assert!(!summary.is_complete());
+    assert!(migration.run().await.unwrap().is_complete());
+    assert_eq!(new.inner().count().await.unwrap(), Some(750));
+    for number in (0..1500).step_by(2) {
+        let found = new.inner().load(&format!("user-{number}").parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!(Mark::of(&found), Mark::None);
+    }
+}
+
 /// Processes that use only the old store must not lose a consent because another process stops
 /// while removing that consent.
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::testing::FaultyStore;
 use super::token_store::{StoreFuture, TokenStore};
 
 /// A store that can list all its records, regardless of their owner. A
-/// [`Migration`](crate::migrate::Migration) can move consents from such a store to any other store.
+/// [`Migration`](crate::migrate::Migration) can move consents between any two such stores.
 pub trait ScanRecords: TokenStore {
     /// Lists about `limit` records, starting after `cursor`, or at the beginning if `cursor` is
     /// `None`.

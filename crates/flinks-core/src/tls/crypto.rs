@@ -106,7 +106,7 @@ pub enum DefaultCryptoProvider {
 /// feature.
 ///
 /// Call this function once, at the start of `main`. Do not call it in a library, because only the
-/// program should choose its default provider. No crate in this project calls it.
+/// program should choose its default provider. No library in this project calls it.
 ///
 /// ```
 /// use flinks_core::tls::{DefaultCryptoProvider, install_default_crypto_provider};
