@@ -49,7 +49,8 @@ impl Profile {
     ///
     /// # Errors
     ///
-    /// Returns a failure if the configuration file is invalid, contains a secret or does not contain the profile.
+    /// Returns a failure if the configuration file is invalid, contains a secret or does not contain
+    /// the profile.
     pub(crate) fn open(folders: Folders, name: Option<&str>) -> Result<Self, Failure> {
         let mut file = ConfigFile::read(&folders)?;
         file.check_for_secrets()?;
