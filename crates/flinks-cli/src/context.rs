@@ -93,10 +93,12 @@ impl Context {
     /// because a volume is not mounted.
     pub(crate) async fn existing_store(&self) -> Result<Arc<dyn ConsentStore>, Failure> {
         let profile = self.profile()?;
-        if profile.store_kind()? == StoreKind::File {
-            FileStore::options().must_exist().open(profile.store_folder()?)?;
+        match profile.store_kind()? {
+            StoreKind::File => {
+                Ok(OpenStore::File(FileStore::options().must_exist().open(profile.store_folder()?)?).into_dyn())
+            }
+            StoreKind::Redis | StoreKind::Postgres => self.store().await,
         }
-        self.store().await
     }
 
     /// Returns the consents in the selected profile's store.

@@ -67,8 +67,8 @@ struct Size {
     rounds: u32,
 }
 
-fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+fn variable<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str, default: T) -> T {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
 
 /// The direction of a migration.
@@ -192,7 +192,8 @@ async fn killed_migrations<B: Backend>(size: Size) {
         println!("round {round}: {name} in {duration:?}, {kills} kills so far, {refreshes} refreshes");
     }
     assert!(kills > 0);
-    // Each active consent still has its newest refresh token.
+    // Each active consent still has its newest refresh token. The consents are now in the store that
+    // a further round would move them from.
     let last = match Direction::of_round(size.rounds) {
         Direction::ToServer => consents(&flinks.client(), files),
         Direction::ToFiles => consents(&flinks.client(), shared),

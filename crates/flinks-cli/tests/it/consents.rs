@@ -128,6 +128,16 @@ fn a_forgotten_consent_is_not_revoked() {
 }
 
 #[test]
+fn a_missing_folder_is_not_the_old_store_of_a_migration() {
+    let home = Home::with_profile();
+    let sections = "[store]\nkind = \"file\"\npath = \"other-store\"\n";
+    assert!(home.run_with_input(&["init", "--profile", "other", "--secrets", "file"], sections).status.success());
+    home.succeed(&["config", "set", "store.path", "unmounted"]);
+    assert!(!home.run(&["consents", "migrate", "--to", "other"]).status.success());
+    assert!(!home.path().join("unmounted").exists());
+}
+
+#[test]
 fn a_consent_that_is_in_both_stores_is_named() {
     let home = Home::with_profile();
     let sections = "[store]\nkind = \"file\"\npath = \"other-store\"\n";
