@@ -202,6 +202,7 @@ fn env_prints_names_and_with_show_values() {
 fn a3_verbose_output_contains_no_secret() {
     let home = Home::with_rotation();
     home.add_consent("user-7");
+    home.add_consent("user-8");
     for arguments in [
         &["token", "pay"][..],
         &["token", "connect"],
@@ -210,6 +211,7 @@ fn a3_verbose_output_contains_no_secret() {
         &["keep-alive", "--within", "29days"],
         &["request", "GET", "/api/fdx/5/accounts", "--consent", "user-7"],
         &["consents", "revoke", "user-7"],
+        &["consents", "forget", "user-8"],
     ] {
         let mut command = home.command(&[arguments, &["--verbose"]].concat());
         let output = command.env("RUST_LOG", "trace").output().unwrap();
